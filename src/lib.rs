@@ -1,1 +1,27 @@
-//! The library.
+//! Per-VM vGPU settings for XCP-ng.
+//!
+//! Each VM belongs to GPU pool A or B and runs its GPU work at a low, medium or high priority. The settings live in
+//! `SQLite` ([`store`]), reach XAPI at every change ([`operations`]) and are made true at every VM start ([`startup`]).
+//!
+//! The plugin, the vm-pre-start hook and `vgpu-admin` only parse, call this library and print. It knows neither
+//! XML-RPC nor a command line.
+
+pub mod deadline;
+pub mod device_args;
+pub mod error;
+mod http;
+pub mod logging;
+pub mod model;
+pub mod operations;
+pub mod paths;
+pub mod reply;
+pub mod settings;
+pub mod startup;
+pub mod store;
+pub mod xenapi;
+pub mod xenopsd;
+
+pub use error::Error;
+
+/// The version of the library and of the three programs, which are released together.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

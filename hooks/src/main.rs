@@ -1,2 +1,141 @@
-//! Skeleton.
-fn main() {}
+//! The program behind the vm-pre-start hook.
+//!
+//! xenopsd ignores exit 1 and refuses the VM's start at any other status but 0 (xapi-project/xen-api,
+//! `ocaml/xenopsd/lib/xenops_hooks.ml`). So: 0 when all is well, 1 when anything went wrong, and 2 only where the
+//! administrator asked for it and a registered VM could not be configured. The work is done in a thread of its own, and
+//! this program ends in time whatever the thread does.
+
+mod arguments;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::panic::{self, AssertUnwindSafe};
+use std::process::ExitCode;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use vgpu_config::paths::Root;
+use vgpu_config::settings::{OnError, Settings};
+use vgpu_config::startup::{Milestone, Report, Start};
+use vgpu_config::{Error, logging};
+
+/// The name in the log.
+const IDENT: &str = "vgpu-hook";
+/// Where the program is installed, below the root.
+const INSTALLED_AS: &str = "usr/libexec/vgpu/vgpu-hook";
+/// What the work leaves of the deadline, for the log and for ending.
+const MARGIN: f64 = 0.9;
+
+/// xenopsd ignores it: the VM starts as it was.
+const LET_START: u8 = 1;
+/// xenopsd refuses the start, with what stands on standard output.
+const BLOCK: u8 = 2;
+
+/// What the worker tells the one who watches the clock.
+enum News {
+    Settings(Box<Settings>),
+    Reached(Milestone),
+    Ended(Result<Box<Report>, String>),
+}
+
+/// What is known so far, and so what a failure now would mean.
+struct Progress {
+    settings: Settings,
+    is_registered: bool,
+    boot_is_right: bool,
+}
+
+fn main() -> ExitCode {
+    let began = Instant::now();
+    // A panic ends in the worker's result; its text must not be all that is left of it.
+    panic::set_hook(Box::new(|info| log::error!("{info}")));
+    let root = Root::of_program(INSTALLED_AS);
+    logging::to_syslog(IDENT, &root.syslog_socket(), log::LevelFilter::Info);
+    let (sender, receiver) = mpsc::channel();
+    let arguments = std::env::args_os().skip(1).collect();
+    thread::spawn(move || {
+        let worker = sender.clone();
+        let ended = panic::catch_unwind(AssertUnwindSafe(|| work(&root, arguments, began, &worker)))
+            .unwrap_or_else(|_| Err("vgpu-config made a mistake: please report it".to_owned()));
+        // Nobody listens any more once the deadline has passed.
+        let _ = sender.send(News::Ended(ended.map(Box::new)));
+    });
+    ExitCode::from(watch(&receiver, began))
+}
+
+/// Reads the settings and prepares the start.
+fn work(root: &Root, arguments: Vec<OsString>, began: Instant, news: &Sender<News>) -> Result<Report, String> {
+    let tell = |message| drop(news.send(message));
+    let say = |error: Error| error.to_string();
+    let vm_uuid = arguments::vm_uuid(&arguments).map_err(|error| error.to_string())?;
+    let settings = Settings::load(&root.settings()).map_err(|error| format!("VM {vm_uuid}: {error}"))?;
+    log::set_max_level(settings.log_level.into());
+    tell(News::Settings(Box::new(settings.clone())));
+    let time = settings.deadline.as_duration().mul_f64(MARGIN).saturating_sub(began.elapsed());
+    let start = Start { root, settings: &settings, vm_uuid, time };
+    start.prepare(&|milestone| tell(News::Reached(milestone))).map_err(|error| format!("VM {vm_uuid}: {}", say(error)))
+}
+
+/// Waits for the end of the work, or for the deadline, and says so.
+fn watch(news: &Receiver<News>, began: Instant) -> u8 {
+    let mut progress = Progress { settings: Settings::default(), is_registered: false, boot_is_right: false };
+    loop {
+        let deadline = progress.settings.deadline.as_duration();
+        match news.recv_timeout(deadline.saturating_sub(began.elapsed())) {
+            Ok(News::Settings(settings)) => progress.settings = *settings,
+            Ok(News::Reached(Milestone::Registered)) => progress.is_registered = true,
+            Ok(News::Reached(Milestone::BootIsRight)) => progress.boot_is_right = true,
+            Ok(News::Ended(Ok(report))) => return progress.conclude(&report),
+            Ok(News::Ended(Err(problem))) => return progress.fail(&problem),
+            Err(RecvTimeoutError::Timeout) => return progress.fail(&too_late(deadline)),
+            Err(RecvTimeoutError::Disconnected) => {
+                return progress.fail("vgpu-config made a mistake: please report it");
+            }
+        }
+    }
+}
+
+fn too_late(deadline: Duration) -> String {
+    format!("not done within {} s (deadline in vgpu.toml)", deadline.as_secs_f64())
+}
+
+impl Progress {
+    fn conclude(mut self, report: &Report) -> u8 {
+        let level = if report.problem().is_some() { log::Level::Warn } else { log::Level::Info };
+        log::log!(level, "{}", in_one_line(&report.log_line()));
+        let Some(problem) = report.problem() else {
+            print(&report.in_plain_words());
+            return 0;
+        };
+        self.boot_is_right |= report.boot_is_right();
+        self.refuse_or_let_start(&format!("VM {}: {problem}", report.vm_uuid))
+    }
+
+    fn fail(&self, problem: &str) -> u8 {
+        log::error!("{}", in_one_line(problem));
+        self.refuse_or_let_start(problem)
+    }
+
+    fn refuse_or_let_start(&self, problem: &str) -> u8 {
+        let problem = in_one_line(problem);
+        let may_block = self.settings.on_error == OnError::Block && self.is_registered && !self.boot_is_right;
+        if may_block {
+            log::error!("the start is refused (on_error = \"block\" in vgpu.toml)");
+            print(&format!("vgpu: {problem}; the start is refused because vgpu.toml says on_error = \"block\""));
+            return BLOCK;
+        }
+        print(&format!("vgpu: {problem}"));
+        LET_START
+    }
+}
+
+/// Arguments and error texts come from elsewhere and may hold anything.
+fn in_one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
+/// Prints for whoever called: xenopsd keeps it, an administrator reads it. Where nobody can, that changes nothing.
+fn print(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}

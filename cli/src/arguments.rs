@@ -1,0 +1,190 @@
+//! The command line, as clap reads it.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use vgpu_config::model::{DeviceVmId, PoolId, Priority, VmUuid};
+use vgpu_config::operations::VmSelector;
+
+const AFTER_HELP: &str = "\
+Examples:
+  vgpu-admin register-vm --vm-uuid=cda8bcd3-f410-bd1f-3688-8c308ff28e90 --pool=A --priority=high
+  vgpu-admin list-vms --pool=A
+  vgpu-admin list-vms --format json
+
+Exit status: 0 done, 1 failed, 2 wrong usage.
+A change is in effect when its VM is started or rebooted the next time.";
+
+/// Per-VM vGPU settings of an XCP-ng host: which GPU pool a VM belongs to, and at which priority its GPU work runs
+#[derive(Debug, Parser)]
+#[command(name = "vgpu-admin", version, after_help = AFTER_HELP, max_term_width = 100)]
+pub struct Arguments {
+    /// A table for people, or JSON for programs (the same that the plugin answers)
+    #[arg(long, value_enum, default_value_t, global = true)]
+    pub format: Format,
+    /// Say more about what is done (again for more)
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// How to print.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A table for people
+    #[default]
+    Table,
+    /// JSON for programs
+    Json,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Register a VM: from its next start on it has a vGPU
+    #[command(
+        after_help = "Example:\n  vgpu-admin register-vm --vm-uuid=cda8bcd3-f410-bd1f-3688-8c308ff28e90 --pool=A --priority=high"
+    )]
+    RegisterVm(RegisterVm),
+    /// Move a VM to the other GPU pool
+    #[command(after_help = "Example:\n  vgpu-admin set-pool --vm-uuid=cda8bcd3-f410-bd1f-3688-8c308ff28e90 --pool=B")]
+    SetPool {
+        /// The VM
+        #[command(flatten)]
+        vm: Vm,
+        /// Its new GPU pool
+        #[command(flatten)]
+        pool: Pool,
+    },
+    /// Give a VM another priority
+    #[command(after_help = "Example:\n  vgpu-admin set-priority --vm-name=web01 --priority=low")]
+    SetPriority {
+        /// The VM
+        #[command(flatten)]
+        vm: Vm,
+        /// The new priority: low, medium or high (or 0, 1, 2)
+        #[arg(long)]
+        priority: Priority,
+    },
+    /// Change a VM's GPU pool, priority or `vm_id`, in one go
+    #[command(
+        after_help = "Example:\n  vgpu-admin update-vm --vm-uuid=cda8bcd3-f410-bd1f-3688-8c308ff28e90 --pool=B --priority=medium"
+    )]
+    UpdateVm(UpdateVm),
+    /// Show a VM: what is configured, and what its last start was given
+    #[command(after_help = "Example:\n  vgpu-admin show-vm --vm-uuid=cda8bcd3-f410-bd1f-3688-8c308ff28e90")]
+    ShowVm {
+        /// The VM
+        #[command(flatten)]
+        vm: Vm,
+    },
+    /// List the registered VMs: by GPU pool, most urgent first
+    #[command(after_help = "Example:\n  vgpu-admin list-vms --pool=A --priority=high")]
+    ListVms {
+        /// Only this GPU pool's: A or B
+        #[arg(long)]
+        pool: Option<PoolId>,
+        /// Only those of this priority: low, medium or high (or 0, 1, 2)
+        #[arg(long)]
+        priority: Option<Priority>,
+    },
+    /// List the GPU pools, with the number of their VMs
+    #[command(after_help = "Example:\n  vgpu-admin list-pools")]
+    ListPools,
+    /// Remove a VM's settings: from its next start on it has no vGPU
+    #[command(after_help = "Example:\n  vgpu-admin remove-vm --vm-uuid=cda8bcd3-f410-bd1f-3688-8c308ff28e90 --yes")]
+    RemoveVm {
+        /// The VM
+        #[command(flatten)]
+        vm: Vm,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Show the state of vgpu-config on this host
+    #[command(after_help = "Example:\n  vgpu-admin status")]
+    Status,
+    /// Check the settings file, the database and everything else that has to be right; changes nothing
+    #[command(after_help = "Example:\n  vgpu-admin check")]
+    Check,
+}
+
+/// Which VM is meant.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Vm {
+    /// The VM, by its UUID (see 'xe vm-list')
+    #[arg(long, value_name = "UUID")]
+    vm_uuid: Option<VmUuid>,
+    /// The VM, by the name under which it is registered
+    #[arg(long, value_name = "NAME")]
+    vm_name: Option<String>,
+}
+
+impl Vm {
+    /// The VM that is meant. Clap has made sure that there is one.
+    #[must_use]
+    pub fn selector(self) -> VmSelector {
+        match self.vm_uuid {
+            Some(uuid) => VmSelector::Uuid(uuid),
+            None => VmSelector::Name(self.vm_name.unwrap_or_default()),
+        }
+    }
+}
+
+/// A GPU pool that has to be named.
+#[derive(Debug, Args)]
+pub struct Pool {
+    /// The GPU pool: A or B
+    #[arg(long)]
+    pub pool: PoolId,
+}
+
+/// Options of register-vm.
+#[derive(Debug, Args)]
+pub struct RegisterVm {
+    /// The VM's UUID (see 'xe vm-list')
+    #[arg(long, value_name = "UUID")]
+    pub vm_uuid: VmUuid,
+    /// A name for people [default: the name that XAPI has]
+    #[arg(long, value_name = "NAME")]
+    pub vm_name: Option<String>,
+    /// The GPU pool
+    #[command(flatten)]
+    pub pool: Pool,
+    /// The priority: low, medium or high (or 0, 1, 2)
+    #[arg(long)]
+    pub priority: Priority,
+    /// The device's number for the VM, 1 to 4294967295 [default: derived from the UUID]
+    #[arg(long)]
+    pub vm_id: Option<DeviceVmId>,
+    /// Register the VM although XAPI does not know it (yet)
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Options of update-vm.
+#[derive(Debug, Args)]
+pub struct UpdateVm {
+    /// The VM
+    #[command(flatten)]
+    pub vm: Vm,
+    /// What to change
+    #[command(flatten)]
+    pub change: Change,
+}
+
+/// What to change.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub struct Change {
+    /// The new GPU pool: A or B
+    #[arg(long)]
+    pub pool: Option<PoolId>,
+    /// The new priority: low, medium or high (or 0, 1, 2)
+    #[arg(long)]
+    pub priority: Option<Priority>,
+    /// The device's new number for the VM, 1 to 4294967295
+    #[arg(long)]
+    pub vm_id: Option<DeviceVmId>,
+}

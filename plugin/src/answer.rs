@@ -1,0 +1,54 @@
+//! What a plugin prints: one XML-RPC document that xapi accepts, whatever is in the texts
+//! (xapi-project/xen-api, `ocaml/xapi/xapi_plugins.ml`).
+
+use std::collections::BTreeMap;
+
+use dxr::{MethodResponse, Value};
+use vgpu_config::Error;
+
+/// The answer to a call.
+#[derive(Debug)]
+pub enum Answer {
+    /// A text, JSON as a rule.
+    Success(String),
+    /// A XAPI error: a code and its parameters.
+    Failure(String, Vec<String>),
+}
+
+impl From<Error> for Answer {
+    fn from(error: Error) -> Self {
+        Self::Failure(error.code().to_owned(), error.params())
+    }
+}
+
+impl Answer {
+    /// The document.
+    #[must_use]
+    pub fn to_xml(&self) -> String {
+        let text = |text: &str| Value::String(printable(text));
+        let members = match self {
+            Self::Success(value) => [("Status", text("Success")), ("Value", text(value))],
+            Self::Failure(code, params) => {
+                let description = std::iter::once(code).chain(params).map(|param| text(param)).collect();
+                [("Status", text("Failure")), ("ErrorDescription", Value::Array(description))]
+            }
+        };
+        let members: BTreeMap<_, _> = members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        MethodResponse { value: Value::Struct(members) }.to_xml().unwrap_or_else(|_| UNPRINTABLE.to_owned())
+    }
+}
+
+/// For the case that cannot be: no text that is printable is beyond XML.
+const UNPRINTABLE: &str = "<methodResponse><params><param><value><struct><member><name>Status</name><value>Failure</value>\
+    </member><member><name>ErrorDescription</name><value><array><data><value>VGPU_INTERNAL_ERROR</value></data></array>\
+    </value></member></struct></value></param></params></methodResponse>";
+
+/// Replaces what XML 1.0 cannot hold: xapi refuses the whole document for one such character.
+fn printable(text: &str) -> String {
+    let fits = |character: char| match character {
+        '\t' | '\n' | '\r' => true,
+        '\u{FFFE}' | '\u{FFFF}' => false,
+        _ => character >= ' ',
+    };
+    text.chars().map(|character| if fits(character) { character } else { char::REPLACEMENT_CHARACTER }).collect()
+}

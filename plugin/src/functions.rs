@@ -1,0 +1,118 @@
+//! The plugin's functions: each takes its arguments apart and calls the operation of the same name.
+
+use serde::Serialize;
+use vgpu_config::Error;
+use vgpu_config::model::{DeviceVmId, PoolId, Priority, VmUuid};
+use vgpu_config::operations::{self, Caller, Host, RegisterVm, UpdateVm, VmSelector};
+use vgpu_config::paths::Root;
+use vgpu_config::store::Filter;
+
+use crate::answer::Answer;
+use crate::call::{Arguments, Call};
+
+type Outcome = Result<String, Error>;
+
+/// Carries out a call.
+pub fn dispatch(root: &Root, call: Call) -> Answer {
+    let Call { function, session, arguments } = call;
+    let host = || Host::open(root.clone(), Caller::Session(session.clone()));
+    let outcome = match function.as_str() {
+        "register_vm" => register_vm(host, arguments),
+        "show_vm" => show_vm(host, arguments),
+        "set_pool" => set_pool(host, arguments),
+        "set_priority" => set_priority(host, arguments),
+        "update_vm" => update_vm(host, arguments),
+        "list_vms" => list_vms(host, arguments),
+        "list_pools" => without_arguments(arguments).and_then(|()| json(&operations::list_pools(&host()?)?)),
+        "count_by_pool" => without_arguments(arguments).and_then(|()| json(&operations::count_by_pool(&host()?)?)),
+        "count_by_priority" => {
+            without_arguments(arguments).and_then(|()| json(&operations::count_by_priority(&host()?)?))
+        }
+        "remove_vm" => remove_vm(host, arguments),
+        "status" => without_arguments(arguments).and_then(|()| json(&operations::status(&host()?)?)),
+        "check" => without_arguments(arguments).and_then(|()| json(&operations::check(&root))),
+        "version" => without_arguments(arguments).and_then(|()| json(&operations::version())),
+        _ => return Answer::Failure("UNKNOWN_XENAPI_PLUGIN_FUNCTION".to_owned(), vec![function]),
+    };
+    outcome.map_or_else(Answer::from, Answer::Success)
+}
+
+fn json(reply: &impl Serialize) -> Outcome {
+    serde_json::to_string(reply).map_err(|error| Error::Reply(error.to_string()))
+}
+
+fn without_arguments(arguments: Arguments) -> Result<(), Error> {
+    arguments.end(&[])
+}
+
+/// The VM that is meant, by `vm_uuid` or by `vm_name`.
+fn selector(arguments: &mut Arguments) -> Result<VmSelector, Error> {
+    match (arguments.optional("vm_uuid")?, arguments.optional_text("vm_name")) {
+        (Some(uuid), None) => Ok(VmSelector::Uuid(uuid)),
+        (None, Some(name)) => Ok(VmSelector::Name(name)),
+        (Some(_), Some(name)) => Err(Error::InvalidParam {
+            name: "vm_name".to_owned(),
+            value: name,
+            expected: "either vm_uuid or vm_name".to_owned(),
+        }),
+        (None, None) => Err(Error::MissingParam { name: "vm_uuid", expected: VmUuid::EXPECTED }),
+    }
+}
+
+fn register_vm(host: impl Fn() -> Result<Host, Error>, mut arguments: Arguments) -> Outcome {
+    let request = RegisterVm {
+        vm_uuid: arguments.required("vm_uuid", VmUuid::EXPECTED)?,
+        vm_name: arguments.optional_text("vm_name"),
+        pool: arguments.required("pool", PoolId::EXPECTED)?,
+        priority: arguments.required("priority", Priority::EXPECTED)?,
+        vm_id: arguments.optional("vm_id")?,
+        force: arguments.flag("force")?,
+    };
+    arguments.end(&["vm_uuid", "vm_name", "pool", "priority", "vm_id", "force"])?;
+    json(&operations::register_vm(&host()?, &request)?)
+}
+
+fn show_vm(host: impl Fn() -> Result<Host, Error>, mut arguments: Arguments) -> Outcome {
+    let vm = selector(&mut arguments)?;
+    arguments.end(&["vm_uuid", "vm_name"])?;
+    json(&operations::show_vm(&host()?, &vm)?)
+}
+
+fn set_pool(host: impl Fn() -> Result<Host, Error>, mut arguments: Arguments) -> Outcome {
+    let vm = selector(&mut arguments)?;
+    let pool = arguments.required("pool", PoolId::EXPECTED)?;
+    arguments.end(&["vm_uuid", "vm_name", "pool"])?;
+    json(&operations::set_pool(&host()?, &vm, pool)?)
+}
+
+fn set_priority(host: impl Fn() -> Result<Host, Error>, mut arguments: Arguments) -> Outcome {
+    let vm = selector(&mut arguments)?;
+    let priority = arguments.required("priority", Priority::EXPECTED)?;
+    arguments.end(&["vm_uuid", "vm_name", "priority"])?;
+    json(&operations::set_priority(&host()?, &vm, priority)?)
+}
+
+fn update_vm(host: impl Fn() -> Result<Host, Error>, mut arguments: Arguments) -> Outcome {
+    let vm = selector(&mut arguments)?;
+    let change = UpdateVm {
+        pool: arguments.optional("pool")?,
+        priority: arguments.optional("priority")?,
+        vm_id: arguments.optional::<DeviceVmId>("vm_id")?,
+    };
+    arguments.end(&["vm_uuid", "vm_name", "pool", "priority", "vm_id"])?;
+    json(&operations::update_vm(&host()?, &vm, &change)?)
+}
+
+fn list_vms(host: impl Fn() -> Result<Host, Error>, mut arguments: Arguments) -> Outcome {
+    let filter = Filter { pool: arguments.optional("pool")?, priority: arguments.optional("priority")? };
+    arguments.end(&["pool", "priority"])?;
+    let mut list = Vec::new();
+    operations::list_vms_as_json(&host()?, filter, &mut list)?;
+    String::from_utf8(list).map_err(|error| Error::Reply(error.to_string()))
+}
+
+fn remove_vm(host: impl Fn() -> Result<Host, Error>, mut arguments: Arguments) -> Outcome {
+    let vm = selector(&mut arguments)?;
+    arguments.end(&["vm_uuid", "vm_name"])?;
+    json(&operations::remove_vm(&host()?, &vm)?)
+}

@@ -1,0 +1,172 @@
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn device() -> DeviceName {
+    DeviceName::try_from("vgpu-stub".to_owned()).unwrap()
+}
+
+fn settings(pool: &str, priority: &str, vm_id: &str) -> VmSettings {
+    VmSettings { pool: pool.parse().unwrap(), priority: priority.parse().unwrap(), vm_id: vm_id.parse().unwrap() }
+}
+
+fn high() -> VmSettings {
+    settings("A", "high", "7")
+}
+
+const OURS: &str = "-device vgpu-stub,pool_id=A,priority=high,vm_id=7";
+
+#[test]
+fn our_argument_is_written_as_the_device_reads_it() {
+    assert_eq!(argument(&device(), &high()), OURS);
+}
+
+#[test]
+fn an_empty_string_becomes_our_argument_and_loses_it_again() {
+    assert_eq!(with(&device(), "", &high()).unwrap(), OURS);
+    assert_eq!(without(&device(), OURS), "");
+}
+
+#[test]
+fn other_devices_odd_spacing_and_quotes_stay_as_they_are() {
+    let others = "  -device 'usb-tablet,id=\"a b\"'\t-append  \"x  y\"  ";
+    let both = with(&device(), others, &high()).unwrap();
+    assert_eq!(both, format!("{others} {OURS}"));
+    assert_eq!(without(&device(), &both), others);
+}
+
+#[test]
+fn our_argument_is_replaced_where_it_stands() {
+    let before = "-device a  -device vgpu-stub,pool_id=B,priority=low,vm_id=9  -device b";
+    let after = format!("-device a  {OURS}  -device b");
+    assert_eq!(with(&device(), before, &high()).unwrap(), after);
+}
+
+#[test]
+fn a_string_that_says_so_already_comes_back_as_it_is() {
+    let said = "-device  vgpu-stub,vm_id=7,priority=high,pool_id=A,bus=pci.0 -vga std";
+    assert_eq!(with(&device(), said, &high()).unwrap(), said);
+}
+
+#[test]
+fn properties_that_are_not_ours_stay_with_the_argument() {
+    let before = "-device vgpu-stub,bus=pci.0,pool_id=B,addr=0x5,priority=low,vm_id=9";
+    assert_eq!(with(&device(), before, &high()).unwrap(), format!("{OURS},bus=pci.0,addr=0x5"));
+}
+
+#[test]
+fn properties_with_spaces_keep_their_quotes() {
+    let before = "-device \"vgpu-stub,pool_id=B,id=my gpu\"";
+    let expected = "-device \"vgpu-stub,pool_id=A,priority=high,vm_id=7,id=my gpu\"";
+    assert_eq!(with(&device(), before, &high()).unwrap(), expected);
+}
+
+#[test]
+fn a_second_argument_of_ours_goes() {
+    let twice = "-device vgpu-stub,pool_id=B -vga std -device vgpu-stub,vm_id=3";
+    assert_eq!(with(&device(), twice, &high()).unwrap(), format!("{OURS} -vga std"));
+    assert_eq!(without(&device(), twice), "-vga std");
+}
+
+#[test]
+fn what_only_looks_like_ours_is_left_alone() {
+    for other in [
+        "-device vgpu-stub2,pool_id=B",
+        "-device xvgpu-stub",
+        "-append \"-device vgpu-stub,pool_id=B\"",
+        "-append '-device vgpu-stub'",
+        "-devicex vgpu-stub",
+        "vgpu-stub,pool_id=A",
+    ] {
+        assert_eq!(find(&device(), other), None, "{other}");
+        assert_eq!(without(&device(), other), other);
+    }
+}
+
+#[test]
+fn where_quotes_do_not_pair_up_words_end_at_spaces() {
+    let args = "-append it's -device vgpu-stub,pool_id=B,priority=low,vm_id=9";
+    assert_eq!(find(&device(), args).unwrap().settings(), Some(settings("B", "low", "9")));
+    assert_eq!(without(&device(), args), "-append it's");
+}
+
+#[test]
+fn what_can_be_read_of_a_hand_written_argument_is_read() {
+    let found = find(&device(), "-device driver=vgpu-stub,priority=urgent,pool_id=b,vm_id=0").unwrap();
+    assert_eq!((found.pool, found.priority, found.vm_id), (Some(PoolId::B), None, None));
+    assert_eq!(found.settings(), None);
+}
+
+#[test]
+fn a_result_longer_than_xenstore_takes_is_an_error() {
+    let fits = "x".repeat(LIMIT - OURS.len() - 1);
+    assert_eq!(with(&device(), &fits, &high()).unwrap().len(), LIMIT);
+    let error = with(&device(), &format!("{fits}x"), &high()).unwrap_err();
+    assert_eq!(error.code(), "VGPU_ARGS_TOO_LONG");
+    assert!(error.to_string().contains("2049"), "{error}");
+}
+
+#[test]
+fn a_string_that_would_swallow_our_argument_is_an_error() {
+    assert_eq!(with(&device(), "-append x\\", &high()).unwrap_err().code(), "VGPU_ARGS_UNCLEAR");
+}
+
+#[test]
+fn the_platform_key_goes_only_when_nothing_but_ours_was_in_it() {
+    let desired = |current, settings| desired(&device(), current, settings).unwrap();
+    assert_eq!(desired(None, None), None);
+    assert_eq!(desired(Some(""), None), Some(String::new()));
+    assert_eq!(desired(Some(OURS), None), None);
+    assert_eq!(desired(Some("-vga std"), None), Some("-vga std".to_owned()));
+    assert_eq!(desired(None, Some(&high())), Some(OURS.to_owned()));
+}
+
+fn any_settings() -> impl Strategy<Value = VmSettings> {
+    (0..2_usize, 0..3_usize, 1..=u32::MAX).prop_map(|(pool, priority, vm_id)| VmSettings {
+        pool: PoolId::ALL[pool],
+        priority: Priority::ALL[priority],
+        vm_id: DeviceVmId::try_from(i64::from(vm_id)).unwrap(),
+    })
+}
+
+/// Strings as administrators write them, and strings as nobody would.
+fn any_args() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[ -~\t\n]{0,80}",
+        proptest::collection::vec(
+            "(-device|--device|-vga|vgpu-stub,[a-z_]{1,8}=[a-zA-Z0-9]{1,3}|'a b'|\"|,,| {1,3}|é)",
+            0..12
+        )
+        .prop_map(|words| words.join(" ")),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read_back(args in any_args(), settings in any_settings()) {
+        if let Ok(result) = with(&device(), &args, &settings) {
+            prop_assert_eq!(find(&device(), &result).unwrap().settings(), Some(settings));
+            prop_assert_eq!(with(&device(), &result, &settings).unwrap(), result);
+        }
+    }
+
+    #[test]
+    fn adding_and_taking_away_gives_back_every_byte(args in any_args(), settings in any_settings()) {
+        if find(&device(), &args).is_none() && let Ok(result) = with(&device(), &args, &settings) {
+            prop_assert_eq!(without(&device(), &result), args);
+        }
+    }
+
+    #[test]
+    fn nothing_of_ours_is_left_after_taking_it_away(args in any_args()) {
+        let rest = without(&device(), &args);
+        prop_assert_eq!(find(&device(), &rest), None, "{} became {}", args, rest);
+    }
+
+    #[test]
+    fn any_bytes_of_text_are_read_without_a_panic(args in "\\PC*") {
+        let _ = (find(&device(), &args), without(&device(), &args));
+    }
+}

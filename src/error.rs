@@ -1,0 +1,147 @@
+//! What can go wrong, with a stable code for programs and a sentence for people that says what to do next.
+
+use crate::model::{DeviceVmId, InvalidValue, VmUuid};
+use crate::settings::SettingsError;
+use crate::store::StoreError;
+use crate::xenapi::XapiError;
+use crate::xenopsd::XenopsdError;
+
+/// Everything that an operation can fail with.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An argument has a value that it cannot have.
+    #[error("{name}: '{value}' is not valid: expected {expected}")]
+    InvalidParam {
+        /// The argument's name, as the plugin's callers write it.
+        name: String,
+        /// The value as it came.
+        value: String,
+        /// What would have been accepted.
+        expected: String,
+    },
+    /// An argument that has to be there is not.
+    #[error("{name} is missing: expected {expected}")]
+    MissingParam {
+        /// The argument's name.
+        name: &'static str,
+        /// What would have been accepted.
+        expected: &'static str,
+    },
+    /// The VM has no settings.
+    #[error("VM {0} is not registered: see 'vgpu-admin list-vms', or register it with 'vgpu-admin register-vm'")]
+    NotRegistered(VmUuid),
+    /// No registered VM has that name.
+    #[error("no registered VM is named '{0}': see 'vgpu-admin list-vms', or name it by its UUID")]
+    NoSuchName(String),
+    /// Several registered VMs have that name.
+    #[error("{count} registered VMs are named '{name}': name the one that is meant by its UUID")]
+    AmbiguousName {
+        /// The name they share.
+        name: String,
+        /// How many there are.
+        count: usize,
+    },
+    /// The VM has settings already.
+    #[error("VM {0} is registered already: change it with 'vgpu-admin update-vm'")]
+    AlreadyRegistered(VmUuid),
+    /// Another VM has that `vm_id`.
+    #[error("vm_id {vm_id} belongs to VM {owner}: choose another, or leave it out and one is derived from the UUID")]
+    DeviceVmIdTaken {
+        /// The number asked for.
+        vm_id: DeviceVmId,
+        /// Whose it is.
+        owner: VmUuid,
+    },
+    /// A change that names nothing to change.
+    #[error("nothing to change was named: expected at least one of pool, priority and vm_id")]
+    NothingToChange,
+    /// XAPI has no VM with that UUID.
+    #[error("XAPI knows no VM {0}: see 'xe vm-list', or insist with force to register a VM that is yet to come")]
+    UnknownToXapi(VmUuid),
+    /// The VM is a snapshot or dom0 itself, which are never started.
+    #[error("{vm_uuid} is {what}, which is never started: register the VM itself")]
+    NotAVm {
+        /// Its UUID.
+        vm_uuid: VmUuid,
+        /// What it is instead.
+        what: &'static str,
+    },
+    /// The value for XAPI would be longer than xenstore takes.
+    #[error(
+        "device-model-args would be {length} bytes long, but a VM with more than {limit} does not start: shorten its \
+         other arguments (xe vm-param-get param-name=platform param-key=device-model-args)"
+    )]
+    DeviceArgsTooLong {
+        /// How long it would be, in bytes.
+        length: usize,
+        /// How long it may be, in bytes.
+        limit: usize,
+    },
+    /// The value in XAPI ends in a way that swallows whatever is added to it.
+    #[error(
+        "device-model-args is '{0}', to which nothing can be added: correct its end \
+         (xe vm-param-get param-name=platform param-key=device-model-args)"
+    )]
+    DeviceArgsUnclear(String),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// XAPI refused, or could not be asked.
+    #[error(transparent)]
+    Xapi(#[from] XapiError),
+    /// xenopsd refused, or could not be asked.
+    #[error(transparent)]
+    Xenopsd(#[from] XenopsdError),
+    /// The settings file cannot be used.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The reply could not be written.
+    #[error("the reply could not be written: {0}")]
+    Reply(String),
+    /// A mistake of ours.
+    #[error("vgpu-config made a mistake, nothing was changed on purpose: {0}; please report it")]
+    Internal(String),
+}
+
+impl Error {
+    /// An argument that cannot be what it is.
+    pub fn invalid(name: impl Into<String>, invalid: InvalidValue) -> Self {
+        Self::InvalidParam { name: name.into(), value: invalid.value, expected: invalid.expected.to_owned() }
+    }
+
+    /// The code by which a program tells errors apart. Codes are never renamed.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        match self {
+            Self::InvalidParam { .. }
+            | Self::MissingParam { .. }
+            | Self::AmbiguousName { .. }
+            | Self::NotAVm { .. }
+            | Self::NothingToChange => "VGPU_INVALID_PARAM",
+            Self::NotRegistered(_) | Self::NoSuchName(_) => "VGPU_NOT_FOUND",
+            Self::AlreadyRegistered(_) | Self::DeviceVmIdTaken { .. } => "VGPU_ALREADY_EXISTS",
+            Self::UnknownToXapi(_) => "VGPU_UNKNOWN_VM",
+            Self::DeviceArgsTooLong { .. } => "VGPU_ARGS_TOO_LONG",
+            Self::DeviceArgsUnclear(_) => "VGPU_ARGS_UNCLEAR",
+            Self::Store(_) => "VGPU_DB_ERROR",
+            // RBAC_PERMISSION_DENIED is XAPI's own answer to a caller who may not: every client of XAPI knows it.
+            Self::Xapi(XapiError::Refused { code, .. }) if code == "RBAC_PERMISSION_DENIED" => code,
+            Self::Xapi(_) => "VGPU_XAPI_ERROR",
+            Self::Xenopsd(_) => "VGPU_XENOPSD_ERROR",
+            Self::Settings(_) => "VGPU_SETTINGS_ERROR",
+            Self::Reply(_) | Self::Internal(_) => "VGPU_INTERNAL_ERROR",
+        }
+    }
+
+    /// The parameters that go with the code in a XAPI error: for a bad argument its name, its value and what is
+    /// allowed, for XAPI's own refusals XAPI's parameters, for everything else the message.
+    #[must_use]
+    pub fn params(&self) -> Vec<String> {
+        match self {
+            Self::InvalidParam { name, value, expected } => vec![name.clone(), value.clone(), expected.clone()],
+            Self::MissingParam { name, expected } => vec![(*name).to_owned(), String::new(), (*expected).to_owned()],
+            Self::Xapi(XapiError::Refused { code, params, .. }) if code == "RBAC_PERMISSION_DENIED" => params.clone(),
+            _ => vec![self.to_string()],
+        }
+    }
+}

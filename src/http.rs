@@ -1,0 +1,147 @@
+//! As much HTTP/1.1 as xapi and message-switch speak on their unix sockets: one request at a time, `Content-Length`,
+//! keep-alive. Both tie a conversation to its connection or deadline, which the common HTTP crates hide in a pool.
+
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::deadline::Deadline;
+
+/// No reply of xapi for a whole resource pool comes near this; nonsense may.
+const LARGEST_REPLY: usize = 64 * 1024 * 1024;
+const MOST_HEADERS: usize = 64;
+
+/// Why there is no reply.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// Nobody listens there.
+    #[error("{0}")]
+    Unreachable(io::Error),
+    /// The deadline passed.
+    #[error("no answer in time")]
+    TimedOut,
+    /// The connection broke, or what came is no HTTP.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// A reply: its status and its body.
+#[derive(Debug)]
+pub struct Reply {
+    /// The HTTP status, 200 for one that counts.
+    pub status: u16,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// A connection on which one request follows the other.
+#[derive(Debug)]
+pub struct Connection {
+    stream: UnixStream,
+    received: Vec<u8>,
+}
+
+impl Connection {
+    /// Connects to a socket.
+    pub fn open(socket: &Path, deadline: Deadline) -> Result<Self, HttpError> {
+        let address = SockAddr::unix(socket).map_err(HttpError::Unreachable)?;
+        let connection = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(HttpError::Unreachable)?;
+        // A blocking connect would wait without end for a server that does not accept any more.
+        connection.set_nonblocking(true).map_err(HttpError::Unreachable)?;
+        while let Err(error) = connection.connect(&address) {
+            if error.kind() != io::ErrorKind::WouldBlock {
+                return Err(HttpError::Unreachable(error));
+            }
+            deadline.remaining().ok_or(HttpError::TimedOut)?;
+            thread::sleep(Duration::from_millis(10));
+        }
+        connection.set_nonblocking(false).map_err(HttpError::Unreachable)?;
+        Ok(Self { stream: std::os::fd::OwnedFd::from(connection).into(), received: Vec::new() })
+    }
+
+    /// Sends a request and waits for its reply.
+    pub fn request(&mut self, method: &str, path: &str, body: &[u8], deadline: Deadline) -> Result<Reply, HttpError> {
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        self.send(&[head.as_bytes(), body].concat(), deadline)?;
+        self.receive(deadline)
+    }
+
+    fn send(&mut self, mut bytes: &[u8], deadline: Deadline) -> Result<(), HttpError> {
+        while !bytes.is_empty() {
+            self.stream.set_write_timeout(Some(deadline.remaining().ok_or(HttpError::TimedOut)?)).map_err(broken)?;
+            match self.stream.write(bytes) {
+                Ok(written) => bytes = &bytes[written..],
+                Err(error) => retry_or_fail(&error)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, deadline: Deadline) -> Result<Reply, HttpError> {
+        let (head_length, status, body_length) = loop {
+            if let Some(head) = parse_head(&self.received)? {
+                break head;
+            }
+            self.receive_more(deadline)?;
+        };
+        while self.received.len() < head_length + body_length {
+            self.receive_more(deadline)?;
+        }
+        let rest = self.received.split_off(head_length + body_length);
+        let mut body = std::mem::replace(&mut self.received, rest);
+        body.drain(..head_length);
+        Ok(Reply { status, body })
+    }
+
+    fn receive_more(&mut self, deadline: Deadline) -> Result<(), HttpError> {
+        self.stream.set_read_timeout(Some(deadline.remaining().ok_or(HttpError::TimedOut)?)).map_err(broken)?;
+        let mut chunk = [0; 16 * 1024];
+        match self.stream.read(&mut chunk) {
+            Ok(0) => Err(HttpError::Broken("the connection was closed in the middle of a reply".to_owned())),
+            Ok(count) => {
+                self.received.extend_from_slice(&chunk[..count]);
+                Ok(())
+            }
+            Err(error) => retry_or_fail(&error),
+        }
+    }
+}
+
+fn broken(error: impl std::fmt::Display) -> HttpError {
+    HttpError::Broken(error.to_string())
+}
+
+fn retry_or_fail(error: &io::Error) -> Result<(), HttpError> {
+    match error.kind() {
+        io::ErrorKind::Interrupted => Ok(()),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Err(HttpError::TimedOut),
+        _ => Err(broken(error)),
+    }
+}
+
+/// The length of a reply's head, its status and the length of its body, once the head is complete.
+fn parse_head(received: &[u8]) -> Result<Option<(usize, u16, usize)>, HttpError> {
+    let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+    let mut response = httparse::Response::new(&mut headers);
+    let head_length = match response.parse(received) {
+        Ok(httparse::Status::Complete(length)) => length,
+        Ok(httparse::Status::Partial) if received.len() < LARGEST_REPLY => return Ok(None),
+        Ok(httparse::Status::Partial) => return Err(broken("the reply's head does not end")),
+        Err(error) => return Err(HttpError::Broken(format!("the reply is no HTTP: {error}"))),
+    };
+    let body_length = response
+        .headers
+        .iter()
+        .find(|header| header.name.eq_ignore_ascii_case("content-length"))
+        .and_then(|header| std::str::from_utf8(header.value).ok()?.trim().parse().ok())
+        .filter(|&length| length <= LARGEST_REPLY)
+        .ok_or_else(|| broken("the reply does not say how long it is"))?;
+    Ok(Some((head_length, response.code.unwrap_or_default(), body_length)))
+}

@@ -1,0 +1,277 @@
+//! Compares what a VM is about to boot with and what its settings say, and makes both say the same.
+
+use super::goal::{Goal, Unwanted, goal};
+use super::report::{Report, ThisBoot, XapiState};
+use super::{Milestone, Start};
+use crate::deadline::Deadline;
+use crate::device_args::{self, FoundDevice, PLATFORM_KEY};
+use crate::error::Error;
+use crate::model::VmSettings;
+use crate::store::{Registration, Store, StoreError, Writing};
+use crate::xenapi::{Reference, Session, XapiError};
+use crate::xenopsd::{VmMetadata, Xenopsd, XenopsdError};
+
+/// One VM's start, compared and made right.
+pub(super) struct Reconciliation<'a> {
+    start: &'a Start<'a>,
+    store: &'a Store,
+    deadline: Deadline,
+    reached: &'a dyn Fn(Milestone),
+}
+
+/// xenopsd as it was found.
+enum Booting {
+    /// It is about to boot the VM with this.
+    Now(Xenopsd, Box<VmMetadata>),
+    /// It runs the VM, or does not know it: this is no start.
+    No { is_running: bool },
+    /// It could not be asked.
+    Unknown(XenopsdError),
+}
+
+impl Booting {
+    fn left_alone(self) -> ThisBoot {
+        match self {
+            Self::Now(..) => ThisBoot::LeftAlone,
+            Self::No { is_running } => ThisBoot::NotStarting { is_running },
+            Self::Unknown(error) => ThisBoot::Unknown(error.to_string()),
+        }
+    }
+}
+
+/// A VM as XAPI has it.
+struct XapiVm {
+    session: Session,
+    vm: Reference,
+    args: Option<String>,
+}
+
+type XapiAnswer = Result<Option<XapiVm>, XapiError>;
+
+impl<'a> Reconciliation<'a> {
+    pub(super) fn new(
+        start: &'a Start<'a>,
+        store: &'a Store,
+        deadline: Deadline,
+        reached: &'a dyn Fn(Milestone),
+    ) -> Self {
+        Self { start, store, deadline, reached }
+    }
+
+    pub(super) fn run(&self) -> Result<Report, Error> {
+        let registration = self.registration()?;
+        let booting = self.ask_xenopsd();
+        if let Booting::Now(_, metadata) = &booting {
+            let args = metadata.platform(PLATFORM_KEY);
+            let goal = self.goal(&registration, args)?;
+            if self.is_finished(&registration, &goal, args) {
+                return Ok(self.confirm(&registration, &goal, args));
+            }
+        }
+        self.reconcile(booting)
+    }
+
+    fn registration(&self) -> Result<Registration, StoreError> {
+        let registration = self.store.read().registration(&self.start.vm_uuid)?;
+        if matches!(registration, Registration::Registered(_)) {
+            (self.reached)(Milestone::Registered);
+        }
+        Ok(registration)
+    }
+
+    fn ask_xenopsd(&self) -> Booting {
+        let deadline = self.deadline.at_most(self.start.share(4));
+        let asked = Xenopsd::connect(&self.start.root.message_switch_socket(), deadline)
+            .and_then(|mut xenopsd| Ok((xenopsd.stat(&self.start.vm_uuid)?, xenopsd)));
+        match asked {
+            Ok((Some(metadata), _)) if metadata.is_running => Booting::No { is_running: true },
+            Ok((Some(metadata), xenopsd)) => Booting::Now(xenopsd, Box::new(metadata)),
+            Ok((None, _)) => Booting::No { is_running: false },
+            Err(error) => Booting::Unknown(error),
+        }
+    }
+
+    fn ask_xapi(&self) -> XapiAnswer {
+        let deadline = self.deadline.at_most(self.start.share(4));
+        let mut session = Session::log_in(&self.start.root.xapi_socket(), deadline)?;
+        let Some(vm) = session.vm_by_uuid(&self.start.vm_uuid)? else { return Ok(None) };
+        let args = session.vm_record(&vm)?.platform.swap_remove(PLATFORM_KEY);
+        Ok(Some(XapiVm { session, vm, args }))
+    }
+
+    fn find(&self, args: Option<&str>) -> Option<FoundDevice> {
+        device_args::find(&self.start.settings.device, args?)
+    }
+
+    fn goal(&self, registration: &Registration, args: Option<&str>) -> Result<Goal, Error> {
+        let found = self.find(args);
+        Ok(goal(self.start.settings, self.start.vm_uuid, registration, found.as_ref(), self.store.read())?)
+    }
+
+    fn wanted(&self, args: Option<&str>, settings: Option<&VmSettings>) -> Result<Option<String>, Error> {
+        device_args::desired(&self.start.settings.device, args, settings)
+    }
+
+    /// Whether nothing is left to do: for this boot, for XAPI, and in the database.
+    fn is_finished(&self, registration: &Registration, goal: &Goal, args: Option<&str>) -> bool {
+        let is_noted = match registration {
+            Registration::Registered(vm) => vm.is_pushed() && !vm.number_is_provisional,
+            Registration::Removed { .. } | Registration::Unknown => true,
+        };
+        let settings = match goal {
+            Goal::LeaveAlone => return true,
+            Goal::Register { .. } => return false,
+            Goal::Have(settings) => Some(settings),
+            Goal::HaveNot(_) => None,
+        };
+        is_noted && self.wanted(args, settings).is_ok_and(|wanted| wanted.as_deref() == args)
+    }
+
+    /// Everything is as it should be: the way that nearly every start goes, without asking XAPI.
+    fn confirm(&self, registration: &Registration, goal: &Goal, args: Option<&str>) -> Report {
+        let mut report = Report::new(self.start.vm_uuid, registration, args);
+        if let Goal::Have(settings) = goal {
+            (self.reached)(Milestone::BootIsRight);
+            report.settings = Some(*settings);
+            report.this_boot = ThisBoot::AlreadyRight;
+            self.note(&report, self.store.write());
+        }
+        report
+    }
+
+    /// Something differs: looks again with every other program's change finished, then makes it right.
+    fn reconcile(&self, booting: Booting) -> Result<Report, Error> {
+        // A change through the plugin writes XAPI before it commits. Were the start compared with the row of a moment
+        // ago, it would undo that change; so wait for it, and keep others out until this is done. Where the database
+        // cannot be written, the start is prepared with what can be read.
+        let writing = self.store.write();
+        let registration = self.registration()?;
+        let mut xapi = self.ask_xapi();
+        let args = match (&booting, &xapi) {
+            (Booting::Now(_, metadata), _) => metadata.platform(PLATFORM_KEY).map(str::to_owned),
+            (_, Ok(Some(vm))) => vm.args.clone(),
+            _ => None,
+        };
+        let mut report = Report::new(self.start.vm_uuid, &registration, args.as_deref());
+        let args_are_known = matches!(booting, Booting::Now(..)) || matches!(xapi, Ok(Some(_)));
+        let goal = match self.goal(&registration, args.as_deref())? {
+            // It may have an argument of its own that nobody could see.
+            Goal::Register { .. } if !args_are_known => Goal::LeaveAlone,
+            goal => self.register(goal, &writing, &mut report),
+        };
+        report.settings = match &goal {
+            Goal::LeaveAlone | Goal::Register { .. } => {
+                report.this_boot = booting.left_alone();
+                return Ok(report);
+            }
+            Goal::HaveNot(why) => {
+                report.unwanted = Some(*why);
+                None
+            }
+            Goal::Have(settings) => Some(*settings),
+        };
+        if self.yields(&registration, args.as_deref(), &xapi) {
+            report.yielded = true;
+            report.xapi = XapiState::of_answer(&xapi);
+            return Ok(report);
+        }
+        report.this_boot = self.repair_boot(booting, &mut report)?;
+        report.xapi = self.repair_xapi(&mut xapi, report.settings.as_ref());
+        self.note(&report, writing);
+        Ok(report)
+    }
+
+    /// Registers the VM where that is the goal. Where it cannot be, a clone at least does not keep what it inherited.
+    fn register(&self, goal: Goal, writing: &Result<Writing<'_>, StoreError>, report: &mut Report) -> Goal {
+        let Goal::Register { pool, priority, origin } = goal else { return goal };
+        let uuid = &self.start.vm_uuid;
+        let registered = match writing {
+            Ok(writing) => writing.insert(uuid, None, pool, priority, None).and_then(|()| writing.read().vm(uuid)),
+            Err(error) => Err(StoreError::NotWritable(error.to_string())),
+        };
+        match (registered, origin) {
+            (Ok(Some(vm)), _) => {
+                report.registered_now = true;
+                return Goal::Have(vm.settings);
+            }
+            (Ok(None), _) => report.problems.push("the VM vanished from the database".to_owned()),
+            (Err(error), _) => report.problems.push(format!("the VM could not be registered: {error}")),
+        }
+        origin.map_or(Goal::LeaveAlone, |origin| Goal::HaveNot(Unwanted::Inherited { origin }))
+    }
+
+    /// While XAPI cannot be asked, a row that it was told of yields to arguments that carry this VM's own number: every
+    /// change is written to XAPI at once, so they are at least as new. A row with changes of its own wins.
+    fn yields(&self, registration: &Registration, args: Option<&str>, xapi: &XapiAnswer) -> bool {
+        let (Registration::Registered(vm), Err(error)) = (registration, xapi) else { return false };
+        let found = self.find(args).and_then(|found| found.settings());
+        error.is_away() && vm.is_pushed() && found.is_some_and(|found| found.vm_id == vm.settings.vm_id)
+    }
+
+    fn repair_boot(&self, booting: Booting, report: &mut Report) -> Result<ThisBoot, Error> {
+        let (mut xenopsd, mut metadata) = match booting {
+            Booting::Now(xenopsd, metadata) => (xenopsd, metadata),
+            Booting::No { is_running } => return Ok(ThisBoot::NotStarting { is_running }),
+            Booting::Unknown(error) => return Ok(ThisBoot::Unknown(error.to_string())),
+        };
+        let wanted = self.wanted(report.args.as_deref(), report.settings.as_ref())?;
+        let this_boot = if report.args == wanted {
+            ThisBoot::AlreadyRight
+        } else {
+            metadata.set_platform(PLATFORM_KEY, wanted.as_deref());
+            if let Err(error) = xenopsd.add(&metadata) {
+                return Ok(ThisBoot::Unknown(error.to_string()));
+            }
+            ThisBoot::Repaired { was: std::mem::replace(&mut report.args, wanted) }
+        };
+        (self.reached)(Milestone::BootIsRight);
+        Ok(this_boot)
+    }
+
+    fn repair_xapi(&self, xapi: &mut XapiAnswer, settings: Option<&VmSettings>) -> XapiState {
+        let Ok(Some(XapiVm { session, vm, args })) = xapi else { return XapiState::of_answer(xapi) };
+        let wanted = match self.wanted(args.as_deref(), settings) {
+            Ok(wanted) if wanted == *args => return XapiState::AlreadyRight,
+            Ok(wanted) => wanted,
+            Err(error) => return XapiState::Failed(error.to_string()),
+        };
+        match session.set_platform_key(vm, PLATFORM_KEY, args.as_deref(), wanted.as_deref()) {
+            Ok(()) => XapiState::Repaired,
+            Err(error) => XapiState::Failed(error.to_string()),
+        }
+    }
+
+    /// Notes in the database what this start is given and what XAPI has. A start is right without it.
+    fn note(&self, report: &Report, writing: Result<Writing<'_>, StoreError>) {
+        if let Err(error) = writing.and_then(|writing| self.write_notes(report, writing)) {
+            log::warn!("VM {}: what this start is given could not be noted: {error}", self.start.vm_uuid);
+        }
+    }
+
+    fn write_notes(&self, report: &Report, writing: Writing<'_>) -> Result<(), StoreError> {
+        let uuid = &self.start.vm_uuid;
+        if report.settings.is_some() {
+            writing.complete(uuid)?;
+        }
+        match report.xapi {
+            XapiState::Repaired | XapiState::AlreadyRight => writing.mark_pushed(uuid)?,
+            XapiState::Failed(_) => writing.mark_unpushed(uuid)?,
+            XapiState::UnknownVm | XapiState::NotAsked => {}
+        }
+        if report.settings.is_some() && report.boots_with_args() {
+            let given = self.find(report.args.as_deref()).map(|found| found.text).unwrap_or_default();
+            writing.note_start(uuid, &self.start.root.host_uuid().unwrap_or_default(), &given)?;
+        }
+        writing.commit()
+    }
+}
+
+impl XapiState {
+    fn of_answer(answer: &XapiAnswer) -> Self {
+        match answer {
+            Ok(Some(_)) => Self::NotAsked,
+            Ok(None) => Self::UnknownVm,
+            Err(error) => Self::Failed(error.to_string()),
+        }
+    }
+}

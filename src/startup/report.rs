@@ -1,0 +1,221 @@
+//! What was found and done before a VM's start, for the log and for whoever runs the hook by hand.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::goal::Unwanted;
+use crate::model::{VmSettings, VmUuid};
+use crate::store::Registration;
+
+/// What became of the boot under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ThisBoot {
+    /// It is not ours to touch.
+    LeftAlone,
+    /// It had what the settings say.
+    AlreadyRight,
+    /// It was given what the settings say.
+    Repaired {
+        /// The arguments that it would have had.
+        was: Option<String>,
+    },
+    /// There is none: the VM runs, or xenopsd does not know it.
+    NotStarting {
+        /// Whether the VM runs.
+        is_running: bool,
+    },
+    /// Nothing is known of it, for this reason.
+    Unknown(String),
+}
+
+/// What became of XAPI's record, which the next boot is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum XapiState {
+    /// There was no reason to ask.
+    NotAsked,
+    /// It said what the settings say.
+    AlreadyRight,
+    /// It was given what the settings say.
+    Repaired,
+    /// XAPI knows no such VM.
+    UnknownVm,
+    /// XAPI could not be asked or refused, for this reason.
+    Failed(String),
+}
+
+/// What was found and done.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The VM.
+    pub vm_uuid: VmUuid,
+    /// Its name, where the database knows it.
+    pub name: Option<String>,
+    /// Its settings; none where it is to have no argument of ours.
+    pub settings: Option<VmSettings>,
+    /// Whether it got its settings just now.
+    pub registered_now: bool,
+    /// Why it is not to have the argument that it had.
+    pub unwanted: Option<Unwanted>,
+    /// The device-model-args that it boots with.
+    pub args: Option<String>,
+    /// What became of the boot under way.
+    pub this_boot: ThisBoot,
+    /// What became of XAPI's record.
+    pub xapi: XapiState,
+    /// Whether the database gave way to arguments that are at least as new, because XAPI could not be asked.
+    pub yielded: bool,
+    /// What else went wrong.
+    pub problems: Vec<String>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Report {
+    pub(super) fn new(vm_uuid: VmUuid, registration: &Registration, args: Option<&str>) -> Self {
+        let name = match registration {
+            Registration::Registered(vm) => vm.name.clone(),
+            Registration::Removed { .. } | Registration::Unknown => None,
+        };
+        Self {
+            vm_uuid,
+            name,
+            settings: None,
+            registered_now: false,
+            unwanted: None,
+            args: args.map(str::to_owned),
+            this_boot: ThisBoot::LeftAlone,
+            xapi: XapiState::NotAsked,
+            yielded: false,
+            problems: Vec::new(),
+            took: Duration::ZERO,
+        }
+    }
+
+    /// Whether it is known what the boot under way has.
+    pub(super) fn boots_with_args(&self) -> bool {
+        matches!(self.this_boot, ThisBoot::AlreadyRight | ThisBoot::Repaired { .. })
+    }
+
+    /// Whether the boot under way is no reason to worry. Where xenopsd could not be asked but XAPI says what the
+    /// settings say, it is not: xapi handed it over a moment ago.
+    #[must_use]
+    pub fn boot_is_right(&self) -> bool {
+        match self.this_boot {
+            ThisBoot::Unknown(_) => self.xapi == XapiState::AlreadyRight,
+            _ => true,
+        }
+    }
+
+    /// Everything that went wrong, in one line.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        let mut problems = Vec::new();
+        if let ThisBoot::Unknown(reason) = &self.this_boot {
+            problems.push(format!("this boot could not be looked at: {reason}"));
+        }
+        if let XapiState::Failed(reason) = &self.xapi {
+            let consequence = match (self.yielded, &self.this_boot) {
+                (true, _) => "the arguments at hand were kept, they are at least as new as the database",
+                (false, ThisBoot::Unknown(_)) => "the next boot could not be looked at",
+                (false, _) => "this boot is right, the next start repairs itself again",
+            };
+            problems.push(format!("{reason}; {consequence}"));
+        }
+        problems.extend(self.problems.iter().cloned());
+        (!problems.is_empty()).then(|| problems.join("; "))
+    }
+
+    /// One line for the log: who, what, what was changed, how long.
+    #[must_use]
+    pub fn log_line(&self) -> String {
+        let mut line = format!("VM {}:", self.vm_uuid);
+        // Writing to a string does not fail.
+        let _ = match &self.settings {
+            Some(VmSettings { pool, priority, vm_id }) => {
+                write!(line, " pool={pool} priority={priority} vm_id={vm_id}")
+            }
+            None => write!(line, " not registered"),
+        };
+        let _ = write!(line, " {}", self.changed());
+        if let Some(problem) = self.problem() {
+            let _ = write!(line, " problem=\"{problem}\"");
+        }
+        let _ = write!(line, " {} ms", self.took.as_millis());
+        line
+    }
+
+    fn changed(&self) -> String {
+        let mut changed = Vec::new();
+        if self.registered_now {
+            changed.push("registered");
+        }
+        if matches!(self.this_boot, ThisBoot::Repaired { .. }) {
+            changed.push("this-boot");
+        }
+        if self.xapi == XapiState::Repaired {
+            changed.push("xapi");
+        }
+        let mut text = format!("changed={}", if changed.is_empty() { "nothing".to_owned() } else { changed.join(",") });
+        if let ThisBoot::Repaired { was } = &self.this_boot {
+            let _ = write!(text, " was=\"{}\"", was.as_deref().unwrap_or_default());
+        }
+        text
+    }
+
+    /// What was found, what was done and for which boot, in plain words.
+    #[must_use]
+    pub fn in_plain_words(&self) -> String {
+        let name = self.name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+        let mut lines = vec![format!("VM {}{name} {}", self.vm_uuid, self.registration_in_words())];
+        lines.push(format!("This boot: {}", self.this_boot_in_words()));
+        lines.push(format!("Next boots: {}", self.xapi_in_words()));
+        lines.join("\n")
+    }
+
+    fn registration_in_words(&self) -> String {
+        match (&self.settings, &self.unwanted) {
+            (Some(VmSettings { pool, priority, vm_id }), _) => {
+                let now = if self.registered_now { "was registered just now" } else { "is registered" };
+                format!("{now}: GPU pool {pool}, priority {priority}, vm_id {vm_id}.")
+            }
+            (None, Some(Unwanted::Inherited { origin })) => {
+                format!("is not registered and carries the vGPU argument of VM {origin}, from which it was made.")
+            }
+            (None, Some(Unwanted::Removed)) => "was removed, and is to have no vGPU argument.".to_owned(),
+            (None, None) => "is not registered.".to_owned(),
+        }
+    }
+
+    fn this_boot_in_words(&self) -> String {
+        let args = |args: &Option<String>| match args {
+            Some(args) => format!("'{args}'"),
+            None => "no device-model-args".to_owned(),
+        };
+        match &self.this_boot {
+            _ if self.yielded => {
+                format!(
+                    "XAPI cannot be asked, so {} was kept: it is at least as new as the database.",
+                    args(&self.args)
+                )
+            }
+            ThisBoot::LeftAlone => format!("left alone, it has {}.", args(&self.args)),
+            ThisBoot::AlreadyRight => format!("nothing to change, it has {}.", args(&self.args)),
+            ThisBoot::Repaired { was } => format!("changed from {} to {}.", args(was), args(&self.args)),
+            ThisBoot::NotStarting { is_running: true } => {
+                "the VM is running already, its QEMU keeps what it has until a start or reboot.".to_owned()
+            }
+            ThisBoot::NotStarting { is_running: false } => "the VM is not being started.".to_owned(),
+            ThisBoot::Unknown(reason) => format!("could not be looked at: {reason}."),
+        }
+    }
+
+    fn xapi_in_words(&self) -> String {
+        match &self.xapi {
+            XapiState::NotAsked => "nothing to change in XAPI.".to_owned(),
+            XapiState::AlreadyRight => "XAPI has the right arguments.".to_owned(),
+            XapiState::Repaired => "XAPI was given the right arguments.".to_owned(),
+            XapiState::UnknownVm => "XAPI knows no such VM.".to_owned(),
+            XapiState::Failed(reason) => format!("{reason}."),
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Is the database what it should be? Every question has its own answer, and nothing is changed to find out.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use serde::Serialize;
+
+use super::{DATABASE_MODE, DIRECTORY_MODE, Filter, OpenFlags, Reading, StoreError, connect, schema};
+
+/// How long a check waits for another program.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CheckItem {
+    /// What was looked at.
+    pub name: String,
+    /// Whether it is as it should be.
+    pub ok: bool,
+    /// What was found and, where it is wrong, what to do.
+    pub message: String,
+}
+
+impl CheckItem {
+    /// The answer to one question: what was found, or what is wrong.
+    pub fn new(name: impl Into<String>, answer: Result<String, String>) -> Self {
+        let ok = answer.is_ok();
+        Self { name: name.into(), ok, message: answer.unwrap_or_else(|wrong| wrong) }
+    }
+}
+
+/// Looks at the file and everything in it. Where one thing is so wrong that the next cannot be looked at, it ends there.
+#[must_use]
+pub fn check(path: &Path) -> Vec<CheckItem> {
+    let mut items = Vec::new();
+    if let Err(stop) = look(path, &mut items) {
+        items.push(CheckItem::new("database", Err(stop.to_string())));
+    }
+    items
+}
+
+fn look(path: &Path, items: &mut Vec<CheckItem>) -> Result<(), StoreError> {
+    if !path.exists() {
+        return Err(StoreError::Missing(path.to_owned()));
+    }
+    items.push(CheckItem::new("file", permissions(path)));
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, PATIENCE)?;
+    items.push(CheckItem::new("integrity", integrity(&connection)?));
+    let found = schema::version(&connection)?;
+    items.push(CheckItem::new("schema version", schema_version(path, found)));
+    if found > schema::LATEST_SCHEMA {
+        return Ok(());
+    }
+    let reference = schema::reference()?;
+    for kind in ["table", "index", "trigger"] {
+        items.push(CheckItem::new(plural(kind), all_there(&connection, &reference, kind)?));
+    }
+    items.push(CheckItem::new("columns", columns(&connection, &reference)?));
+    items.push(CheckItem::new("constraints", constraints(&connection)?));
+    items.push(CheckItem::new("rows", rows(&connection)));
+    Ok(())
+}
+
+fn plural(kind: &str) -> &'static str {
+    match kind {
+        "table" => "tables",
+        "index" => "indexes",
+        _ => "triggers",
+    }
+}
+
+fn permissions(path: &Path) -> Result<String, String> {
+    let folder = path.parent().unwrap_or(path);
+    for (path, wanted) in [(folder, DIRECTORY_MODE), (path, DATABASE_MODE)] {
+        let found = fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let mode = found.permissions().mode() & 0o7777;
+        if mode != wanted {
+            return Err(format!(
+                "{0} has mode {mode:04o} instead of {wanted:04o}: chmod {wanted:o} {0}",
+                path.display()
+            ));
+        }
+        // Nobody but root, or whoever runs this in a scratch folder, may own it.
+        let user = fs::metadata("/proc/self").map_or(0, |process| process.uid());
+        if found.uid() != 0 && found.uid() != user {
+            return Err(format!(
+                "{0} belongs to user {1} instead of root: chown root:root {0}",
+                path.display(),
+                found.uid()
+            ));
+        }
+    }
+    Ok(format!("{} is there, with the right permissions", path.display()))
+}
+
+fn integrity(connection: &Connection) -> Result<Result<String, String>, StoreError> {
+    let mut statement = connection.prepare("PRAGMA integrity_check(5)")?;
+    let findings = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+    Ok(if findings == ["ok"] {
+        Ok("the file is intact".to_owned())
+    } else {
+        Err(format!(
+            "the file is damaged: {}; restore a backup, or save what is left with sqlite3's .dump",
+            findings.join("; ")
+        ))
+    })
+}
+
+fn schema_version(path: &Path, found: i64) -> Result<String, String> {
+    let (path, known) = (path.to_owned(), schema::LATEST_SCHEMA);
+    match found.cmp(&known) {
+        std::cmp::Ordering::Less => Err(StoreError::Older { path, found, known }.to_string()),
+        std::cmp::Ordering::Equal => Ok(format!("schema {found}, the newest")),
+        std::cmp::Ordering::Greater => Err(StoreError::Newer { path, found, known }.to_string()),
+    }
+}
+
+/// The names of a kind of schema object, without those that `SQLite` makes itself.
+fn names(connection: &Connection, kind: &str) -> Result<Vec<String>, StoreError> {
+    let sql = "SELECT name FROM sqlite_master WHERE type = ?1 AND name NOT LIKE 'sqlite_%' ORDER BY name";
+    let mut statement = connection.prepare(sql)?;
+    let names = statement.query_map([kind], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(names)
+}
+
+/// What the reference has and the database has not, or all that there is.
+fn compare(expected: Vec<String>, found: &[String], what: &str) -> Result<String, String> {
+    let missing: Vec<_> = expected.iter().filter(|name| !found.contains(name)).map(String::as_str).collect();
+    if missing.is_empty() {
+        Ok(expected.join(", "))
+    } else {
+        Err(format!(
+            "missing {what}: {}; save the rows with sqlite3's .dump, move the file away and read them into a new one",
+            missing.join(", ")
+        ))
+    }
+}
+
+fn all_there(
+    connection: &Connection,
+    reference: &Connection,
+    kind: &str,
+) -> Result<Result<String, String>, StoreError> {
+    Ok(compare(names(reference, kind)?, &names(connection, kind)?, plural(kind)))
+}
+
+fn columns(connection: &Connection, reference: &Connection) -> Result<Result<String, String>, StoreError> {
+    let (mut expected, mut found) = (Vec::new(), Vec::new());
+    for table in names(reference, "table")? {
+        expected.extend(columns_of(reference, &table)?);
+        found.extend(columns_of(connection, &table)?);
+    }
+    let count = expected.len();
+    Ok(compare(expected, &found, "columns").map(|_| format!("all {count} columns are there")))
+}
+
+fn columns_of(connection: &Connection, table: &str) -> Result<Vec<String>, StoreError> {
+    let mut statement = connection.prepare(&format!("PRAGMA table_info({table})"))?;
+    let name = |row: &rusqlite::Row<'_>| Ok(format!("{table}.{}", row.get::<_, String>("name")?));
+    let columns = statement.query_map([], name)?.collect::<Result<_, _>>()?;
+    Ok(columns)
+}
+
+/// Tries what must be refused on an empty copy of the table, in memory.
+fn constraints(connection: &Connection) -> Result<Result<String, String>, StoreError> {
+    let table: String =
+        match connection
+            .query_row("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = 'vms'", [], |row| row.get(0))
+        {
+            Err(rusqlite::Error::QueryReturnedNoRows) => {
+                return Ok(Err("there is no table vms to have any".to_owned()));
+            }
+            other => other?,
+        };
+    let copy = Connection::open_in_memory()?;
+    copy.execute_batch(&table)?;
+    let insert = "INSERT INTO vms (vm_uuid, pool_id, priority) VALUES";
+    copy.execute_batch(&format!("{insert} ('here', 'A', 0), ('too', 'B', 2)"))?;
+    let must_fail = [
+        ("('here', 'B', 1)", "a second row for the same vm_uuid"),
+        ("(NULL, 'A', 1)", "a row without vm_uuid"),
+        ("('new', 'C', 1)", "a pool_id other than A and B"),
+        ("('new', NULL, 1)", "a row without pool_id"),
+        ("('new', 'A', 3)", "a priority other than 0, 1 and 2"),
+        ("('new', 'A', NULL)", "a row without priority"),
+    ];
+    let accepted: Vec<_> = must_fail
+        .iter()
+        .filter(|(row, _)| copy.execute_batch(&format!("{insert} {row}")).is_ok())
+        .map(|(_, what)| *what)
+        .collect();
+    Ok(if accepted.is_empty() {
+        Ok("wrong GPU pools, wrong priorities and double UUIDs are refused".to_owned())
+    } else {
+        Err(format!("table vms lets in {}: it was not made by vgpu-config", accepted.join(", ")))
+    })
+}
+
+fn rows(connection: &Connection) -> Result<String, String> {
+    let mut count = 0_u64;
+    Reading::new(connection)
+        .for_each_vm(Filter::default(), &mut |_| {
+            count += 1;
+            Ok::<(), StoreError>(())
+        })
+        .map(|()| match count {
+            1 => "1 VM is registered".to_owned(),
+            _ => format!("{count} VMs are registered"),
+        })
+        .map_err(|error| error.to_string())
+}

@@ -1,0 +1,214 @@
+//! The database: the only place with SQL.
+//!
+//! One file with a rollback journal, so that `cp` backs it up whole, a read-only disk can still serve it, and a writer
+//! that waits for XAPI inside its transaction blocks no reader. The schema is `migrations/`.
+
+mod check;
+mod rows;
+mod schema;
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+
+pub use check::{CheckItem, check};
+pub use rows::{Counts, Filter, LastStart, Reading, Registration, StoredVm, Writing};
+pub use schema::LATEST_SCHEMA;
+
+/// The folder's permissions: everybody may look.
+const DIRECTORY_MODE: u32 = 0o755;
+/// The database's permissions: root alone.
+const DATABASE_MODE: u32 = 0o600;
+/// How long the CLI and the plugin wait for another program's transaction. Longer than such a transaction waits for
+/// XAPI ([`crate::xenapi::TIMEOUT`]), so that a slow XAPI fails its own caller only.
+pub const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Why the database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is none, and whoever asked does not create one.
+    #[error("there is no database at {}: any vgpu-admin command creates it", .0.display())]
+    Missing(PathBuf),
+    /// The file's schema is from a newer program.
+    #[error(
+        "{} has schema {found}, this program knows {known}: nothing was touched, install the newer vgpu-config again",
+        path.display()
+    )]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The newest schema that this program knows.
+        known: i64,
+    },
+    /// The file's schema is older, and whoever asked does not migrate.
+    #[error("{} has schema {found} instead of {known}: run 'vgpu-admin status' once to bring it up to date", path.display())]
+    Older {
+        /// The database.
+        path: PathBuf,
+        /// Its schema; 0 is an empty file.
+        found: i64,
+        /// The schema that this program needs.
+        known: i64,
+    },
+    /// The folder or the file cannot be made or opened.
+    #[error("{} cannot be opened: {reason}; vgpu-admin is run as root", path.display())]
+    Unopenable {
+        /// The database or its folder.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+    /// Another program holds it.
+    #[error("the database is locked by another program, an open sqlite3 shell perhaps: end it and try again")]
+    Locked,
+    /// The file is damaged, or no database.
+    #[error(
+        "the database is damaged or no database ({0}): run 'vgpu-admin check'; a copy made before an upgrade lies beside it \
+         as vgpu_config.db.schema-*.bak"
+    )]
+    Damaged(String),
+    /// The file or its disk cannot be written.
+    #[error("the database cannot be written: its file or disk is read-only")]
+    ReadOnly,
+    /// It could not be opened for writing, for the reason given.
+    #[error("the database cannot be written: {0}")]
+    NotWritable(String),
+    /// The disk is full.
+    #[error("the database cannot be written: the disk is full")]
+    DiskFull,
+    /// A row holds something that no program of ours and no constraint would have let in.
+    #[error("the row of VM '{vm_uuid}' has {column} '{value}', expected {expected}: correct or delete it with sqlite3")]
+    BadRow {
+        /// The row's `vm_uuid`, as it is.
+        vm_uuid: String,
+        /// The column.
+        column: &'static str,
+        /// What it holds.
+        value: String,
+        /// What it could hold.
+        expected: &'static str,
+    },
+    /// `SQLite` said something else.
+    #[error("the database cannot be used: {0}")]
+    Sqlite(rusqlite::Error),
+    /// A migration could not be carried out.
+    #[error("the database could not be brought to the newest schema: {0}; it is as it was")]
+    Migration(String),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked,
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error.to_string()),
+            Some(ErrorCode::ReadOnly) => Self::ReadOnly,
+            Some(ErrorCode::DiskFull) => Self::DiskFull,
+            _ => Self::Sqlite(error),
+        }
+    }
+}
+
+/// An open database.
+#[derive(Debug)]
+pub struct Store {
+    connection: Connection,
+}
+
+impl Store {
+    /// Opens the database for the CLI and the plugin: makes the folder and the file where they are missing, brings the
+    /// schema up to date (with a copy of the file before it), and fills in what a row inserted by hand leaves out.
+    ///
+    /// On a read-only disk it opens what is there for reading.
+    ///
+    /// # Errors
+    /// The file cannot be opened, is damaged, locked for longer than [`PATIENCE`], or newer than this program.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        if let Err(error) = make_file(path) {
+            return match error.kind() {
+                io::ErrorKind::ReadOnlyFilesystem if path.exists() => Self::open_existing(path, PATIENCE),
+                _ => Err(StoreError::Unopenable { path: path.to_owned(), reason: error.to_string() }),
+            };
+        }
+        let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, PATIENCE)?;
+        schema::bring_up_to_date(&mut connection, path)?;
+        let store = Self { connection };
+        match store.complete_rows() {
+            // Whoever only reads is served all the same; whoever writes is told so then.
+            Ok(()) | Err(StoreError::ReadOnly | StoreError::Locked) => Ok(store),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens a database that is there and up to date, as the hook does: creates and migrates nothing.
+    ///
+    /// # Errors
+    /// There is none, it is older or newer than this program, damaged, or locked for longer than `patience`.
+    pub fn open_existing(path: &Path, patience: Duration) -> Result<Self, StoreError> {
+        if !path.exists() {
+            return Err(StoreError::Missing(path.to_owned()));
+        }
+        // SQLite itself falls back to reading where the file cannot be written.
+        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, patience)?;
+        let found = schema::version(&connection)?;
+        let known = schema::LATEST_SCHEMA;
+        match found.cmp(&known) {
+            std::cmp::Ordering::Less => Err(StoreError::Older { path: path.to_owned(), found, known }),
+            std::cmp::Ordering::Equal => Ok(Self { connection }),
+            std::cmp::Ordering::Greater => Err(StoreError::Newer { path: path.to_owned(), found, known }),
+        }
+    }
+
+    /// What the database says.
+    #[must_use]
+    pub fn read(&self) -> Reading<'_> {
+        Reading::new(&self.connection)
+    }
+
+    /// Begins a change. It is done when it is committed; dropped, nothing has happened.
+    ///
+    /// # Errors
+    /// Another program writes for longer than this one is willing to wait, or the database cannot be written.
+    pub fn write(&self) -> Result<Writing<'_>, StoreError> {
+        Ok(Writing::new(Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?))
+    }
+
+    /// Fills in what rows inserted by hand leave out.
+    fn complete_rows(&self) -> Result<(), StoreError> {
+        if self.read().incomplete_vms()?.is_empty() {
+            return Ok(());
+        }
+        let writing = self.write()?;
+        for vm_uuid in writing.read().incomplete_vms()? {
+            writing.complete(&vm_uuid)?;
+        }
+        writing.commit()
+    }
+}
+
+fn connect(path: &Path, access: OpenFlags, patience: Duration) -> Result<Connection, StoreError> {
+    let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .map_err(|error| StoreError::Unopenable { path: path.to_owned(), reason: error.to_string() })?;
+    connection.busy_timeout(patience)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    Ok(connection)
+}
+
+/// Makes the folder and an empty file with the right permissions, whatever the umask says; leaves what is there alone.
+fn make_file(path: &Path) -> io::Result<()> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
+        DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(folder)?;
+        fs::set_permissions(folder, fs::Permissions::from_mode(DIRECTORY_MODE))?;
+    }
+    match OpenOptions::new().write(true).create_new(true).mode(DATABASE_MODE).open(path) {
+        Ok(file) => file.set_permissions(fs::Permissions::from_mode(DATABASE_MODE)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}

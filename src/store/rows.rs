@@ -1,0 +1,434 @@
+//! Reading and writing the rows.
+
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use super::StoreError;
+use crate::model::{DeviceVmId, InvalidValue, PoolId, Priority, VmSettings, VmUuid};
+
+/// A registered VM as the database has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredVm {
+    /// Its UUID.
+    pub uuid: VmUuid,
+    /// Its name when it was registered or last changed, for people.
+    pub name: Option<String>,
+    /// What its device is told.
+    pub settings: VmSettings,
+    /// Whether the device's number is only derived, not stored yet.
+    pub number_is_provisional: bool,
+    /// Counts the changes of the settings.
+    pub revision: i64,
+    /// The revision that XAPI was last told.
+    pub pushed_revision: i64,
+    /// When it was registered, UTC.
+    pub created_at: String,
+    /// When it was last changed, UTC.
+    pub updated_at: String,
+    /// What its last start was given; `None` before the first.
+    pub last_start: Option<LastStart>,
+}
+
+impl StoredVm {
+    /// Whether XAPI was told what the database says.
+    #[must_use]
+    pub fn is_pushed(&self) -> bool {
+        self.pushed_revision >= self.revision
+    }
+}
+
+/// What a VM's start was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastStart {
+    /// When, UTC.
+    pub started_at: String,
+    /// The UUID of the host on which it started.
+    pub host_uuid: String,
+    /// The device's argument, empty where the VM got none.
+    pub device_argument: String,
+}
+
+/// What the database knows of a VM's registration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Registration {
+    /// It has settings.
+    Registered(StoredVm),
+    /// It had settings and was removed.
+    Removed {
+        /// The number that its device had, where it ever had one.
+        vm_id: Option<DeviceVmId>,
+        /// Whether XAPI was told of the removal.
+        pushed: bool,
+    },
+    /// It was never registered.
+    Unknown,
+}
+
+/// Which VMs to list: all, of one GPU pool, of one priority, or both.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only this GPU pool's.
+    pub pool: Option<PoolId>,
+    /// Only those of this priority.
+    pub priority: Option<Priority>,
+}
+
+/// How many VMs there are of each GPU pool and priority.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts([[u64; 3]; 2]);
+
+impl Counts {
+    /// How many of this GPU pool and priority.
+    #[must_use]
+    pub fn of(&self, pool: PoolId, priority: Priority) -> u64 {
+        self.0[pool as usize][priority as usize]
+    }
+
+    /// How many of this GPU pool.
+    #[must_use]
+    pub fn of_pool(&self, pool: PoolId) -> u64 {
+        self.0[pool as usize].iter().sum()
+    }
+
+    /// How many of this priority.
+    #[must_use]
+    pub fn of_priority(&self, priority: Priority) -> u64 {
+        PoolId::ALL.iter().map(|&pool| self.of(pool, priority)).sum()
+    }
+
+    /// How many altogether.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        PoolId::ALL.iter().map(|&pool| self.of_pool(pool)).sum()
+    }
+}
+
+const SELECT_VM: &str = "
+    SELECT vms.vm_uuid, vm_name, pool_id, priority, device_vm_id, coalesce(revision, 0), coalesce(pushed_revision, -1),
+           coalesce(created_at, ''), coalesce(updated_at, ''), started_at, host_uuid, device_argument
+    FROM vms
+    LEFT JOIN vm_state ON vm_state.vm_uuid = lower(vms.vm_uuid)
+    LEFT JOIN last_starts ON last_starts.vm_uuid = lower(vms.vm_uuid)";
+
+/// What the database says, now or inside a change.
+#[derive(Debug, Clone, Copy)]
+pub struct Reading<'c>(&'c Connection);
+
+impl<'c> Reading<'c> {
+    pub(super) fn new(connection: &'c Connection) -> Self {
+        Self(connection)
+    }
+
+    /// A registered VM.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn vm(&self, uuid: &VmUuid) -> Result<Option<StoredVm>, StoreError> {
+        let mut statement = self.0.prepare_cached(&format!("{SELECT_VM} WHERE vms.vm_uuid = ?1"))?;
+        let mut rows = statement.query([uuid.to_string()])?;
+        rows.next()?.map(|row| self.stored_vm(row)).transpose()
+    }
+
+    /// Whether a VM is registered, was removed, or never was.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn registration(&self, uuid: &VmUuid) -> Result<Registration, StoreError> {
+        if let Some(vm) = self.vm(uuid)? {
+            return Ok(Registration::Registered(vm));
+        }
+        let removed = self.0.query_row(
+            "SELECT device_vm_id, pushed_revision >= revision FROM vm_state WHERE vm_uuid = ?1",
+            [uuid.to_string()],
+            |row| Ok((row.get::<_, Option<i64>>(0)?, row.get(1)?)),
+        );
+        Ok(match removed.optional()? {
+            Some((number, pushed)) => {
+                Registration::Removed { vm_id: number.and_then(|number| number.try_into().ok()), pushed }
+            }
+            None => Registration::Unknown,
+        })
+    }
+
+    /// The UUIDs of the registered VMs with a name.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn vms_named(&self, name: &str) -> Result<Vec<VmUuid>, StoreError> {
+        self.uuids("SELECT vm_uuid FROM vms WHERE vm_name = ?1 ORDER BY vm_uuid", &[&name])
+    }
+
+    /// The registered VM to which a device's number belongs.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn owner_of(&self, vm_id: DeviceVmId) -> Result<Option<VmUuid>, StoreError> {
+        let sql = "SELECT vms.vm_uuid FROM vms JOIN vm_state USING (vm_uuid) WHERE device_vm_id = ?1";
+        Ok(self.uuids(sql, &[&vm_id.get()])?.pop())
+    }
+
+    /// Hands every VM that the filter lets through to `visit`, one by one: by GPU pool, most urgent first, then by name.
+    ///
+    /// # Errors
+    /// The database cannot be read, a row cannot be understood, or `visit` fails.
+    pub fn for_each_vm<E: From<StoreError>>(
+        &self,
+        filter: Filter,
+        visit: &mut dyn FnMut(StoredVm) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let sql = format!(
+            "{SELECT_VM} WHERE (?1 IS NULL OR pool_id = ?1) AND (?2 IS NULL OR priority = ?2)
+             ORDER BY pool_id, priority DESC, vm_name, vms.vm_uuid"
+        );
+        let mut statement = self.0.prepare_cached(&sql).map_err(StoreError::from)?;
+        let pool = filter.pool.map(PoolId::as_str);
+        let priority = filter.priority.map(Priority::as_number);
+        let mut rows = statement.query(params![pool, priority]).map_err(StoreError::from)?;
+        while let Some(row) = rows.next().map_err(StoreError::from)? {
+            visit(self.stored_vm(row)?)?;
+        }
+        Ok(())
+    }
+
+    /// How many VMs there are of each GPU pool and priority.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn counts(&self) -> Result<Counts, StoreError> {
+        let mut counts = Counts::default();
+        for pool in PoolId::ALL {
+            for priority in Priority::ALL {
+                counts.0[pool as usize][priority as usize] = self.0.query_row(
+                    "SELECT count(*) FROM vms WHERE pool_id = ?1 AND priority = ?2",
+                    params![pool.as_str(), priority.as_number()],
+                    |row| row.get(0),
+                )?;
+            }
+        }
+        Ok(counts)
+    }
+
+    /// How many changes, removals included, XAPI was not told of yet.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn count_unpushed(&self) -> Result<u64, StoreError> {
+        let sql = "SELECT count(*) FROM vm_state WHERE pushed_revision < revision";
+        Ok(self.0.query_row(sql, [], |row| row.get(0))?)
+    }
+
+    /// The registered VMs whose row lacks what only a program can fill in.
+    pub(super) fn incomplete_vms(&self) -> Result<Vec<VmUuid>, StoreError> {
+        let sql = "SELECT vms.vm_uuid FROM vms LEFT JOIN vm_state USING (vm_uuid) WHERE device_vm_id IS NULL";
+        // A UUID that cannot be read stays incomplete: check names it.
+        let mut statement = self.0.prepare_cached(sql)?;
+        let texts = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+        Ok(texts.iter().filter_map(|text| text.parse().ok()).collect())
+    }
+
+    /// The number that a VM without one is to get: the one derived from its UUID, or the next that is free.
+    fn free_number(&self, uuid: &VmUuid) -> Result<DeviceVmId, StoreError> {
+        let mut number = DeviceVmId::derived_from(uuid);
+        let sql = "SELECT EXISTS (SELECT 1 FROM vm_state WHERE device_vm_id = ?1)";
+        while self.0.query_row(sql, [number.get()], |row| row.get(0))? {
+            number = number.next();
+        }
+        Ok(number)
+    }
+
+    fn uuids(&self, sql: &str, params: &[&dyn rusqlite::ToSql]) -> Result<Vec<VmUuid>, StoreError> {
+        let mut statement = self.0.prepare_cached(sql)?;
+        let texts = statement.query_map(params, |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+        texts.into_iter().map(|text| read_column(&text.clone(), "vm_uuid", text.parse())).collect()
+    }
+
+    fn stored_vm(&self, row: &Row<'_>) -> Result<StoredVm, StoreError> {
+        let key: String = row.get(0)?;
+        let uuid = read_column(&key, "vm_uuid", key.parse())?;
+        let stored_number = row.get::<_, Option<i64>>(4)?;
+        let vm_id = match stored_number {
+            Some(number) => read_column(&key, "device_vm_id", number.try_into())?,
+            None => self.free_number(&uuid)?,
+        };
+        let settings = VmSettings {
+            pool: read_column(&key, "pool_id", row.get::<_, String>(2)?.parse())?,
+            priority: read_column(&key, "priority", row.get::<_, i64>(3)?.to_string().parse())?,
+            vm_id,
+        };
+        let last_start = match row.get::<_, Option<String>>(9)? {
+            Some(started_at) => Some(LastStart { started_at, host_uuid: row.get(10)?, device_argument: row.get(11)? }),
+            None => None,
+        };
+        Ok(StoredVm {
+            uuid,
+            name: row.get(1)?,
+            settings,
+            number_is_provisional: stored_number.is_none(),
+            revision: row.get(5)?,
+            pushed_revision: row.get(6)?,
+            created_at: row.get(7)?,
+            updated_at: row.get(8)?,
+            last_start,
+        })
+    }
+}
+
+fn read_column<T>(vm_uuid: &str, column: &'static str, value: Result<T, InvalidValue>) -> Result<T, StoreError> {
+    value.map_err(|InvalidValue { value, expected }| StoreError::BadRow {
+        vm_uuid: vm_uuid.to_owned(),
+        column,
+        value,
+        expected,
+    })
+}
+
+/// A change under way: one transaction, which also reads what it has written.
+#[derive(Debug)]
+pub struct Writing<'c> {
+    transaction: Transaction<'c>,
+}
+
+impl<'c> Writing<'c> {
+    pub(super) fn new(transaction: Transaction<'c>) -> Self {
+        Self { transaction }
+    }
+
+    /// What the database says with this change in it.
+    #[must_use]
+    pub fn read(&self) -> Reading<'_> {
+        Reading::new(&self.transaction)
+    }
+
+    /// Adds a VM that is not registered. Its `vm_id` is the one asked for, the one it had before it was removed, or
+    /// one derived from its UUID.
+    ///
+    /// # Errors
+    /// The database cannot be written, or the number is another VM's.
+    pub fn insert(
+        &self,
+        uuid: &VmUuid,
+        name: Option<&str>,
+        pool: PoolId,
+        priority: Priority,
+        vm_id: Option<DeviceVmId>,
+    ) -> Result<(), StoreError> {
+        self.transaction.execute(
+            "INSERT INTO vms (vm_uuid, vm_name, pool_id, priority) VALUES (?1, ?2, ?3, ?4)",
+            params![uuid.to_string(), name, pool.as_str(), priority.as_number()],
+        )?;
+        match vm_id {
+            Some(vm_id) => self.set_number(uuid, vm_id),
+            None => self.complete(uuid),
+        }
+    }
+
+    /// Changes a registered VM's GPU pool and priority; the same again is no change.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn set_pool_and_priority(&self, uuid: &VmUuid, pool: PoolId, priority: Priority) -> Result<(), StoreError> {
+        self.transaction.execute(
+            "UPDATE vms SET pool_id = ?2, priority = ?3 WHERE vm_uuid = ?1 AND (pool_id <> ?2 OR priority <> ?3)",
+            params![uuid.to_string(), pool.as_str(), priority.as_number()],
+        )?;
+        Ok(())
+    }
+
+    /// Gives a VM's device another number.
+    ///
+    /// # Errors
+    /// The database cannot be written, or the number is another VM's.
+    pub fn set_number(&self, uuid: &VmUuid, vm_id: DeviceVmId) -> Result<(), StoreError> {
+        // A removed VM keeps its number in case it comes back, but not against one that is here.
+        self.transaction.execute(
+            "UPDATE vm_state SET device_vm_id = NULL WHERE device_vm_id = ?1 AND removed_at IS NOT NULL AND vm_uuid <> ?2",
+            params![vm_id.get(), uuid.to_string()],
+        )?;
+        self.transaction.execute(
+            "UPDATE vm_state SET device_vm_id = ?2 WHERE vm_uuid = ?1",
+            params![uuid.to_string(), vm_id.get()],
+        )?;
+        Ok(())
+    }
+
+    /// Notes a VM's name; it is for people only and no change of its settings.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn set_name(&self, uuid: &VmUuid, name: &str) -> Result<(), StoreError> {
+        self.transaction.execute(
+            "UPDATE vms SET vm_name = ?2 WHERE vm_uuid = ?1 AND vm_name IS NOT ?2",
+            params![uuid.to_string(), name],
+        )?;
+        Ok(())
+    }
+
+    /// Removes a VM's settings. What stays is that it had some, and its device's number.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn remove(&self, uuid: &VmUuid) -> Result<(), StoreError> {
+        self.transaction.execute("DELETE FROM vms WHERE vm_uuid = ?1", [uuid.to_string()])?;
+        Ok(())
+    }
+
+    /// Fills in what only a program can: a row for the VM's state, and its device's number.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn complete(&self, uuid: &VmUuid) -> Result<(), StoreError> {
+        self.transaction.execute(
+            "INSERT INTO vm_state (vm_uuid, revision)
+             SELECT ?1, 1 WHERE NOT EXISTS (SELECT 1 FROM vm_state WHERE vm_uuid = ?1)",
+            [uuid.to_string()],
+        )?;
+        let number = self.read().free_number(uuid)?;
+        self.transaction.execute(
+            "UPDATE vm_state SET device_vm_id = ?2 WHERE vm_uuid = ?1 AND device_vm_id IS NULL",
+            params![uuid.to_string(), number.get()],
+        )?;
+        Ok(())
+    }
+
+    /// Notes that XAPI may not have what this database says of a VM.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn mark_unpushed(&self, uuid: &VmUuid) -> Result<(), StoreError> {
+        self.transaction.execute(
+            "UPDATE vm_state SET pushed_revision = revision - 1 WHERE vm_uuid = ?1 AND pushed_revision >= revision",
+            [uuid.to_string()],
+        )?;
+        Ok(())
+    }
+
+    /// Notes that XAPI now has what this database says of a VM.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn mark_pushed(&self, uuid: &VmUuid) -> Result<(), StoreError> {
+        self.transaction
+            .execute("UPDATE vm_state SET pushed_revision = revision WHERE vm_uuid = ?1", [uuid.to_string()])?;
+        Ok(())
+    }
+
+    /// Notes what a VM's start is given.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn note_start(&self, uuid: &VmUuid, host_uuid: &str, device_argument: &str) -> Result<(), StoreError> {
+        self.transaction.execute("DELETE FROM last_starts WHERE vm_uuid = ?1", [uuid.to_string()])?;
+        self.transaction.execute(
+            "INSERT INTO last_starts (vm_uuid, host_uuid, device_argument) VALUES (?1, ?2, ?3)",
+            [uuid.to_string().as_str(), host_uuid, device_argument],
+        )?;
+        Ok(())
+    }
+
+    /// Makes the change.
+    ///
+    /// # Errors
+    /// It could not be written; nothing has happened then.
+    pub fn commit(self) -> Result<(), StoreError> {
+        Ok(self.transaction.commit()?)
+    }
+}

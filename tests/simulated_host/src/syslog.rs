@@ -1,0 +1,69 @@
+//! The system log: what programs send to `/dev/log`.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+
+use crate::lock;
+
+/// A datagram of this content, which no logging program sends, ends the thread.
+const STOP: &[u8] = b"\0stop";
+
+/// The collector behind `/dev/log`.
+pub struct Syslog {
+    socket: PathBuf,
+    lines: Arc<Mutex<Vec<String>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Syslog {
+    /// Binds the socket and collects; every line also goes to a file, as rsyslog would write it.
+    pub fn open(socket: &Path, file: &Path) -> io::Result<Self> {
+        if socket.exists() {
+            std::fs::remove_file(socket)?;
+        }
+        let receiver = UnixDatagram::bind(socket)?;
+        let mut file = OpenOptions::new().create(true).append(true).open(file)?;
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let thread = thread::spawn({
+            let lines = Arc::clone(&lines);
+            move || {
+                let mut datagram = vec![0; 64 * 1024];
+                while let Ok(length) = receiver.recv(&mut datagram) {
+                    if &datagram[..length] == STOP {
+                        return;
+                    }
+                    let line = String::from_utf8_lossy(&datagram[..length]).trim_end().to_owned();
+                    let _ = writeln!(file, "{}", without_priority(&line));
+                    lock(&lines).push(line);
+                }
+            }
+        });
+        Ok(Self { socket: socket.to_owned(), lines, thread: Some(thread) })
+    }
+
+    pub fn lines(&self) -> Vec<String> {
+        lock(&self.lines).clone()
+    }
+}
+
+impl Drop for Syslog {
+    fn drop(&mut self) {
+        let sent = UnixDatagram::unbound().and_then(|sender| sender.send_to(STOP, &self.socket));
+        if let Some(thread) = self.thread.take().filter(|_| sent.is_ok()) {
+            let _ = thread.join();
+        }
+        let _ = std::fs::remove_file(&self.socket);
+    }
+}
+
+/// A log file has no `<14>` in front of its lines.
+fn without_priority(line: &str) -> &str {
+    match line.strip_prefix('<').and_then(|line| line.split_once('>')) {
+        Some((priority, rest)) if priority.bytes().all(|byte| byte.is_ascii_digit()) => rest,
+        _ => line,
+    }
+}
