@@ -53,10 +53,10 @@ fn main() -> ExitCode {
     let root = Root::of_program(INSTALLED_AS);
     logging::to_syslog(IDENT, &root.syslog_socket(), log::LevelFilter::Info);
     let (sender, receiver) = mpsc::channel();
-    let arguments = std::env::args_os().skip(1).collect();
+    let arguments = std::env::args_os().skip(1).collect::<Vec<_>>();
     thread::spawn(move || {
         let worker = sender.clone();
-        let ended = panic::catch_unwind(AssertUnwindSafe(|| work(&root, arguments, began, &worker)))
+        let ended = panic::catch_unwind(AssertUnwindSafe(|| work(&root, &arguments, began, &worker)))
             .unwrap_or_else(|_| Err("vgpu-config made a mistake: please report it".to_owned()));
         // Nobody listens any more once the deadline has passed.
         let _ = sender.send(News::Ended(ended.map(Box::new)));
@@ -65,10 +65,10 @@ fn main() -> ExitCode {
 }
 
 /// Reads the settings and prepares the start.
-fn work(root: &Root, arguments: Vec<OsString>, began: Instant, news: &Sender<News>) -> Result<Report, String> {
+fn work(root: &Root, arguments: &[OsString], began: Instant, news: &Sender<News>) -> Result<Report, String> {
     let tell = |message| drop(news.send(message));
     let say = |error: Error| error.to_string();
-    let vm_uuid = arguments::vm_uuid(&arguments).map_err(|error| error.to_string())?;
+    let vm_uuid = arguments::vm_uuid(arguments).map_err(|error| error.to_string())?;
     let settings = Settings::load(&root.settings()).map_err(|error| format!("VM {vm_uuid}: {error}"))?;
     log::set_max_level(settings.log_level.into());
     tell(News::Settings(Box::new(settings.clone())));

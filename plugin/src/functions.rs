@@ -30,7 +30,7 @@ pub fn dispatch(root: &Root, call: Call) -> Answer {
         }
         "remove_vm" => remove_vm(host, arguments),
         "status" => without_arguments(arguments).and_then(|()| json(&operations::status(&host()?)?)),
-        "check" => without_arguments(arguments).and_then(|()| json(&operations::check(&root))),
+        "check" => without_arguments(arguments).and_then(|()| json(&operations::check(root))),
         "version" => without_arguments(arguments).and_then(|()| json(&operations::version())),
         _ => return Answer::Failure("UNKNOWN_XENAPI_PLUGIN_FUNCTION".to_owned(), vec![function]),
     };

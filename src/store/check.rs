@@ -118,7 +118,7 @@ fn schema_version(path: &Path, found: i64) -> Result<String, String> {
     }
 }
 
-/// The names of a kind of schema object, without those that `SQLite` makes itself.
+/// The names of a kind of schema object, without those that SQLite makes itself.
 fn names(connection: &Connection, kind: &str) -> Result<Vec<String>, StoreError> {
     let sql = "SELECT name FROM sqlite_master WHERE type = ?1 AND name NOT LIKE 'sqlite_%' ORDER BY name";
     let mut statement = connection.prepare(sql)?;
@@ -127,7 +127,7 @@ fn names(connection: &Connection, kind: &str) -> Result<Vec<String>, StoreError>
 }
 
 /// What the reference has and the database has not, or all that there is.
-fn compare(expected: Vec<String>, found: &[String], what: &str) -> Result<String, String> {
+fn compare(expected: &[String], found: &[String], what: &str) -> Result<String, String> {
     let missing: Vec<_> = expected.iter().filter(|name| !found.contains(name)).map(String::as_str).collect();
     if missing.is_empty() {
         Ok(expected.join(", "))
@@ -144,7 +144,7 @@ fn all_there(
     reference: &Connection,
     kind: &str,
 ) -> Result<Result<String, String>, StoreError> {
-    Ok(compare(names(reference, kind)?, &names(connection, kind)?, plural(kind)))
+    Ok(compare(&names(reference, kind)?, &names(connection, kind)?, plural(kind)))
 }
 
 fn columns(connection: &Connection, reference: &Connection) -> Result<Result<String, String>, StoreError> {
@@ -154,7 +154,7 @@ fn columns(connection: &Connection, reference: &Connection) -> Result<Result<Str
         found.extend(columns_of(connection, &table)?);
     }
     let count = expected.len();
-    Ok(compare(expected, &found, "columns").map(|_| format!("all {count} columns are there")))
+    Ok(compare(&expected, &found, "columns").map(|_| format!("all {count} columns are there")))
 }
 
 fn columns_of(connection: &Connection, table: &str) -> Result<Vec<String>, StoreError> {

@@ -94,7 +94,7 @@ pub enum StoreError {
         /// What it could hold.
         expected: &'static str,
     },
-    /// `SQLite` said something else.
+    /// SQLite said something else.
     #[error("the database cannot be used: {0}")]
     Sqlite(rusqlite::Error),
     /// A migration could not be carried out.
