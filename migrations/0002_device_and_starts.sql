@@ -26,8 +26,12 @@ CREATE TABLE last_starts (
 );
 
 -- Rows that were there before this migration. One that is no UUID, or stands there twice, stays: check names it.
-UPDATE OR IGNORE vms SET vm_uuid = lower(vm_uuid) WHERE vm_uuid <> lower(vm_uuid);
-INSERT INTO vm_state (vm_uuid, revision) SELECT DISTINCT lower(vm_uuid), 1 FROM vms;
+UPDATE OR IGNORE vms SET vm_uuid = lower(vm_uuid)
+    WHERE vm_uuid <> lower(vm_uuid)
+    AND lower(vm_uuid) GLOB '[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]';
+INSERT INTO vm_state (vm_uuid, revision)
+    SELECT DISTINCT lower(vm_uuid), 1 FROM vms
+    WHERE lower(vm_uuid) GLOB '[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f]-[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]';
 
 -- A row that is inserted, changed or deleted by hand with the sqlite3 shell counts as much as one that a program wrote.
 

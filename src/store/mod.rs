@@ -6,6 +6,7 @@
 mod check;
 mod rows;
 mod schema;
+mod writing;
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
@@ -16,8 +17,9 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 pub use check::{CheckItem, check};
-pub use rows::{Counts, Filter, LastStart, Reading, Registration, StoredVm, Writing};
+pub use rows::{Counts, Filter, LastStart, Reading, Registration, StoredVm};
 pub use schema::LATEST_SCHEMA;
+pub use writing::Writing;
 
 /// The folder's permissions: everybody may look.
 const DIRECTORY_MODE: u32 = 0o755;

@@ -1,1 +1,28 @@
-//! Skeleton.
+//! What the tests share: a scratch root with the real programs in it, and the real tools around them.
+
+// A helper that fails has to fail its test, at once and loudly.
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::must_use_candidate
+)]
+
+pub mod programs;
+pub mod root;
+pub mod tools;
+pub mod vectors;
+
+pub use root::ScratchRoot;
+
+/// A VM's UUID that many recordings use.
+pub const VM: &str = "cda8bcd3-f410-bd1f-3688-8c308ff28e90";
+/// The same VM's argument in GPU pool A at high priority.
+pub const VM_ARGUMENT: &str = "-device vgpu-stub,pool_id=A,priority=high,vm_id=1170751909";
+
+/// The `number`th UUID of a long row of different ones.
+#[must_use]
+pub fn uuid(number: u32) -> String {
+    format!("{number:08x}-0000-4000-8000-{number:012x}")
+}

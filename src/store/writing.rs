@@ -1,0 +1,159 @@
+//! Changing the rows.
+
+use rusqlite::{Transaction, params};
+
+use super::StoreError;
+use super::rows::Reading;
+use crate::model::{DeviceVmId, PoolId, Priority, VmUuid};
+
+/// A change under way: one transaction, which also reads what it has written.
+#[derive(Debug)]
+pub struct Writing<'c> {
+    transaction: Transaction<'c>,
+}
+
+impl<'c> Writing<'c> {
+    pub(super) fn new(transaction: Transaction<'c>) -> Self {
+        Self { transaction }
+    }
+
+    /// What the database says with this change in it.
+    #[must_use]
+    pub fn read(&self) -> Reading<'_> {
+        Reading::new(&self.transaction)
+    }
+
+    /// Adds a VM that is not registered. Its `vm_id` is the one asked for, the one it had before it was removed, or
+    /// one derived from its UUID.
+    ///
+    /// # Errors
+    /// The database cannot be written, or the number is another VM's.
+    pub fn insert(
+        &self,
+        uuid: &VmUuid,
+        name: Option<&str>,
+        pool: PoolId,
+        priority: Priority,
+        vm_id: Option<DeviceVmId>,
+    ) -> Result<(), StoreError> {
+        self.transaction.execute(
+            "INSERT INTO vms (vm_uuid, vm_name, pool_id, priority) VALUES (?1, ?2, ?3, ?4)",
+            params![uuid.to_string(), name, pool.as_str(), priority.as_number()],
+        )?;
+        match vm_id {
+            Some(vm_id) => self.set_number(uuid, vm_id),
+            None => self.complete(uuid),
+        }
+    }
+
+    /// Changes a registered VM's GPU pool and priority; the same again is no change.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn set_pool_and_priority(&self, uuid: &VmUuid, pool: PoolId, priority: Priority) -> Result<(), StoreError> {
+        self.transaction.execute(
+            "UPDATE vms SET pool_id = ?2, priority = ?3 WHERE vm_uuid = ?1 AND (pool_id <> ?2 OR priority <> ?3)",
+            params![uuid.to_string(), pool.as_str(), priority.as_number()],
+        )?;
+        Ok(())
+    }
+
+    /// Gives a VM's device another number.
+    ///
+    /// # Errors
+    /// The database cannot be written, or the number is another VM's.
+    pub fn set_number(&self, uuid: &VmUuid, vm_id: DeviceVmId) -> Result<(), StoreError> {
+        // A removed VM keeps its number in case it comes back, but not against one that is here.
+        self.transaction.execute(
+            "UPDATE vm_state SET device_vm_id = NULL WHERE device_vm_id = ?1 AND removed_at IS NOT NULL AND vm_uuid <> ?2",
+            params![vm_id.get(), uuid.to_string()],
+        )?;
+        self.transaction.execute(
+            "UPDATE vm_state SET device_vm_id = ?2 WHERE vm_uuid = ?1",
+            params![uuid.to_string(), vm_id.get()],
+        )?;
+        Ok(())
+    }
+
+    /// Notes a VM's name; it is for people only and no change of its settings.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn set_name(&self, uuid: &VmUuid, name: &str) -> Result<(), StoreError> {
+        self.transaction.execute(
+            "UPDATE vms SET vm_name = ?2 WHERE vm_uuid = ?1 AND vm_name IS NOT ?2",
+            params![uuid.to_string(), name],
+        )?;
+        Ok(())
+    }
+
+    /// Removes a VM's settings. What stays is that it had some, and its device's number.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn remove(&self, uuid: &VmUuid) -> Result<(), StoreError> {
+        self.transaction.execute("DELETE FROM vms WHERE vm_uuid = ?1", [uuid.to_string()])?;
+        Ok(())
+    }
+
+    /// Fills in what only a program can: a row for the VM's state, and its device's number.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn complete(&self, uuid: &VmUuid) -> Result<(), StoreError> {
+        self.transaction.execute(
+            "INSERT INTO vm_state (vm_uuid, revision)
+             SELECT ?1, 1 WHERE NOT EXISTS (SELECT 1 FROM vm_state WHERE vm_uuid = ?1)",
+            [uuid.to_string()],
+        )?;
+        let number = self.read().free_number(uuid)?;
+        self.transaction.execute(
+            "UPDATE vm_state SET device_vm_id = ?2 WHERE vm_uuid = ?1 AND device_vm_id IS NULL",
+            params![uuid.to_string(), number.get()],
+        )?;
+        Ok(())
+    }
+
+    /// Notes that XAPI may not have what this database says of a VM.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn mark_unpushed(&self, uuid: &VmUuid) -> Result<(), StoreError> {
+        self.transaction.execute(
+            "UPDATE vm_state SET pushed_revision = revision - 1 WHERE vm_uuid = ?1 AND pushed_revision >= revision",
+            [uuid.to_string()],
+        )?;
+        Ok(())
+    }
+
+    /// Notes that XAPI now has what this database says of a VM.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn mark_pushed(&self, uuid: &VmUuid) -> Result<(), StoreError> {
+        self.transaction
+            .execute("UPDATE vm_state SET pushed_revision = revision WHERE vm_uuid = ?1", [uuid.to_string()])?;
+        Ok(())
+    }
+
+    /// Notes what a VM's start is given.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn note_start(&self, uuid: &VmUuid, host_uuid: &str, device_argument: &str) -> Result<(), StoreError> {
+        self.transaction.execute("DELETE FROM last_starts WHERE vm_uuid = ?1", [uuid.to_string()])?;
+        self.transaction.execute(
+            "INSERT INTO last_starts (vm_uuid, host_uuid, device_argument) VALUES (?1, ?2, ?3)",
+            [uuid.to_string().as_str(), host_uuid, device_argument],
+        )?;
+        Ok(())
+    }
+
+    /// Makes the change.
+    ///
+    /// # Errors
+    /// It could not be written; nothing has happened then.
+    pub fn commit(self) -> Result<(), StoreError> {
+        Ok(self.transaction.commit()?)
+    }
+}

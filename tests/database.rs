@@ -1,0 +1,372 @@
+//! The database: its schema, dom0's own sqlite3 shell on it, upgrades, and everything that can be wrong with the file.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::thread;
+use std::time::Duration;
+
+use vgpu_config::model::{DeviceVmId, VmUuid};
+use vgpu_config::store::{LATEST_SCHEMA, Registration, Store, StoreError};
+use vgpu_tests::tools::{python, sql, sql_ok};
+use vgpu_tests::{ScratchRoot, VM, uuid};
+
+/// A root with an empty database of the newest schema.
+fn with_database() -> ScratchRoot {
+    let root = ScratchRoot::new();
+    root.admin_ok(&["list-vms"]);
+    root
+}
+
+fn insert(vm_uuid: &str, pool: &str, priority: u8) -> String {
+    format!("INSERT INTO vms (vm_uuid, pool_id, priority) VALUES ('{vm_uuid}', '{pool}', {priority});")
+}
+
+fn state(root: &ScratchRoot, column: &str) -> String {
+    sql_ok(&root.database(), &format!("SELECT {column} FROM vm_state WHERE vm_uuid = '{VM}'")).trim_end().to_owned()
+}
+
+/// SQL as it is compared: without comments, IF NOT EXISTS and spacing.
+fn plain(sql: &str) -> String {
+    let lines = sql.lines().map(|line| line.split("--").next().unwrap_or_default());
+    let words = lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ");
+    words.replace("IF NOT EXISTS ", "").replace("( ", "(").replace(" )", ")")
+}
+
+#[test]
+fn migration_1_is_exactly_the_table_vms_and_its_three_indexes() {
+    let first = fs::read_to_string(vgpu_tests::programs::workspace().join("migrations/0001_vms.sql")).unwrap();
+    assert_eq!(
+        plain(&first),
+        "CREATE TABLE vms (vm_id INTEGER PRIMARY KEY AUTOINCREMENT, vm_uuid TEXT UNIQUE NOT NULL, vm_name TEXT, \
+         pool_id CHAR(1) NOT NULL CHECK (pool_id IN ('A', 'B')), priority INTEGER NOT NULL CHECK (priority IN (0, 1, 2)), \
+         created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP, updated_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP); \
+         CREATE INDEX idx_vm_uuid ON vms (vm_uuid); CREATE INDEX idx_pool ON vms (pool_id); \
+         CREATE INDEX idx_priority ON vms (priority);"
+    );
+}
+
+#[test]
+fn the_folder_is_readable_by_all_and_the_file_by_root_alone_whatever_the_umask() {
+    for umask in ["000", "077"] {
+        let root = ScratchRoot::new();
+        let script = format!("umask {umask} && exec \"$0\" list-vms");
+        let ran = std::process::Command::new("sh").args(["-c", &script]).arg(root.path("usr/bin/vgpu-admin")).output();
+        assert!(ran.unwrap().status.success());
+        let mode = |path: std::path::PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+        assert_eq!(mode(root.path("etc/vgpu")), 0o755);
+        assert_eq!(mode(root.database()), 0o600);
+    }
+}
+
+#[test]
+fn a_row_inserted_with_dom0s_sqlite3_is_a_registered_vm() {
+    let root = with_database();
+    sql_ok(&root.database(), &insert(VM, "A", 2));
+    let vm = root.admin_json(&["show-vm", "--vm-uuid", VM]);
+    assert_eq!((&vm["pool"], &vm["priority"], &vm["vm_id"]), (&"A".into(), &"high".into(), &1_170_751_909_u32.into()));
+    assert_eq!(state(&root, "device_vm_id"), "1170751909", "the number is filled in for good");
+    assert_eq!(vm["in_xapi"], false);
+}
+
+#[test]
+fn a_uuid_in_upper_case_is_stored_in_lower_case() {
+    let root = with_database();
+    sql_ok(&root.database(), &insert(&VM.to_uppercase(), "B", 0));
+    assert_eq!(sql_ok(&root.database(), "SELECT vm_uuid FROM vms").trim_end(), VM);
+    assert_eq!(root.admin_json(&["show-vm", "--vm-uuid", &VM.to_uppercase()])["vm_uuid"], VM);
+    let again = sql(&root.database(), &insert(VM, "A", 0));
+    assert!(again.stderr.contains("not unique"), "{again:?}");
+}
+
+#[test]
+fn what_no_vm_can_have_is_refused_by_the_database_itself() {
+    let root = with_database();
+    for (statement, complaint) in [
+        (insert("web01", "A", 0), "vm_uuid must be a UUID"),
+        (insert(&VM[1..], "A", 0), "vm_uuid must be a UUID"),
+        (insert(VM, "C", 0), "constraint failed"),
+        (insert(VM, "a", 0), "constraint failed"),
+        (insert(VM, "A", 3), "constraint failed"),
+        (format!("INSERT INTO vms (vm_uuid, pool_id) VALUES ('{VM}', 'A')"), "may not be NULL"),
+        (insert(VM, "A", 0) + "UPDATE vms SET vm_uuid = 'x'", "vm_uuid must be a UUID"),
+        ("UPDATE vm_state SET device_vm_id = 0".to_owned(), "constraint failed"),
+        ("UPDATE vm_state SET device_vm_id = 4294967296".to_owned(), "constraint failed"),
+        ("UPDATE vm_state SET device_vm_id = 'seven'".to_owned(), "constraint failed"),
+    ] {
+        let ran = sql(&root.database(), &statement);
+        assert!(ran.code != Some(0) && ran.stderr.contains(complaint), "{statement}: {ran:?}");
+    }
+}
+
+#[test]
+fn changes_by_hand_count_as_revisions_and_touch_updated_at() {
+    let root = with_database();
+    sql_ok(&root.database(), &insert(VM, "A", 2));
+    assert_eq!(state(&root, "revision"), "1");
+    sql_ok(&root.database(), "UPDATE vms SET updated_at = '2001-01-01 00:00:00'");
+    sql_ok(&root.database(), "UPDATE vms SET priority = 0");
+    assert_eq!(state(&root, "revision"), "2");
+    let updated_at = sql_ok(&root.database(), "SELECT updated_at FROM vms");
+    assert!(!updated_at.starts_with("2001"), "{updated_at}");
+    sql_ok(&root.database(), "UPDATE vms SET priority = 0");
+    sql_ok(&root.database(), "UPDATE vms SET vm_name = 'renamed'");
+    assert_eq!(state(&root, "revision"), "2", "the same again, or a name, is no change of the settings");
+    root.admin_ok(&["list-vms"]);
+    sql_ok(&root.database(), "UPDATE vm_state SET device_vm_id = 7");
+    assert_eq!(state(&root, "revision"), "3");
+}
+
+#[test]
+fn a_row_deleted_or_replaced_by_hand_leaves_a_trace_with_a_higher_revision() {
+    let root = with_database();
+    root.register(VM, "web01", "A", "high");
+    sql_ok(&root.database(), "DELETE FROM vms");
+    assert_eq!(state(&root, "revision || ' ' || (removed_at IS NOT NULL) || ' ' || device_vm_id"), "2 1 1170751909");
+    let gone = root.admin_fails(&["show-vm", "--vm-uuid", VM]);
+    assert!(gone.contains("is not registered"), "{gone}");
+    sql_ok(&root.database(), &insert(VM, "B", 1));
+    assert_eq!(state(&root, "revision || ' ' || (removed_at IS NULL) || ' ' || device_vm_id"), "3 1 1170751909");
+    sql_ok(&root.database(), &insert(VM, "A", 0).replace("INSERT", "REPLACE"));
+    assert_eq!(state(&root, "revision || ' ' || device_vm_id"), "4 1170751909");
+}
+
+#[test]
+fn another_uuid_in_a_row_is_another_vm() {
+    let root = with_database();
+    root.register(VM, "web01", "A", "high");
+    let other = uuid(9);
+    sql_ok(&root.database(), &format!("UPDATE vms SET vm_uuid = '{}'", other.to_uppercase()));
+    assert_eq!(state(&root, "removed_at IS NOT NULL"), "1");
+    let vm = root.admin_json(&["show-vm", "--vm-uuid", &other]);
+    assert_ne!(vm["vm_id"], 1_170_751_909, "its number stays with the VM that it was derived from");
+}
+
+#[test]
+fn the_number_of_the_device_is_the_crc_32_of_the_uuid_and_never_0() {
+    for number in 0..50 {
+        let uuid: VmUuid = uuid(number).parse().unwrap();
+        let script = "import sys, zlib; print(zlib.crc32(sys.stdin.buffer.read()))";
+        let expected = if number % 10 == 0 {
+            python(script, uuid.to_string().as_bytes()).stdout.trim().parse().unwrap()
+        } else {
+            DeviceVmId::derived_from(&uuid).get()
+        };
+        assert_eq!(DeviceVmId::derived_from(&uuid).get(), expected);
+        assert_ne!(expected, 0);
+    }
+}
+
+#[test]
+fn two_vms_never_share_a_number() {
+    let root = with_database();
+    let derived = DeviceVmId::derived_from(&uuid(2).parse().unwrap());
+    let taker = ["register-vm", "--vm-uuid", &uuid(1), "--pool=A", "--priority=low", "--vm-id", &derived.to_string()];
+    root.admin_ok(&taker);
+    root.register(&uuid(2), "second", "A", "low");
+    assert_eq!(root.admin_json(&["show-vm", "--vm-uuid", &uuid(2)])["vm_id"], derived.next().get());
+    let taken = root.admin_fails(&["update-vm", "--vm-uuid", &uuid(2), "--vm-id", &derived.to_string()]);
+    assert!(taken.contains(&format!("vm_id {derived} belongs to VM {}", uuid(1))), "{taken}");
+    let by_hand = format!("UPDATE vm_state SET device_vm_id = {derived}");
+    assert!(sql(&root.database(), &by_hand).stderr.contains("not unique"));
+}
+
+#[test]
+fn a_database_made_by_hand_is_taken_over_row_by_row_after_a_copy() {
+    let root = ScratchRoot::new();
+    root.write("etc/vgpu/vgpu_config.db", "");
+    let first = fs::read_to_string(vgpu_tests::programs::workspace().join("migrations/0001_vms.sql")).unwrap();
+    sql_ok(&root.database(), &first);
+    sql_ok(&root.database(), &insert(&VM.to_uppercase(), "A", 2));
+    sql_ok(&root.database(), &insert(&uuid(5), "B", 0));
+    let before = sql_ok(&root.database(), ".dump");
+    assert_eq!(root.admin_json(&["list-vms"]).as_array().unwrap().len(), 2);
+    assert_eq!(root.admin_json(&["show-vm", "--vm-uuid", VM])["priority"], "high");
+    let copies: Vec<_> = fs::read_dir(root.path("etc/vgpu"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "bak"))
+        .collect();
+    let [copy] = copies.as_slice() else { panic!("{copies:?}") };
+    assert_eq!(sql_ok(copy, ".dump"), before, "the copy is the database as it was");
+    assert_eq!(fs::metadata(copy).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_row_that_no_program_understands_is_named_and_the_others_work_on() {
+    let root = ScratchRoot::new();
+    root.write("etc/vgpu/vgpu_config.db", "");
+    let first = fs::read_to_string(vgpu_tests::programs::workspace().join("migrations/0001_vms.sql")).unwrap();
+    sql_ok(&root.database(), &(first + &insert("not a UUID", "A", 2) + &insert(VM, "B", 1)));
+    assert_eq!(root.admin_json(&["show-vm", "--vm-uuid", VM])["pool"], "B");
+    let complaint = root.admin_fails(&["list-vms"]);
+    assert!(complaint.contains("'not a UUID'") && complaint.contains("sqlite3"), "{complaint}");
+    let check = root.admin(&["check"]).stdout;
+    assert!(check.contains("WRONG  rows") && check.contains("'not a UUID'"), "{check}");
+}
+
+#[test]
+fn a_newer_database_is_refused_by_everyone_and_stays_untouched() {
+    let root = with_database();
+    root.register(VM, "web01", "A", "high");
+    sql_ok(&root.database(), &format!("PRAGMA user_version = {}", LATEST_SCHEMA + 1));
+    let bytes = fs::read(root.database()).unwrap();
+    for arguments in [&["list-vms"][..], &["remove-vm", "--yes", "--vm-uuid", VM], &["status"]] {
+        let complaint = root.admin_fails(arguments);
+        assert!(complaint.contains("nothing was touched"), "{complaint}");
+    }
+    assert!(root.admin(&["check"]).stdout.contains("WRONG  schema version"));
+    let hook = root.hook(VM);
+    assert_eq!(hook.code, Some(1), "{hook:?}");
+    assert!(hook.stdout.contains("schema 3, this program knows 2"), "{hook:?}");
+    assert_eq!(fs::read(root.database()).unwrap(), bytes);
+}
+
+#[test]
+fn a_damaged_database_is_refused_and_stays_untouched() {
+    let intact = with_database();
+    for number in 0..40 {
+        sql_ok(&intact.database(), &insert(&uuid(number), "A", 0));
+    }
+    let intact = fs::read(intact.database()).unwrap();
+    for (what, bytes) in [
+        ("no database", b"this is not a database, and longer than a header would be ".repeat(40)),
+        ("truncated", intact[..intact.len() / 3].to_vec()),
+        ("overwritten", [&intact[..100], &[0xA5; 4000], &intact[4100..]].concat()),
+    ] {
+        let root = ScratchRoot::new();
+        root.write("etc/vgpu/vgpu_config.db", &bytes);
+        let complaint = root.admin_fails(&["list-vms"]);
+        assert!(complaint.contains("damaged or no database"), "{what}: {complaint}");
+        assert_eq!(root.admin(&["check"]).code, Some(1), "{what}");
+        assert_eq!(root.hook(VM).code, Some(1), "{what}");
+        assert_eq!(fs::read(root.database()).unwrap(), bytes, "{what}");
+    }
+}
+
+#[test]
+fn an_empty_file_becomes_a_database_by_the_cli_and_stays_empty_by_the_hook() {
+    let root = ScratchRoot::new();
+    root.write("etc/vgpu/vgpu_config.db", "");
+    assert_eq!(root.hook(VM).code, Some(1));
+    assert_eq!(fs::metadata(root.database()).unwrap().len(), 0);
+    assert_eq!(root.admin_json(&["list-vms"]), serde_json::json!([]));
+}
+
+#[test]
+fn a_locked_database_is_reported_as_locked() {
+    let root = with_database();
+    let holder = Store::open(&root.database()).unwrap();
+    let writing = holder.write().unwrap();
+    let other = Store::open_existing(&root.database(), Duration::from_millis(50)).unwrap();
+    assert!(other.read().registration(&VM.parse().unwrap()).is_ok(), "a writer that waits blocks no reader");
+    assert!(matches!(other.write(), Err(StoreError::Locked)));
+    drop(writing);
+    assert!(other.write().is_ok());
+}
+
+#[test]
+fn a_dropped_change_has_not_happened() {
+    let root = with_database();
+    let store = Store::open(&root.database()).unwrap();
+    let vm = VM.parse().unwrap();
+    let writing = store.write().unwrap();
+    writing.insert(&vm, None, "A".parse().unwrap(), "low".parse().unwrap(), None).unwrap();
+    assert!(matches!(writing.read().registration(&vm), Ok(Registration::Registered(_))));
+    drop(writing);
+    assert_eq!(store.read().registration(&vm).unwrap(), Registration::Unknown);
+}
+
+#[test]
+fn eight_programs_that_start_with_no_database_at_once_lose_nothing() {
+    let root = ScratchRoot::new();
+    thread::scope(|scope| {
+        for number in 0..8 {
+            let root = &root;
+            scope.spawn(move || root.register(&uuid(number), &format!("vm{number}"), "A", "low"));
+        }
+    });
+    let list = root.admin_json(&["list-vms"]);
+    assert_eq!(list.as_array().unwrap().len(), 8);
+    assert_eq!(sql_ok(&root.database(), "PRAGMA integrity_check").trim_end(), "ok");
+}
+
+#[test]
+fn a_database_on_a_read_only_disk_can_still_be_read() {
+    let root = with_database();
+    root.register(VM, "web01", "A", "high");
+    let folder = root.path("etc/vgpu");
+    let script = "mount --bind \"$1\" \"$1\" && mount -o remount,bind,ro \"$1\" || exit 77; shift; exec \"$@\"";
+    let run = |arguments: &[&str]| {
+        let mut command = std::process::Command::new("unshare");
+        command
+            .args(["--mount", "sh", "-c", script, "sh"])
+            .arg(&folder)
+            .arg(root.path("usr/bin/vgpu-admin"))
+            .args(arguments);
+        vgpu_tests::root::Ran::of(&mut command)
+    };
+    let shown = run(&["show-vm", "--vm-uuid", VM]);
+    if shown.code == Some(77) || shown.stderr.contains("unshare failed") {
+        eprintln!("not tested: this user may not mount anything");
+        return;
+    }
+    assert!(shown.stdout.contains("GPU pool    A"), "{shown:?}");
+    let refused = run(&["set-pool", "--vm-uuid", VM, "--pool=B"]);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("read-only"), "{refused:?}");
+}
+
+#[test]
+fn the_whole_file_can_be_dumped_and_read_back_by_dom0s_sqlite3() {
+    let root = with_database();
+    root.register(VM, "web01", "A", "high");
+    let dump = sql_ok(&root.database(), ".dump");
+    fs::remove_file(root.database()).unwrap();
+    sql_ok(&root.database(), &format!("{dump} PRAGMA user_version = {LATEST_SCHEMA};"));
+    root.chmod("etc/vgpu/vgpu_config.db", 0o600);
+    assert_eq!(root.admin_json(&["show-vm", "--vm-uuid", VM])["vm_id"], 1_170_751_909);
+    assert!(!root.admin(&["check"]).stdout.contains("WRONG  constraints"));
+}
+
+#[test]
+fn check_names_each_thing_that_is_missing() {
+    for (damage, item, complaint) in [
+        ("DROP TABLE last_starts", "tables", "last_starts"),
+        ("DROP INDEX idx_pool", "indexes", "idx_pool"),
+        ("DROP TRIGGER vms_touched", "triggers", "vms_touched"),
+        ("ALTER TABLE last_starts RENAME TO x; CREATE TABLE last_starts (vm_uuid)", "columns", "last_starts.host_uuid"),
+        (
+            "DROP TABLE vms; CREATE TABLE vms (vm_id INTEGER, vm_uuid TEXT, vm_name, pool_id, priority, created_at, updated_at)",
+            "constraints",
+            "a pool_id other than A and B",
+        ),
+    ] {
+        let root = with_database();
+        sql_ok(&root.database(), damage);
+        let check = root.admin_json_checked();
+        let found = check["checks"].as_array().unwrap().iter().find(|entry| entry["name"] == item).unwrap().clone();
+        assert_eq!(found["ok"], false, "{damage}: {found}");
+        assert!(found["message"].as_str().unwrap().contains(complaint), "{damage}: {found}");
+    }
+    let root = with_database();
+    root.chmod("etc/vgpu/vgpu_config.db", 0o644);
+    assert!(root.admin(&["check"]).stdout.contains("chmod 600"));
+}
+
+trait Checked {
+    fn admin_json_checked(&self) -> serde_json::Value;
+}
+
+impl Checked for ScratchRoot {
+    /// What check answers, whatever it ends with.
+    fn admin_json_checked(&self) -> serde_json::Value {
+        serde_json::from_str(&self.admin(&["check", "--format", "json"]).stdout).unwrap()
+    }
+}
+
+#[test]
+fn check_changes_nothing_not_even_where_there_is_nothing() {
+    let root = ScratchRoot::new();
+    assert_eq!(root.admin(&["check"]).code, Some(1));
+    assert!(!root.path("etc/vgpu").exists());
+}
