@@ -132,7 +132,7 @@ impl Session {
     /// # Errors
     /// XAPI is away or refuses.
     pub fn ping(&mut self) -> Result<(), XapiError> {
-        self.call::<Value>("session.get_this_host", &json!([self.token, self.token])).map(drop)
+        self.call::<Reference>("session.get_this_host", &json!([self.token, self.token])).map(drop)
     }
 
     /// A VM's reference.
@@ -189,11 +189,11 @@ impl Session {
     }
 
     fn add_to_platform(&mut self, vm: &Reference, key: &str, value: &str) -> Result<(), XapiError> {
-        self.call::<Value>("VM.add_to_platform", &json!([self.token, vm.0, key, value])).map(drop)
+        self.call::<String>("VM.add_to_platform", &json!([self.token, vm.0, key, value])).map(drop)
     }
 
     fn remove_from_platform(&mut self, vm: &Reference, key: &str) -> Result<(), XapiError> {
-        self.call::<Value>("VM.remove_from_platform", &json!([self.token, vm.0, key])).map(drop)
+        self.call::<String>("VM.remove_from_platform", &json!([self.token, vm.0, key])).map(drop)
     }
 
     fn call<T: DeserializeOwned>(&mut self, method: &str, params: &Value) -> Result<T, XapiError> {
@@ -230,7 +230,7 @@ impl fmt::Debug for Session {
 impl Drop for Session {
     fn drop(&mut self) {
         if self.is_ours
-            && let Err(error) = self.call::<Value>("session.logout", &json!([self.token]))
+            && let Err(error) = self.call::<String>("session.logout", &json!([self.token]))
         {
             log::debug!("the session stays open until XAPI ends it: {error}");
         }

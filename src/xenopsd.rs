@@ -151,16 +151,24 @@ impl Xenopsd {
         Ok(Some(VmMetadata { fields, platform, is_running: state.power_state.is_running() }))
     }
 
-    /// Puts a VM's metadata back, changed; the boot under way uses it.
+    /// Puts a VM's metadata back, changed; the boot under way uses it. Whatever else took its time since the metadata
+    /// was asked for, this has a deadline of its own.
     ///
     /// # Errors
     /// xenopsd is away or refuses.
-    pub fn add(&mut self, metadata: &VmMetadata) -> Result<(), XenopsdError> {
+    pub fn add(&mut self, uuid: &VmUuid, metadata: &VmMetadata, deadline: Deadline) -> Result<(), XenopsdError> {
+        self.deadline = deadline;
         let vm = metadata
             .to_raw()
             .map_err(|error| XenopsdError::Nonsense { call: "VM.add".to_owned(), reason: error.to_string() })?;
         let reply = self.call("VM.add", &AddParams { debug_info: "vgpu-hook", vm: &vm })?;
-        reply.result("VM.add").map(drop)
+        let added = reply.result("VM.add")?;
+        // xenopsd answers with the VM's id; anything else was not said by xenopsd.
+        if serde_json::from_str::<VmUuid>(added.get()).is_ok_and(|added| added == *uuid) {
+            return Ok(());
+        }
+        let reason = format!("expected the VM's id, got {}", added.get().chars().take(200).collect::<String>());
+        Err(XenopsdError::Nonsense { call: "VM.add".to_owned(), reason })
     }
 
     /// One remote procedure call: the request goes to xenopsd's queue, the reply comes to ours.

@@ -1,1 +1,250 @@
-//! Later.
+//! vgpu-admin as people and scripts use it: what it prints, what it answers, and how it ends.
+
+use vgpu_tests::root::Ran;
+use vgpu_tests::{Dom0, ScratchRoot, VM, VM_ARGUMENT, uuid};
+
+/// Compares with the golden file, with what differs from run to run put aside.
+fn assert_golden(name: &str, text: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_snapshot_path("goldens");
+    settings.set_omit_expression(true);
+    settings.add_filter(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "2026-01-01 00:00:00");
+    settings.add_filter(concat!(r"\b", env!("CARGO_PKG_VERSION"), r"\b"), "VERSION");
+    settings.add_filter(r"/tmp/vgpu-[A-Za-z0-9]+", "");
+    settings.bind(|| insta::assert_snapshot!(name, text));
+}
+
+fn golden_json(name: &str, value: &serde_json::Value) {
+    assert_golden(name, &serde_json::to_string_pretty(value).unwrap());
+}
+
+/// A host with three VMs, one of them started.
+fn three_vms() -> Dom0 {
+    let dom0 = Dom0::new();
+    for (number, name, pool, priority) in
+        [(1, "web01", "A", "high"), (2, "db01", "A", "low"), (3, "render", "B", "medium")]
+    {
+        dom0.create_vm_with_uuid(&uuid(number), name);
+        dom0.register(&uuid(number), pool, priority);
+    }
+    dom0.start(&uuid(1));
+    dom0
+}
+
+/// The host's UUID is another in every run.
+fn without_host(dom0: &Dom0, text: &str) -> String {
+    text.replace(dom0.host_uuid(), "HOST-UUID")
+}
+
+#[test]
+fn lists_and_tables_are_easy_to_read() {
+    let dom0 = three_vms();
+    assert_golden("list-vms", &dom0.root.admin_ok(&["list-vms"]));
+    assert_golden("list-pools", &dom0.root.admin_ok(&["list-pools"]));
+    assert_golden("show-vm", &without_host(&dom0, &dom0.root.admin_ok(&["show-vm", "--vm-uuid", &uuid(1)])));
+    assert_golden("show-vm-not-started", &dom0.root.admin_ok(&["show-vm", "--vm-name=db01"]));
+    assert_golden("status", &dom0.root.admin_ok(&["status"]));
+    assert_golden("check", &dom0.root.admin_ok(&["check"]));
+}
+
+#[test]
+fn json_has_all_of_it_for_programs() {
+    let dom0 = three_vms();
+    let list = dom0.root.admin_ok(&["list-vms", "--format", "json"]);
+    golden_json("list-vms.json", &serde_json::from_str(&without_host(&dom0, &list)).unwrap());
+    golden_json("list-pools.json", &dom0.root.admin_json(&["list-pools"]));
+    golden_json("status.json", &dom0.root.admin_json(&["status"]));
+    golden_json("set-pool.json", &dom0.root.admin_json(&["set-pool", "--vm-name=render", "--pool=A"]));
+    golden_json("remove-vm.json", &dom0.root.admin_json(&["remove-vm", "--yes", "--vm-name=render"]));
+}
+
+#[test]
+fn a_change_says_what_was_done_and_when_it_is_in_effect() {
+    let dom0 = three_vms();
+    dom0.create_vm_with_uuid(&uuid(4), "new");
+    let register = format!("--vm-uuid={}", uuid(4));
+    let mut said = dom0.root.admin_ok(&["register-vm", &register, "--pool=B", "--priority=LOW"]);
+    said += &dom0.root.admin_ok(&["set-pool", "--vm-name=web01", "--pool=B"]);
+    said += &dom0.root.admin_ok(&["set-pool", "--vm-name=web01", "--pool=B"]);
+    said += &dom0.root.admin_ok(&["set-priority", "--vm-name=db01", "--priority=2"]);
+    said += &dom0.root.admin_ok(&["update-vm", "--vm-name=db01", "--pool=b", "--priority=medium", "--vm-id=7"]);
+    said += &dom0.root.admin_ok(&["remove-vm", "--vm-name=web01", "--yes"]);
+    assert_golden("changes", &said);
+}
+
+#[test]
+fn a_record_in_xapi_that_says_otherwise_is_corrected_and_that_is_said() {
+    let dom0 = three_vms();
+    dom0.set_args_in_xapi(&uuid(2), Some("-vga std"));
+    let said = dom0.root.admin_ok(&["set-pool", "--vm-name=db01", "--pool=A"]);
+    assert!(said.contains("XAPI's record of the VM said otherwise and was corrected"), "{said}");
+    assert!(dom0.args_in_xapi(&uuid(2)).unwrap().starts_with("-vga std -device vgpu-stub,pool_id=A"));
+}
+
+#[test]
+fn filters_show_one_pool_one_priority_or_both() {
+    let dom0 = three_vms();
+    let names = |arguments: &[&str]| {
+        let list = dom0.root.admin_json(&[&["list-vms"], arguments].concat());
+        list.as_array().unwrap().iter().map(|vm| vm["vm_name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&[]), ["web01", "db01", "render"]);
+    assert_eq!(names(&["--pool=a"]), ["web01", "db01"]);
+    assert_eq!(names(&["--priority=1"]), ["render"]);
+    assert_eq!(names(&["--pool=A", "--priority=low"]), ["db01"]);
+    assert!(names(&["--pool=B", "--priority=low"]).is_empty());
+    let said = dom0.root.admin_ok(&["list-vms", "--pool=B", "--priority=low"]);
+    assert_eq!(said, "No registered VM matches. Register one with 'vgpu-admin register-vm'.\n");
+}
+
+#[test]
+fn wrong_usage_ends_with_2_and_says_what_is_right() {
+    let root = ScratchRoot::new();
+    for (arguments, said) in [
+        (&[][..], "Usage: vgpu-admin"),
+        (&["frobnicate"], "unrecognized subcommand"),
+        (&["register-vm", "--vm-uuid", VM, "--pool=A"], "--priority <PRIORITY>"),
+        (&["register-vm", "--vm-uuid", VM, "--pool=C", "--priority=low"], "'C' is not valid: expected A or B"),
+        (&["set-priority", "--vm-uuid", VM, "--priority=urgent"], "expected low, medium or high (or 0, 1, 2)"),
+        (&["show-vm", "--vm-uuid=web01"], "expected a VM's UUID such as"),
+        (&["show-vm"], "--vm-uuid <UUID>"),
+        (&["show-vm", "--vm-uuid", VM, "--vm-name=web01"], "cannot be used with"),
+        (&["update-vm", "--vm-uuid", VM], "--pool <POOL>"),
+        (&["list-vms", "--format=xml"], "table, json"),
+        (&["list-pools", "extra"], "unexpected argument"),
+    ] {
+        let ran = root.admin(arguments);
+        assert_eq!(ran.code, Some(2), "{arguments:?}: {ran:?}");
+        assert!(ran.stderr.contains(said), "{arguments:?}: {}", ran.stderr);
+    }
+    assert!(!root.path("etc/vgpu").exists(), "wrong usage makes no database");
+}
+
+#[test]
+fn help_has_an_example_for_every_command() {
+    let root = ScratchRoot::new();
+    for command in [
+        "register-vm",
+        "set-pool",
+        "set-priority",
+        "update-vm",
+        "show-vm",
+        "list-vms",
+        "list-pools",
+        "remove-vm",
+        "status",
+        "check",
+    ] {
+        let help = root.admin_ok(&[command, "--help"]);
+        assert!(help.contains(&format!("Example:\n  vgpu-admin {command}")), "{help}");
+    }
+    assert_golden("help", &root.admin_ok(&["--help"]));
+    assert_eq!(root.admin_ok(&["--version"]), format!("vgpu-admin {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn what_fails_ends_with_1_and_says_what_to_do_next() {
+    let root = ScratchRoot::new();
+    root.register(VM, "web01", "A", "high");
+    for (arguments, said) in [
+        (&["show-vm", "--vm-uuid", &uuid(9)][..], "is not registered: see 'vgpu-admin list-vms'"),
+        (&["set-pool", "--vm-uuid", &uuid(9), "--pool=A"], "register it with 'vgpu-admin register-vm'"),
+        (&["remove-vm", "--yes", "--vm-uuid", &uuid(9)], "is not registered"),
+        (&["show-vm", "--vm-name=nobody"], "no registered VM is named 'nobody'"),
+        (
+            &["register-vm", "--vm-uuid", VM, "--pool=A", "--priority=low"],
+            "registered already: change it with 'vgpu-admin update-vm'",
+        ),
+    ] {
+        let complaint = root.admin_fails(arguments);
+        assert!(complaint.starts_with("vgpu-admin: ") && complaint.contains(said), "{arguments:?}: {complaint}");
+    }
+}
+
+#[test]
+fn in_json_an_error_has_the_plugins_code_and_parameters() {
+    let root = ScratchRoot::new();
+    let complaint = root.admin_fails(&["show-vm", "--vm-uuid", &uuid(9), "--format=json"]);
+    let complaint: serde_json::Value = serde_json::from_str(&complaint).unwrap();
+    assert_eq!(complaint["error"]["code"], "VGPU_NOT_FOUND");
+    assert!(complaint["error"]["message"].as_str().unwrap().contains(&uuid(9)));
+}
+
+#[test]
+fn a_name_that_two_vms_share_is_no_name() {
+    let root = ScratchRoot::new();
+    root.register(&uuid(1), "web", "A", "high");
+    root.register(&uuid(2), "web", "A", "high");
+    let complaint = root.admin_fails(&["show-vm", "--vm-name=web"]);
+    assert!(complaint.contains("2 registered VMs are named 'web'"), "{complaint}");
+}
+
+#[test]
+fn without_xapi_it_works_on_the_database_alone_and_says_so() {
+    let root = ScratchRoot::new();
+    let register = ["register-vm", "--vm-uuid", VM, "--vm-name=web01", "--pool=A", "--priority=high"];
+    let said = root.admin_ok(&register);
+    assert!(said.contains("Note: XAPI cannot be reached") && said.contains("Only the database was changed"), "{said}");
+    let shown = root.admin_json(&["show-vm", "--vm-uuid", VM]);
+    assert_eq!((&shown["device_argument"], &shown["in_xapi"]), (&VM_ARGUMENT.into(), &false.into()));
+    assert!(root.admin_ok(&["status"]).contains("1 not in XAPI yet"));
+}
+
+#[test]
+fn removing_asks_on_a_terminal_and_wants_yes_without_one() {
+    let root = ScratchRoot::new();
+    root.register(VM, "web01", "A", "high");
+    let ran = root.admin(&["remove-vm", "--vm-uuid", VM]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("add --yes"), "{ran:?}");
+    let on_a_terminal = |answer: &str| {
+        let script = "import os, pty, sys
+answer = sys.argv[1].encode() + b'\\n'
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[2], sys.argv[2:])
+os.write(terminal, answer)
+seen = b''
+try:
+    while chunk := os.read(terminal, 1000):
+        seen += chunk
+except OSError:
+    pass
+print(seen.decode())
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))";
+        let mut command = std::process::Command::new("python3");
+        command.args(["-c", script, answer]).arg(root.path("usr/bin/vgpu-admin")).args(["remove-vm", "--vm-uuid", VM]);
+        Ran::of(&mut command)
+    };
+    for answer in ["n", "", "yeah"] {
+        let ran = on_a_terminal(answer);
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert!(ran.stdout.contains(&format!("Remove the vGPU settings of VM {VM} (web01)? [y/N]")), "{ran:?}");
+        assert!(ran.stdout.contains("Nothing was removed."), "{ran:?}");
+    }
+    let ran = on_a_terminal("y");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(root.admin_json(&["list-vms"]), serde_json::json!([]));
+}
+
+#[test]
+fn a_reader_that_stops_reading_is_no_reason_to_panic() {
+    let root = ScratchRoot::new();
+    for number in 0..3 {
+        root.register(&uuid(number), "vm", "A", "low");
+    }
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = root.command("usr/bin/vgpu-admin").arg("list-vms").stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let complaint = String::from_utf8(output.stderr).unwrap();
+    assert!(complaint.contains("could not be written") && !complaint.contains("panic"), "{complaint}");
+}
+
+#[test]
+fn control_characters_in_a_name_do_not_reach_the_terminal() {
+    let root = ScratchRoot::new();
+    root.register(VM, "evil\u{1b}[2J", "A", "low");
+    assert!(!root.admin_ok(&["list-vms"]).contains('\u{1b}'));
+    assert!(!root.admin_ok(&["show-vm", "--vm-uuid", VM]).contains('\u{1b}'));
+}

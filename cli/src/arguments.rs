@@ -66,7 +66,7 @@ pub enum Command {
         #[arg(long)]
         priority: Priority,
     },
-    /// Change a VM's GPU pool, priority or `vm_id`, in one go
+    /// Change a VM's GPU pool, priority or number, in one go
     #[command(
         after_help = "Example:\n  vgpu-admin update-vm --vm-uuid=cda8bcd3-f410-bd1f-3688-8c308ff28e90 --pool=B --priority=medium"
     )]

@@ -219,7 +219,7 @@ impl<'a> Reconciliation<'a> {
             ThisBoot::AlreadyRight
         } else {
             metadata.set_platform(PLATFORM_KEY, wanted.as_deref());
-            if let Err(error) = xenopsd.add(&metadata) {
+            if let Err(error) = xenopsd.add(&self.start.vm_uuid, &metadata, self.deadline) {
                 return Ok(ThisBoot::Unknown(error.to_string()));
             }
             ThisBoot::Repaired { was: std::mem::replace(&mut report.args, wanted) }

@@ -9,11 +9,13 @@
     clippy::must_use_candidate
 )]
 
+pub mod dom0;
 pub mod programs;
 pub mod root;
 pub mod tools;
 pub mod vectors;
 
+pub use dom0::Dom0;
 pub use root::ScratchRoot;
 
 /// A VM's UUID that many recordings use.

@@ -1,0 +1,30 @@
+# make demo    see it work: a simulated host, three VMs, what their QEMUs get
+# make test    everything that is checked, lint included
+# make lint    formatting, clippy, shellcheck
+
+CARGO ?= cargo
+export CARGO_TERM_COLOR ?= auto
+
+.PHONY: demo test lint setup-demo setup-test setup-lint
+
+demo: setup-demo
+	@$(CARGO) build --quiet --bins
+	@sh demo/demo.sh
+
+test: lint setup-test
+	$(CARGO) test --quiet --workspace
+
+lint: setup-lint
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --quiet --workspace --all-targets -- --deny warnings
+	shellcheck hooks/vm-pre-start/* tests/setup/*.sh demo/*.sh .ci/run
+
+setup-demo:
+	@sh tests/setup/tools.sh gcc=gcc sqlite3=sqlite3
+
+setup-test:
+	@sh tests/setup/tools.sh gcc=gcc python3=python3 npm=npm unshare=util-linux setsid=util-linux
+	@sh tests/setup/sqlite-3.7.17.sh
+
+setup-lint:
+	@sh tests/setup/tools.sh gcc=gcc shellcheck=shellcheck
