@@ -8,8 +8,7 @@ export CARGO_TERM_COLOR ?= auto
 .PHONY: demo test lint setup-demo setup-test setup-lint
 
 demo: setup-demo
-	@$(CARGO) build --quiet --bins
-	@sh demo/demo.sh
+	@$(CARGO) run --quiet --package vgpu-tests --bin demo
 
 test: lint setup-test
 	$(CARGO) test --quiet --workspace
@@ -17,7 +16,7 @@ test: lint setup-test
 lint: setup-lint
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --quiet --workspace --all-targets -- --deny warnings
-	shellcheck hooks/vm-pre-start/* tests/setup/*.sh demo/*.sh .ci/run
+	shellcheck hooks/vm-pre-start/* tests/setup/*.sh .ci/run
 
 setup-demo:
 	@sh tests/setup/tools.sh gcc=gcc sqlite3=sqlite3

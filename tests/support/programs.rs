@@ -18,9 +18,10 @@ pub fn folder() -> &'static Path {
             .status()
             .expect("cargo can be run");
         assert!(status.success(), "the programs cannot be built");
-        // …/target/debug/deps/a-test
-        let test = std::env::current_exe().expect("a test knows where it is");
-        test.ancestors().nth(2).expect("a test lies in target/debug/deps").to_owned()
+        // A test lies in target/debug/deps, the programs in target/debug.
+        let own = std::env::current_exe().expect("a program knows where it is");
+        let folder = own.ancestors().skip(1).find(|folder| !folder.ends_with("deps"));
+        folder.expect("a program lies in a folder").to_owned()
     })
 }
 
