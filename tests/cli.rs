@@ -3,16 +3,16 @@
 use vgpu_tests::root::Ran;
 use vgpu_tests::{Dom0, ScratchRoot, VM, VM_ARGUMENT, uuid};
 
-/// Compares with the golden file, with what differs from run to run put aside.
+/// Compares with the golden file, with what differs from run to run put aside. `SNAPSHOTS=overwrite` writes it anew.
 fn assert_golden(name: &str, text: &str) {
-    let mut settings = insta::Settings::clone_current();
-    settings.set_prepend_module_to_snapshot(false);
-    settings.set_snapshot_path("goldens");
-    settings.set_omit_expression(true);
-    settings.add_filter(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "2026-01-01 00:00:00");
-    settings.add_filter(concat!(r"\b", env!("CARGO_PKG_VERSION"), r"\b"), "VERSION");
-    settings.add_filter(r"/tmp/vgpu-[A-Za-z0-9]+", "");
-    settings.bind(|| insta::assert_snapshot!(name, text));
+    let mut redactions = snapbox::Redactions::new();
+    let time = regex::Regex::new(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d").unwrap();
+    redactions.insert("[TIME]", time).unwrap();
+    let text = text.replace(env!("CARGO_PKG_VERSION"), "VERSION");
+    let text = regex::Regex::new(r"/tmp/vgpu-[A-Za-z0-9]+").unwrap().replace_all(&text, "").into_owned();
+    let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("goldens").join(name);
+    let golden = snapbox::Data::read_from(&golden, Some(snapbox::data::DataFormat::Text));
+    snapbox::Assert::new().action_env("SNAPSHOTS").redact_with(redactions).eq(text, golden);
 }
 
 fn golden_json(name: &str, value: &serde_json::Value) {
@@ -40,12 +40,12 @@ fn without_host(dom0: &Dom0, text: &str) -> String {
 #[test]
 fn lists_and_tables_are_easy_to_read() {
     let dom0 = three_vms();
-    assert_golden("list-vms", &dom0.root.admin_ok(&["list-vms"]));
-    assert_golden("list-pools", &dom0.root.admin_ok(&["list-pools"]));
-    assert_golden("show-vm", &without_host(&dom0, &dom0.root.admin_ok(&["show-vm", "--vm-uuid", &uuid(1)])));
-    assert_golden("show-vm-not-started", &dom0.root.admin_ok(&["show-vm", "--vm-name=db01"]));
-    assert_golden("status", &dom0.root.admin_ok(&["status"]));
-    assert_golden("check", &dom0.root.admin_ok(&["check"]));
+    assert_golden("list-vms.txt", &dom0.root.admin_ok(&["list-vms"]));
+    assert_golden("list-pools.txt", &dom0.root.admin_ok(&["list-pools"]));
+    assert_golden("show-vm.txt", &without_host(&dom0, &dom0.root.admin_ok(&["show-vm", "--vm-uuid", &uuid(1)])));
+    assert_golden("show-vm-not-started.txt", &dom0.root.admin_ok(&["show-vm", "--vm-name=db01"]));
+    assert_golden("status.txt", &dom0.root.admin_ok(&["status"]));
+    assert_golden("check.txt", &dom0.root.admin_ok(&["check"]));
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_change_says_what_was_done_and_when_it_is_in_effect() {
     said += &dom0.root.admin_ok(&["set-priority", "--vm-name=db01", "--priority=2"]);
     said += &dom0.root.admin_ok(&["update-vm", "--vm-name=db01", "--pool=b", "--priority=medium", "--vm-id=7"]);
     said += &dom0.root.admin_ok(&["remove-vm", "--vm-name=web01", "--yes"]);
-    assert_golden("changes", &said);
+    assert_golden("changes.txt", &said);
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn help_has_an_example_for_every_command() {
         let help = root.admin_ok(&[command, "--help"]);
         assert!(help.contains(&format!("Example:\n  vgpu-admin {command}")), "{help}");
     }
-    assert_golden("help", &root.admin_ok(&["--help"]));
+    assert_golden("help.txt", &root.admin_ok(&["--help"]));
     assert_eq!(root.admin_ok(&["--version"]), format!("vgpu-admin {}\n", env!("CARGO_PKG_VERSION")));
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use simulated_host::{Boot, Exit, SimulatedHost};
+use simulated_host::{Boot, Exit, Identity, SimulatedHost};
 
 use crate::root::ScratchRoot;
 use crate::tools::sql_ok;
@@ -33,8 +33,14 @@ impl Dom0 {
     /// A host that runs, with a database and no VMs.
     #[must_use]
     pub fn new() -> Self {
+        Self::with_identity(Identity::default())
+    }
+
+    /// A host that is somebody in particular.
+    #[must_use]
+    pub fn with_identity(identity: Identity) -> Self {
         let root = ScratchRoot::new();
-        let host = SimulatedHost::start(root.folder()).expect("a simulated host starts");
+        let host = SimulatedHost::start_as(root.folder(), identity).expect("a simulated host starts");
         root.admin_ok(&["list-vms"]);
         host.clear_calls();
         Self { host, root }
