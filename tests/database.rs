@@ -160,8 +160,8 @@ fn the_number_of_the_device_is_the_crc_32_of_the_uuid_and_never_0() {
 fn two_vms_never_share_a_number() {
     let root = with_database();
     let derived = DeviceVmId::derived_from(&uuid(2).parse().unwrap());
-    let taker = ["register-vm", "--vm-uuid", &uuid(1), "--pool=A", "--priority=low", "--vm-id", &derived.to_string()];
-    root.admin_ok(&taker);
+    let first = ["register-vm", "--vm-uuid", &uuid(1), "--pool=A", "--priority=low", "--vm-id", &derived.to_string()];
+    root.admin_ok(&first);
     root.register(&uuid(2), "second", "A", "low");
     assert_eq!(root.admin_json(&["show-vm", "--vm-uuid", &uuid(2)])["vm_id"], derived.next().get());
     let taken = root.admin_fails(&["update-vm", "--vm-uuid", &uuid(2), "--vm-id", &derived.to_string()]);

@@ -11,10 +11,10 @@ const SESSION: &str = "OpaqueRef:f2444e03-272d-7552-07d6-61a94f596445";
 fn call(function: &str, arguments: &[(&str, &str)]) -> Vec<u8> {
     let escape =
         |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
-    let members: String = arguments
-        .iter()
-        .map(|(name, value)| format!("<member><name>{}</name><value>{}</value></member>", escape(name), escape(value)))
-        .collect();
+    let member = |(name, value): &(&str, &str)| {
+        format!("<member><name>{}</name><value>{}</value></member>", escape(name), escape(value))
+    };
+    let members = arguments.iter().map(member).collect::<Vec<_>>().concat();
     format!(
         "<methodCall><methodName>{}</methodName><params><param><value>{SESSION}</value></param><param><value><struct>\
          {members}</struct></value></param></params></methodCall>",
@@ -61,8 +61,15 @@ fn success(root: &ScratchRoot, function: &str, arguments: &[(&str, &str)]) -> se
     serde_json::from_str(&parts[0]).unwrap()
 }
 
-/// A recorded call as Python's XML-RPC reads it: its name, its function, its arguments.
-fn recorded_calls() -> Vec<(String, Vec<u8>, String, Vec<(String, String)>)> {
+/// A recorded call as Python's XML-RPC reads it.
+struct Recorded {
+    name: String,
+    argument: Vec<u8>,
+    method: String,
+    members: Vec<(String, String)>,
+}
+
+fn recorded_calls() -> Vec<Recorded> {
     let script = "import json, sys, xmlrpc.client
 def read(xml):
     params, method = xmlrpc.client.loads(xml)
@@ -72,14 +79,14 @@ json.dump([read(xml) for xml in json.load(sys.stdin)], sys.stdout)";
     let texts: Vec<_> = recorded.iter().map(|(_, argument)| std::str::from_utf8(argument).unwrap()).collect();
     let read = python(script, serde_json::to_string(&texts).unwrap().as_bytes());
     let calls: Vec<(String, Vec<(String, String)>)> = serde_json::from_str(&read.stdout).expect(&read.stderr);
-    let joined = recorded.iter().zip(calls);
-    joined.map(|((name, argument), (method, members))| (name.clone(), argument.clone(), method, members)).collect()
+    let joined = recorded.into_iter().zip(calls);
+    joined.map(|((name, argument), (method, members))| Recorded { name, argument, method, members }).collect()
 }
 
 #[test]
 fn every_recorded_argument_parses_to_its_function() {
     let root = ScratchRoot::new();
-    for (name, argument, method, _) in recorded_calls() {
+    for Recorded { name, argument, method, .. } in recorded_calls() {
         let ran = root.plugin(&argument);
         assert_eq!(failure_parts(&ran), ["UNKNOWN_XENAPI_PLUGIN_FUNCTION".to_owned(), method], "{name}");
     }
@@ -89,7 +96,7 @@ fn every_recorded_argument_parses_to_its_function() {
 fn every_recorded_argument_arrives_with_its_names_and_values() {
     // The recorded calls, made to call a function that names the first argument it does not know.
     let root = ScratchRoot::new();
-    for (name, argument, _, members) in recorded_calls() {
+    for Recorded { name, argument, members, .. } in recorded_calls() {
         let text = String::from_utf8(argument).unwrap();
         let (head, tail) = (text.find("<methodName>").unwrap(), text.find("</methodName>").unwrap());
         let ran = root.plugin(format!("{}<methodName>version{}", &text[..head], &text[tail..]).as_bytes());

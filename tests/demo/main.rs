@@ -1,7 +1,5 @@
 //! `make demo`: an administrator's day on a simulated host, with the real plugin, hook and vgpu-admin.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a demo that fails has to fail loudly")]
-
 use std::io::IsTerminal;
 use std::process::Command;
 
@@ -18,7 +16,11 @@ fn main() {
     demo.change();
     demo.copy();
     demo.look_back();
-    demo.say("That was it. The scratch folder and the simulated host are gone when this ends.");
+    say("That was it. The scratch folder and the simulated host are gone when this ends.");
+}
+
+fn say(text: &str) {
+    println!("{text}");
 }
 
 struct Demo {
@@ -42,14 +44,14 @@ impl Demo {
 
     fn register(&self) {
         self.title("Three ways to give a VM its vGPU settings");
-        self.say("Through XAPI, as Xen Orchestra or a script would, from any host of the pool:");
+        say("Through XAPI, as Xen Orchestra or a script would, from any host of the pool:");
         let host = self.dom0.host_uuid().to_owned();
         self.run(&format!(
             "xe host-call-plugin host-uuid={host} plugin=vgpu fn=register_vm args:vm_uuid={WEB} args:pool=A args:priority=high"
         ));
-        self.say("On the command line of dom0:");
+        say("On the command line of dom0:");
         self.run(&format!("vgpu-admin register-vm --vm-uuid={RENDER} --pool=B --priority=medium"));
-        self.say("By hand, in the database:");
+        say("By hand, in the database:");
         let insert = format!("INSERT INTO vms (vm_uuid, vm_name, pool_id, priority) VALUES ('{DB}', 'db01', 'A', 0)");
         self.run(&format!("sqlite3 /etc/vgpu/vgpu_config.db \"{insert}\""));
     }
@@ -60,7 +62,9 @@ impl Demo {
             self.run(&format!("xe vm-start uuid={uuid}"));
             self.show_qemu(uuid, name);
         }
-        self.say("XAPI did not know of db01's row. The vm-pre-start hook saw it and repaired that boot, and XAPI for the next:");
+        say(
+            "XAPI did not know of db01's row. The vm-pre-start hook saw it and repaired that boot, and XAPI for the next:",
+        );
         self.show_log();
     }
 
@@ -68,7 +72,7 @@ impl Demo {
         self.title("Change one while it runs, then reboot it from inside");
         self.run(&format!("vgpu-admin update-vm --vm-uuid={WEB} --pool=B --priority=low"));
         self.show_qemu(WEB, "web01");
-        self.say("web01's guest reboots:");
+        say("web01's guest reboots:");
         self.dom0.reboot_from_inside(WEB);
         self.show_qemu(WEB, "web01");
         self.run("vgpu-admin list-vms");
@@ -81,7 +85,9 @@ impl Demo {
         let clone = self.run(&format!("xe vm-clone uuid={RENDER} new-name-label=render-copy"));
         self.run(&format!("xe vm-start uuid={clone}"));
         self.show_qemu(&clone, "render-copy");
-        self.say("It is no one's vGPU until somebody registers it. (unregistered = \"inherit\" in vgpu.toml does so by itself.)");
+        say(
+            "It is no one's vGPU until somebody registers it. (unregistered = \"inherit\" in vgpu.toml does so by itself.)",
+        );
     }
 
     fn look_back(&self) {
@@ -92,10 +98,6 @@ impl Demo {
 
     fn title(&self, text: &str) {
         println!("\n{}\n", self.bold(&format!("── {text} ──")));
-    }
-
-    fn say(&self, text: &str) {
-        println!("{text}");
     }
 
     fn bold(&self, text: &str) -> String {

@@ -1,14 +1,5 @@
 //! What the tests share: a scratch root with the real programs in it, and the real tools around them.
 
-// A helper that fails has to fail its test, at once and loudly.
-#![allow(
-    clippy::missing_panics_doc,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::must_use_candidate
-)]
-
 pub mod dom0;
 pub mod programs;
 pub mod root;
