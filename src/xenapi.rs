@@ -135,6 +135,20 @@ impl Session {
         self.call::<Reference>("session.get_this_host", &json!([self.token, self.token])).map(drop)
     }
 
+    /// Makes sure that the session's role may change the resource pool's configuration, which is what a change of GPU
+    /// settings is. Not every change makes XAPI write anything, so its refusal cannot be waited for: this asks it to
+    /// remove a key that is not there, which does nothing and is refused to everybody below pool-operator.
+    ///
+    /// # Errors
+    /// XAPI is away, or refuses with its own `RBAC_PERMISSION_DENIED`.
+    pub fn prove_pool_operator(&mut self) -> Result<(), XapiError> {
+        let pools: Vec<Reference> = self.call("pool.get_all", &json!([self.token]))?;
+        for pool in pools {
+            self.call::<String>("pool.remove_from_other_config", &json!([self.token, pool.0, "vgpu:permission"]))?;
+        }
+        Ok(())
+    }
+
     /// A VM's reference.
     ///
     /// # Errors

@@ -56,8 +56,8 @@ pub struct VmMetadata {
     /// Every field as it came: `1` stays `1` and `1.0` stays `1.0`, which xenopsd tells apart.
     fields: IndexMap<String, Box<RawValue>>,
     platform: IndexMap<String, String>,
-    /// Whether it has a running domain now; none while it is being started.
-    pub is_running: bool,
+    /// Whether it is halted, as a VM is until its domain is created: this is the start of one.
+    pub is_halted: bool,
 }
 
 impl VmMetadata {
@@ -85,24 +85,7 @@ impl VmMetadata {
 
 #[derive(Deserialize)]
 struct VmState {
-    power_state: PowerState,
-}
-
-/// `"Running"`, `"Halted"`, `"Suspended"`, or `["Paused", …]`-like variants with arguments.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum PowerState {
-    Plain(String),
-    Other(serde_json::Value),
-}
-
-impl PowerState {
-    fn is_running(&self) -> bool {
-        match self {
-            Self::Plain(name) => name == "Running" || name == "Paused",
-            Self::Other(value) => value.get(0).is_some_and(|name| name == "Paused"),
-        }
-    }
+    power_state: String,
 }
 
 /// A connection to xenopsd.
@@ -148,7 +131,7 @@ impl Xenopsd {
             Some(raw) => serde_json::from_str(raw.get()).map_err(nonsense)?,
             None => IndexMap::new(),
         };
-        Ok(Some(VmMetadata { fields, platform, is_running: state.power_state.is_running() }))
+        Ok(Some(VmMetadata { fields, platform, is_halted: state.power_state == "Halted" }))
     }
 
     /// Puts a VM's metadata back, changed; the boot under way uses it. Whatever else took its time since the metadata

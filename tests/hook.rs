@@ -120,6 +120,21 @@ fn a_database_that_another_program_is_writing_does_not_keep_the_boot_from_being_
 }
 
 #[test]
+fn a_database_that_is_read_only_does_not_keep_the_boot_from_being_repaired() {
+    let (dom0, vm) = needing_repair();
+    let chattr = |flag: &str| std::process::Command::new("chattr").arg(flag).arg(dom0.root.database()).status();
+    if !chattr("+i").is_ok_and(|status| status.success()) {
+        eprintln!("not tested: no file can be made immutable here");
+        return;
+    }
+    let boot = dom0.vm_start(&vm).unwrap();
+    chattr("-i").unwrap();
+    assert_eq!(hook_exit(&boot), Exit::Code(0));
+    assert!(boot.device_model_args.unwrap().contains("pool_id=B"));
+    assert!(dom0.hook_log().iter().any(|line| line.contains("could not be noted")), "{:?}", dom0.hook_log());
+}
+
+#[test]
 fn a_settings_file_that_is_not_valid_lets_the_vm_start_as_it_was() {
     let (dom0, vm) = needing_repair();
     for (settings, reason) in [

@@ -40,7 +40,8 @@ fn the_first_start_after_an_insert_by_hand_has_the_arguments_and_so_has_xapi() {
     assert_eq!(hook_exit(&boot), Exit::Code(0));
     assert_eq!(boot.device_model_args, dom0.argument(&vm));
     assert_eq!(dom0.args_in_xapi(&vm), dom0.argument(&vm));
-    assert_eq!(dom0.root.admin_json(&["show-vm", "--vm-uuid", &vm])["in_xapi"], true);
+    let shown = dom0.root.admin_json(&["show-vm", "--vm-uuid", &vm]);
+    assert_eq!((&shown["in_xapi"], &shown["vm_name"]), (&true.into(), &"web01".into()));
 }
 
 #[test]
@@ -319,6 +320,30 @@ fn what_xapi_refuses_has_not_happened_anywhere() {
     assert_eq!(error.code, "RBAC_PERMISSION_DENIED");
     assert_eq!(dom0.sql(".dump"), dump);
     assert!(dom0.call_plugin_as(Role::ReadOnly, "vgpu", "list_vms", &[]).is_ok(), "everybody may look");
+}
+
+#[test]
+fn a_role_is_asked_for_even_where_xapi_has_nothing_to_write() {
+    let (dom0, vm) = Dom0::with_registered_vm();
+    let dump = dom0.sql(".dump");
+    let unknown = uuid(1);
+    let forced = [("vm_uuid", unknown.as_str()), ("pool", "A"), ("priority", "high"), ("force", "true")];
+    for role in [Role::ReadOnly, Role::VmOperator, Role::VmAdmin] {
+        for (function, arguments) in [("register_vm", &forced[..]), ("set_pool", &[("vm_uuid", &vm), ("pool", "A")])] {
+            let error = dom0.call_plugin_as(role, "vgpu", function, arguments).unwrap_err();
+            assert_eq!(error.code, "RBAC_PERMISSION_DENIED", "{role:?} {function}: {error}");
+        }
+        // What a vm-admin may write to the platform map is corrected at the next start.
+        dom0.set_args_in_xapi(&vm, Some("-device vgpu-stub,pool_id=B,priority=high,vm_id=1"));
+        let raise = [("vm_uuid", vm.as_str()), ("pool", "B")];
+        assert_eq!(dom0.call_plugin_as(role, "vgpu", "set_pool", &raise).unwrap_err().code, "RBAC_PERMISSION_DENIED");
+        assert_eq!(dom0.start(&vm), dom0.argument(&vm));
+        dom0.shutdown(&vm).unwrap();
+    }
+    let without_starts =
+        |dump: &str| dump.lines().filter(|line| !line.contains("last_starts")).collect::<Vec<_>>().join("\n");
+    assert_eq!(without_starts(&dom0.sql(".dump")), without_starts(&dump));
+    assert!(dom0.call_plugin_as(Role::PoolOperator, "vgpu", "register_vm", &forced).is_ok());
 }
 
 #[test]

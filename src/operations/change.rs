@@ -83,8 +83,8 @@ pub fn update_vm(host: &Host, vm: &VmSelector, change: &UpdateVm) -> Result<Chan
     if let Some(vm_id) = change.vm_id {
         writing.set_number(&uuid, vm_id)?;
     }
-    if let (None, Some(name)) = (&before.name, xapi.name()) {
-        writing.set_name(&uuid, name)?;
+    if let Some(name) = xapi.name() {
+        writing.name_if_nameless(&uuid, name)?;
     }
     finish(host, writing, xapi, Some(before), &uuid)
 }
@@ -152,6 +152,9 @@ impl XapiVm {
             Ok(session) => session,
             Err(away) => return Ok(Self::Away(away)),
         };
+        if let Caller::Session(_) = host.caller {
+            session.prove_pool_operator()?;
+        }
         match Self::ask(&mut session, uuid) {
             Ok(Some((vm, record))) => Ok(Self::Known { session, vm, record: Box::new(record) }),
             Ok(None) => Ok(Self::Unknown),

@@ -8,7 +8,7 @@ use crate::device_args::{self, FoundDevice, PLATFORM_KEY};
 use crate::error::Error;
 use crate::model::VmSettings;
 use crate::store::{Registration, Store, StoreError, Writing};
-use crate::xenapi::{Reference, Session, XapiError};
+use crate::xenapi::{Reference, Session, VmRecord, XapiError};
 use crate::xenopsd::{VmMetadata, Xenopsd, XenopsdError};
 
 /// One VM's start, compared and made right.
@@ -43,6 +43,7 @@ impl Booting {
 struct XapiVm {
     session: Session,
     vm: Reference,
+    name: String,
     args: Option<String>,
 }
 
@@ -84,7 +85,7 @@ impl<'a> Reconciliation<'a> {
         let asked = Xenopsd::connect(&self.start.root.message_switch_socket(), deadline)
             .and_then(|mut xenopsd| Ok((xenopsd.stat(&self.start.vm_uuid)?, xenopsd)));
         match asked {
-            Ok((Some(metadata), _)) if metadata.is_running => Booting::No { is_running: true },
+            Ok((Some(metadata), _)) if !metadata.is_halted => Booting::No { is_running: true },
             Ok((Some(metadata), xenopsd)) => Booting::Now(xenopsd, Box::new(metadata)),
             Ok((None, _)) => Booting::No { is_running: false },
             Err(error) => Booting::Unknown(error),
@@ -95,8 +96,8 @@ impl<'a> Reconciliation<'a> {
         let deadline = self.deadline.at_most(self.start.share(4));
         let mut session = Session::log_in(&self.start.root.xapi_socket(), deadline)?;
         let Some(vm) = session.vm_by_uuid(&self.start.vm_uuid)? else { return Ok(None) };
-        let args = session.vm_record(&vm)?.platform.swap_remove(PLATFORM_KEY);
-        Ok(Some(XapiVm { session, vm, args }))
+        let VmRecord { name_label: name, mut platform, .. } = session.vm_record(&vm)?;
+        Ok(Some(XapiVm { session, vm, name, args: platform.swap_remove(PLATFORM_KEY) }))
     }
 
     fn find(&self, args: Option<&str>) -> Option<FoundDevice> {
@@ -153,6 +154,9 @@ impl<'a> Reconciliation<'a> {
             _ => None,
         };
         let mut report = Report::new(self.start.vm_uuid, &registration, args.as_deref());
+        if let (None, Ok(Some(vm))) = (&report.name, &xapi) {
+            report.name = Some(vm.name.clone());
+        }
         let args_are_known = matches!(booting, Booting::Now(..)) || matches!(xapi, Ok(Some(_)));
         let goal = match self.goal(&registration, args.as_deref())? {
             // It may have an argument of its own that nobody could see.
@@ -229,7 +233,7 @@ impl<'a> Reconciliation<'a> {
     }
 
     fn repair_xapi(&self, xapi: &mut XapiAnswer, settings: Option<&VmSettings>) -> XapiState {
-        let Ok(Some(XapiVm { session, vm, args })) = xapi else { return XapiState::of_answer(xapi) };
+        let Ok(Some(XapiVm { session, vm, args, .. })) = xapi else { return XapiState::of_answer(xapi) };
         let wanted = match self.wanted(args.as_deref(), settings) {
             Ok(wanted) if wanted == *args => return XapiState::AlreadyRight,
             Ok(wanted) => wanted,
@@ -252,6 +256,9 @@ impl<'a> Reconciliation<'a> {
         let uuid = &self.start.vm_uuid;
         if report.settings.is_some() {
             writing.complete(uuid)?;
+            if let Some(name) = &report.name {
+                writing.name_if_nameless(uuid, name)?;
+            }
         }
         match report.xapi {
             XapiState::Repaired | XapiState::AlreadyRight => writing.mark_pushed(uuid)?,

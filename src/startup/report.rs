@@ -48,7 +48,7 @@ pub enum XapiState {
 pub struct Report {
     /// The VM.
     pub vm_uuid: VmUuid,
-    /// Its name, where the database knows it.
+    /// Its name, where the database or XAPI said it.
     pub name: Option<String>,
     /// Its settings; none where it is to have no argument of ours.
     pub settings: Option<VmSettings>,
