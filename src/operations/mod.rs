@@ -2,6 +2,7 @@
 
 mod change;
 mod read;
+mod write_through;
 
 use crate::deadline::Deadline;
 use crate::error::Error;
@@ -62,14 +63,6 @@ impl Host {
         match &self.caller {
             Caller::Root => Session::log_in(&socket, deadline),
             Caller::Session(token) => Session::of_caller(&socket, token.clone(), deadline),
-        }
-    }
-
-    /// Connects to XAPI; `Err` inside where it is away and the caller may work without it.
-    fn connect_if_there(&self) -> Result<Result<Session, XapiError>, Error> {
-        match (self.connect(), &self.caller) {
-            (Err(error), Caller::Root) if error.is_away() => Ok(Err(error)),
-            (outcome, _) => Ok(Ok(outcome?)),
         }
     }
 

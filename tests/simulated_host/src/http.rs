@@ -1,6 +1,6 @@
 //! The server's side of HTTP, as far as xapi and message-switch need it.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead};
 
 /// A request.
 #[derive(Debug)]

@@ -132,5 +132,8 @@ pub fn signal_name(signal: i32) -> String {
         (14, "SIGALRM"),
         (15, "SIGTERM"),
     ];
-    names.iter().find(|(number, _)| *number == signal).map_or_else(|| signal.to_string(), |(_, name)| (*name).to_owned())
+    names
+        .iter()
+        .find(|(number, _)| *number == signal)
+        .map_or_else(|| signal.to_string(), |(_, name)| (*name).to_owned())
 }

@@ -45,10 +45,11 @@ impl EventLog {
 
     /// What changed after that number: its number, the kind of change, and what it was.
     pub fn since(&self, number: u64) -> Vec<(u64, &'static str, Class, &str)> {
-        let changed = self.stamps.iter().filter(|(_, stamp)| stamp.modified > number).map(|((class, reference), stamp)| {
-            let operation = if stamp.created > number { "add" } else { "mod" };
-            (stamp.modified, operation, *class, reference.as_str())
-        });
+        let changed =
+            self.stamps.iter().filter(|(_, stamp)| stamp.modified > number).map(|((class, reference), stamp)| {
+                let operation = if stamp.created > number { "add" } else { "mod" };
+                (stamp.modified, operation, *class, reference.as_str())
+            });
         let gone = self.gone.iter().filter(|(when, _, _)| *when > number);
         changed.chain(gone.map(|(when, class, reference)| (*when, "del", *class, reference.as_str()))).collect()
     }

@@ -8,7 +8,7 @@ mod table;
 use indexmap::IndexMap;
 
 pub use events::EventLog;
-pub use record::{NULL, Record, control_domain, host, map_of, pool, storable, task, vm};
+pub use record::{NULL, Record, control_domain, from_value, host, map_of, pool, storable, task, vm};
 pub use session::{Role, Session, SessionInfo};
 pub use table::{Class, Table};
 
@@ -20,13 +20,15 @@ use crate::wire::Value;
 pub struct Database {
     tables: IndexMap<Class, Table>,
     pub sessions: IndexMap<String, Session>,
+    /// The whole record that a VM had when the snapshot of that reference was taken: what a revert goes back to.
+    pub snapshot_metadata: IndexMap<String, Record>,
     pub events: EventLog,
 }
 
 impl Database {
     pub fn new() -> Self {
         let tables = Class::ALL.into_iter().map(|class| (class, Table::default())).collect();
-        Self { tables, sessions: IndexMap::new(), events: EventLog::default() }
+        Self { tables, sessions: IndexMap::new(), snapshot_metadata: IndexMap::new(), events: EventLog::default() }
     }
 
     pub fn table(&self, class: Class) -> &Table {
@@ -89,7 +91,7 @@ impl Database {
             return Ok(());
         }
         if let Some(Value::Dict(members)) = self.change(class, reference)?.get_mut(field) {
-            members.retain(|(name, _)| name != key);
+            members.retain(|(name, _)| name != storable(key).as_bytes());
         }
         Ok(())
     }

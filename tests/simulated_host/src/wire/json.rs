@@ -21,6 +21,23 @@ pub fn parse(text: &[u8]) -> Result<Value, JsonError> {
     if reader.at < text.len() { Err(reader.junk("Junk after end of JSON value:")) } else { Ok(value) }
 }
 
+/// The text of a value inside another, as it stands there. Each step is a member's name, or `0` into a list's first item.
+pub fn raw<'a>(text: &'a [u8], path: &[&str]) -> Option<&'a [u8]> {
+    let mut reader = Reader { text, at: 0 };
+    for step in path {
+        reader.skip_space();
+        match reader.next().ok()? {
+            b'[' if *step == "0" => {}
+            b'{' => reader.go_to_member(step)?,
+            _ => return None,
+        }
+    }
+    reader.skip_space();
+    let from = reader.at;
+    reader.value().ok()?;
+    Some(&text[from..reader.at])
+}
+
 struct Reader<'a> {
     text: &'a [u8],
     at: usize,
@@ -55,7 +72,8 @@ impl Reader<'_> {
 
     fn number(&mut self) -> Result<Value, JsonError> {
         let from = self.at;
-        while self.text.get(self.at).is_some_and(|byte| matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9')) {
+        while self.text.get(self.at).is_some_and(|byte| matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9'))
+        {
             self.at += 1;
         }
         let digits = String::from_utf8_lossy(&self.text[from..self.at]).into_owned();
@@ -108,6 +126,24 @@ impl Reader<'_> {
         }
         self.at += 1;
         Ok(Value::Dict(members))
+    }
+
+    /// Inside an object: reads on up to the value of that member.
+    fn go_to_member(&mut self, name: &str) -> Option<()> {
+        loop {
+            self.skip_space();
+            let key = self.string().ok()?;
+            self.skip_space();
+            self.at += 1;
+            if key == name.as_bytes() {
+                return Some(());
+            }
+            self.value().ok()?;
+            self.skip_space();
+            if self.next().ok()? != b',' {
+                return None;
+            }
+        }
     }
 
     fn member(&mut self) -> Result<(Vec<u8>, Value), JsonError> {
@@ -197,9 +233,9 @@ impl Reader<'_> {
     }
 
     fn error(&self, from: usize, to: usize, message: &str) -> JsonError {
-        let before = &self.text[..from.min(self.text.len())];
-        let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
-        let line_start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
+        let (line, column) = super::place(self.text, from);
+        // Yojson's columns are one behind where the input ends or begins; hence the clamping.
+        let line_start = from + 1 - column;
         let from = (from - line_start).saturating_sub(1);
         JsonError(format!("Line {line}, bytes {from}-{}:\n{message}", from.max(to - line_start)))
     }

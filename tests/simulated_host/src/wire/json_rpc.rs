@@ -64,11 +64,9 @@ pub fn error_of(version: Version, code: &str, params: &[Vec<u8>]) -> Value {
     let params = params.iter().map(|param| Value::Text(param.clone()));
     match version {
         Version::V1 => error_array(code, params),
-        Version::V2 => Value::dict([
-            ("code", Value::Int(1)),
-            ("message", code.into()),
-            ("data", Value::List(params.collect())),
-        ]),
+        Version::V2 => {
+            Value::dict([("code", Value::Int(1)), ("message", code.into()), ("data", Value::List(params.collect()))])
+        }
     }
 }
 

@@ -24,9 +24,20 @@ pub fn ocaml_quoted(text: &[u8]) -> String {
             b'\t' => quoted.push_str("\\t"),
             0x08 => quoted.push_str("\\b"),
             0x20..=0x7e => quoted.push(char::from(byte)),
-            _ => quoted.push_str(&format!("\\{byte:03}")),
+            _ => quoted.extend(['\\', digit(byte / 100), digit(byte / 10 % 10), digit(byte % 10)]),
         }
     }
     quoted.push('"');
     quoted
+}
+
+fn digit(value: u8) -> char {
+    char::from(b'0' + value)
+}
+
+/// The line and the column, both counted from one, at which a text has got after that many bytes.
+fn place(text: &[u8], at: usize) -> (usize, usize) {
+    let lines = text[..at.min(text.len())].split(|&byte| byte == b'\n');
+    let (number, last) = lines.enumerate().last().unwrap_or_default();
+    (number + 1, last.len() + 1)
 }

@@ -32,7 +32,9 @@ pub fn request(function: &[u8], session: &str, args: &[(Vec<u8>, Vec<u8>)]) -> V
         out.extend_from_slice(b"<struct/>");
     } else {
         out.extend_from_slice(b"<struct>");
-        args.iter().for_each(|(key, value)| member(key, value, &mut out));
+        for (key, value) in args {
+            member(key, value, &mut out);
+        }
         out.extend_from_slice(b"</struct>");
     }
     out.extend_from_slice(b"</value></param></params></methodCall>");
@@ -71,7 +73,11 @@ pub fn answer(output: &[u8]) -> Result<Answer, Nonsense> {
 fn status(result: &Node) -> Result<Answer, Nonsense> {
     let members = structure(result)?;
     let find = |wanted: &str| {
-        members.iter().find(|(name, _)| name == wanted.as_bytes()).map(|(_, value)| *value).ok_or_else(|| wrong("Status"))
+        members
+            .iter()
+            .find(|(name, _)| name == wanted.as_bytes())
+            .map(|(_, value)| *value)
+            .ok_or_else(|| wrong("Status"))
     };
     match string(find("Status")?)?.as_slice() {
         b"Success" => Ok(Answer::Success(string(find("Value")?)?)),

@@ -150,8 +150,7 @@ impl Reader<'_> {
                 None => number.parse().ok(),
             };
             let character = code.and_then(char::from_u32).filter(|&character| allowed(character));
-            let character =
-                character.ok_or_else(|| self.error(&format!("illegal character reference (#{number})")))?;
+            let character = character.ok_or_else(|| self.error(&format!("illegal character reference (#{number})")))?;
             data.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
             return Ok(());
         }
@@ -235,10 +234,8 @@ impl Reader<'_> {
     }
 
     fn error(&self, message: &str) -> XmlError {
-        let before = &self.text[..self.at.min(self.text.len())];
-        let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
-        let line_start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
-        XmlError { line, column: 1 + before.len() - line_start, message: message.to_owned() }
+        let (line, column) = super::place(self.text, self.at);
+        XmlError { line, column, message: message.to_owned() }
     }
 }
 

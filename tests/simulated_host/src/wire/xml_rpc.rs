@@ -99,7 +99,9 @@ pub fn write(value: &Value, out: &mut Vec<u8>) {
         }
         Value::List(items) => {
             out.extend_from_slice(b"<array><data>");
-            items.iter().for_each(|item| write(item, out));
+            for item in items {
+                write(item, out);
+            }
             out.extend_from_slice(b"</data></array>");
         }
         Value::Dict(members) => {

@@ -1,0 +1,119 @@
+//! XAPI's half of a change: look VMs up, write their arguments, put them back where the other half fails.
+
+use super::{Caller, Host};
+use crate::device_args::{self, PLATFORM_KEY};
+use crate::error::Error;
+use crate::model::{VmSettings, VmUuid};
+use crate::reply::XapiOutcome;
+use crate::settings::DeviceName;
+use crate::xenapi::{Reference, Session, VmRecord, XapiError};
+
+/// XAPI, for the time of one operation: asked in one session, and remembering what to put back.
+pub(super) struct WriteThrough<'a> {
+    session: Result<Session, XapiError>,
+    may_work_without: bool,
+    device: &'a DeviceName,
+    written: Vec<Written>,
+}
+
+/// A VM as XAPI has it.
+pub(super) enum XapiVm {
+    Known { vm: Reference, record: Box<VmRecord> },
+    Unknown,
+    Away,
+}
+
+/// A value that was written, and the one that was there before.
+struct Written {
+    vm: Reference,
+    old: Option<String>,
+    new: Option<String>,
+}
+
+impl XapiVm {
+    /// The VM's name.
+    pub fn name(&self) -> Option<&str> {
+        self.record().map(|record| record.name_label.as_str())
+    }
+
+    /// The VM's power state.
+    pub fn power_state(&self) -> Option<&str> {
+        self.record().map(|record| record.power_state.as_str())
+    }
+
+    fn record(&self) -> Option<&VmRecord> {
+        match self {
+            Self::Known { record, .. } => Some(record),
+            Self::Unknown | Self::Away => None,
+        }
+    }
+}
+
+impl<'a> WriteThrough<'a> {
+    /// Connects in the caller's name. Root may work where XAPI is away; a plugin's caller needs a role that may change
+    /// things, whether or not this change will make XAPI write anything.
+    pub fn begin(host: &'a Host) -> Result<Self, Error> {
+        let may_work_without = matches!(host.caller, Caller::Root);
+        let session = match host.connect() {
+            Err(error) if may_work_without && error.is_away() => Err(error),
+            Err(error) => return Err(error.into()),
+            Ok(mut session) => {
+                if !may_work_without {
+                    session.prove_pool_operator()?;
+                }
+                Ok(session)
+            }
+        };
+        Ok(Self { session, may_work_without, device: &host.settings.device, written: Vec::new() })
+    }
+
+    /// Why XAPI is away, where it is.
+    pub fn away(&self) -> Option<&XapiError> {
+        self.session.as_ref().err()
+    }
+
+    /// Looks a VM up.
+    pub fn look_up(&mut self, uuid: &VmUuid) -> Result<XapiVm, Error> {
+        let Ok(session) = &mut self.session else { return Ok(XapiVm::Away) };
+        match ask(session, uuid) {
+            Err(error) if error.is_away() && self.may_work_without => {
+                self.session = Err(error);
+                Ok(XapiVm::Away)
+            }
+            answer => Ok(answer?),
+        }
+    }
+
+    /// Writes the arguments that a VM with these settings, or with none, is to have.
+    pub fn write(&mut self, vm: &XapiVm, settings: Option<&VmSettings>) -> Result<XapiOutcome, Error> {
+        let (reference, record, session) = match (vm, &mut self.session) {
+            (XapiVm::Known { vm, record }, Ok(session)) => (vm, record, session),
+            (XapiVm::Unknown, _) => return Ok(XapiOutcome::UnknownVm),
+            (XapiVm::Away | XapiVm::Known { .. }, _) => return Ok(XapiOutcome::Away),
+        };
+        let old = record.platform.get(PLATFORM_KEY).cloned();
+        let new = device_args::desired(self.device, old.as_deref(), settings)?;
+        if old == new {
+            return Ok(XapiOutcome::AlreadyRight);
+        }
+        session.set_platform_key(reference, PLATFORM_KEY, old.as_deref(), new.as_deref())?;
+        self.written.push(Written { vm: reference.clone(), old, new });
+        Ok(XapiOutcome::Written)
+    }
+
+    /// Puts back everything that was written, the last first.
+    pub fn undo(&mut self) {
+        let Ok(session) = &mut self.session else { return };
+        while let Some(Written { vm, old, new }) = self.written.pop() {
+            if let Err(error) = session.set_platform_key(&vm, PLATFORM_KEY, new.as_deref(), old.as_deref()) {
+                log::error!("platform:{PLATFORM_KEY} could not be put back to {old:?}: {error}");
+            }
+        }
+    }
+}
+
+fn ask(session: &mut Session, uuid: &VmUuid) -> Result<XapiVm, XapiError> {
+    let Some(vm) = session.vm_by_uuid(uuid)? else { return Ok(XapiVm::Unknown) };
+    let record = Box::new(session.vm_record(&vm)?);
+    Ok(XapiVm::Known { vm, record })
+}

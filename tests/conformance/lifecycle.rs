@@ -1,0 +1,123 @@
+//! Reboots, suspends and vetoes, which hooks they run and with which words. The facts behind these are read from the
+//! real programs' sources; no recording shows them.
+
+use std::fs;
+
+use simulated_host::{Fault, Service};
+
+use crate::start::ADD;
+use crate::start_hooks::recording;
+use crate::support::{Lab, VM, VM_REF};
+
+#[test]
+fn a_guest_s_own_reboot_runs_the_hooks_and_needs_no_xapi() {
+    let lab = Lab::with_vm();
+    lab.host.vm_start(VM).unwrap();
+    lab.hook(ADD);
+    lab.host.set_fault(Service::Xapi, Fault::Absent).unwrap();
+    lab.host.set_platform_key(VM, "custom", Some("1")).unwrap();
+    let boot = lab.host.guest_reboot(VM).unwrap();
+    assert_eq!(boot.device_model_args.as_deref(), Some("-device lab"));
+    assert!(!boot.platformdata.contains_key("custom"), "xapi was away and could not push");
+    lab.host.clear_faults().unwrap();
+    assert_eq!(lab.host.xenopsd_metadata(VM)["platformdata"]["custom"], "1");
+}
+
+#[test]
+fn a_reboot_through_xapi_takes_up_what_is_pending_and_what_its_hooks_change_waits_for_the_next() {
+    let lab = Lab::with_vm();
+    lab.host.vm_start(VM).unwrap();
+    lab.host.set_fault(Service::Xapi, Fault::Absent).unwrap();
+    lab.host.set_platform_key(VM, "custom", Some("1")).unwrap();
+    assert_eq!(lab.host.clean_reboot(VM).unwrap().platformdata["custom"], "1");
+    lab.host.clear_faults().unwrap();
+    lab.hook("xapi = Xapi()\nxapi('VM.add_to_platform', xapi.vm, 'device-model-args', '-device late')\nxapi.close()");
+    assert_eq!(lab.host.clean_reboot(VM).unwrap().device_model_args, None);
+    lab.remove_hook();
+    assert_eq!(lab.host.guest_reboot(VM).unwrap().device_model_args.as_deref(), Some("-device late"));
+}
+
+#[test]
+fn a_vm_in_the_wrong_state_is_refused_as_recorded() {
+    let lab = Lab::with_vm();
+    let reply = lab.json("VM.hard_shutdown", &[&format!("\"{VM_REF}\"")]);
+    let reply: serde_json::Value = serde_json::from_str(&reply).unwrap();
+    let recording = recording("h24_api_ops");
+    let recorded = recording.lines().find_map(|line| line.split_once("VM.hard_shutdown FAILED ")).unwrap().1;
+    assert_eq!(reply["error"], serde_json::from_str::<serde_json::Value>(recorded).unwrap());
+}
+
+#[test]
+fn a_veto_during_a_reboot_leaves_the_vm_halted() {
+    let lab = Lab::with_vm();
+    lab.host.vm_start(VM).unwrap();
+    lab.hook_file("10-lab", "#!/bin/sh\nexit 2\n");
+    assert_eq!(lab.host.clean_reboot(VM).unwrap_err().code, "XAPI_HOOK_FAILED");
+    assert_eq!(lab.host.power_state(VM), "Halted");
+}
+
+#[test]
+fn a_resume_runs_no_pre_start_hook_and_brings_back_what_ran() {
+    let lab = Lab::with_vm();
+    lab.host.set_platform_key(VM, "device-model-args", Some("-device first")).unwrap();
+    lab.host.vm_start(VM).unwrap();
+    lab.hook_file("10-lab", "#!/bin/sh\nexit 0\n");
+    lab.host.suspend(VM).unwrap();
+    lab.host.set_platform_key(VM, "device-model-args", Some("-device second")).unwrap();
+    lab.host.resume(VM).unwrap();
+    assert_eq!(lab.host.hook_runs(VM), []);
+    assert_eq!(lab.host.running_platformdata(VM).unwrap()["device-model-args"], "-device first");
+    let boot = lab.host.clean_reboot(VM).unwrap();
+    assert_eq!(boot.device_model_args.as_deref(), Some("-device second"));
+}
+
+#[test]
+fn hooks_of_every_kind_run_in_order_with_their_reasons() {
+    let lab = Lab::with_vm();
+    for point in ["vm-pre-start", "vm-pre-shutdown", "vm-post-destroy", "vm-pre-reboot", "vm-pre-suspend"] {
+        fs::create_dir_all(lab.path(&format!("etc/xapi.d/{point}"))).unwrap();
+        for script in ["b", ".a", "B"] {
+            lab.install(&format!("etc/xapi.d/{point}/{script}"), "#!/bin/sh\n");
+        }
+    }
+    lab.host.vm_start(VM).unwrap();
+    lab.host.clean_reboot(VM).unwrap();
+    lab.host.guest_reboot(VM).unwrap();
+    lab.host.shutdown(VM).unwrap();
+    let runs = lab.host.hook_runs(VM);
+    let seen: Vec<String> =
+        runs.iter().map(|run| format!("{}/{} {}", run.hook_point, run.script, run.args[2..].join(" "))).collect();
+    let mut expected = Vec::new();
+    for (point, rest) in [
+        ("vm-pre-start", "-reason none"),
+        ("vm-pre-shutdown", "-reason clean-reboot -vmdomid 1"),
+        ("vm-post-destroy", "-reason clean-reboot"),
+        ("vm-pre-reboot", "-reason none"),
+        ("vm-pre-start", "-reason none"),
+        ("vm-pre-shutdown", "-reason hard-reboot -vmdomid 2"),
+        ("vm-post-destroy", "-reason hard-reboot"),
+        ("vm-pre-reboot", "-reason none"),
+        ("vm-pre-start", "-reason none"),
+        ("vm-pre-shutdown", "-reason clean-shutdown -vmdomid 3"),
+        ("vm-post-destroy", "-reason clean-shutdown"),
+    ] {
+        expected.extend([".a", "B", "b"].map(|script| format!("{point}/{script} {rest}")));
+    }
+    assert_eq!(seen, expected);
+}
+
+#[test]
+fn what_xenstore_cannot_hold_fails_the_start() {
+    let lab = Lab::with_vm();
+    lab.host.set_platform_key(VM, "device-model-args", Some(&"x".repeat(2048))).unwrap();
+    lab.host.vm_start(VM).unwrap();
+    lab.host.shutdown(VM).unwrap();
+    lab.host.set_platform_key(VM, "device-model-args", Some(&"x".repeat(2049))).unwrap();
+    let error = lab.host.vm_start(VM).unwrap_err();
+    assert_eq!(error.code, "INTERNAL_ERROR");
+    assert!(error.params[0].contains("E2BIG"));
+    lab.host.set_platform_key(VM, "device-model-args", None).unwrap();
+    lab.host.set_platform_key(VM, "dotted.key", Some("1")).unwrap();
+    assert!(lab.host.vm_start(VM).unwrap_err().params[0].contains("EINVAL"));
+    assert_eq!(lab.host.power_state(VM), "Halted");
+}

@@ -1,0 +1,183 @@
+//! Starting and ending a VM, in the order in which xapi and xenopsd go about it.
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use super::hooks::HookRun;
+use super::operation::{Operation, text};
+use super::{Dom0, metadata};
+use crate::database::{Class, NULL};
+use crate::error::ApiResult;
+use crate::lock;
+use crate::wire::{Value, json};
+use crate::xenopsd::Domain;
+
+/// A boot: what the domain was built from, and the hooks that ran before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Boot {
+    /// The VM.
+    pub vm_uuid: String,
+    /// Everything under `/local/domain/N/platform` in xenstore.
+    pub platformdata: IndexMap<String, String>,
+    /// Of that, what a device model that honours it adds to its command line.
+    pub device_model_args: Option<String>,
+    /// The vm-pre-start scripts of this boot.
+    pub hook_runs: Vec<HookRun>,
+}
+
+/// The BIOS strings that a VM gets at its first start if it has none.
+const BIOS_STRINGS: &[u8] = include_bytes!("../../records/bios_strings.json");
+
+impl Dom0 {
+    /// `VM.start`.
+    pub fn start_vm(self: &Arc<Self>, vm: &str, paused: bool) -> ApiResult<Boot> {
+        let operation = Operation::begin(self, vm, "start", &["Halted"])?;
+        self.pool.write(|database| {
+            let record = database.change(Class::Vm, vm)?;
+            if record.get("bios_strings").is_none_or(|strings| strings.members().is_empty()) {
+                record.insert("bios_strings".to_owned(), json::parse(BIOS_STRINGS).unwrap_or(Value::Null));
+            }
+            record.insert("scheduled_to_be_resident_on".to_owned(), self.reference.as_str().into());
+            Ok(())
+        })?;
+        let outcome = self.push(vm).and_then(|()| self.boot(&operation.uuid));
+        let cleared = self.pool.write(|database| database.set(Class::Vm, vm, "scheduled_to_be_resident_on", NULL));
+        let (boot, domain) = outcome?;
+        cleared?;
+        self.set_power_state(vm, if paused { "Paused" } else { "Running" }, Some(domain.domid));
+        drop(operation);
+        // What changed during the start is pushed only now, which is one boot late.
+        self.sync(vm);
+        Ok(boot)
+    }
+
+    /// xenopsd's part of a start: the hooks, then a domain from what its database says after them.
+    pub(super) fn boot(&self, uuid: &str) -> ApiResult<(Boot, Domain)> {
+        let hook_runs = self.run_hooks("vm-pre-start", uuid, "none", None)?;
+        let domain = self.xenopsd.create_domain(uuid)?;
+        let boot = Boot {
+            vm_uuid: uuid.to_owned(),
+            device_model_args: domain.platformdata.get("device-model-args").cloned(),
+            platformdata: domain.platformdata.clone(),
+            hook_runs,
+        };
+        lock(&self.boots).push(boot.clone());
+        Ok((boot, domain))
+    }
+
+    /// Pushes a VM's metadata as its record now has it.
+    fn push(&self, vm: &str) -> ApiResult<()> {
+        let (uuid, metadata) = self.metadata_of(vm)?;
+        self.xenopsd.push(&uuid, metadata);
+        Ok(())
+    }
+
+    fn metadata_of(&self, vm: &str) -> ApiResult<(String, Value)> {
+        let database = self.pool.read();
+        let record = database.record(Class::Vm, vm)?;
+        Ok((text(record, "uuid"), metadata::of_record(record, self.pool.filters_platform())))
+    }
+
+    /// What xapi's event thread does about a change: if the VM runs here and xenopsd is not busy with it, its
+    /// metadata is pushed again, should it differ from what was pushed last.
+    pub fn sync(&self, vm: &str) {
+        if self.xapi_is_up() && !lock(&self.busy).contains(vm) {
+            self.push_pending(vm);
+        }
+    }
+
+    pub(super) fn push_pending(&self, vm: &str) {
+        let runs_here = self.pool.read().record(Class::Vm, vm).is_ok_and(|record| {
+            text(record, "resident_on") == self.reference
+                && record.get("is_control_domain") == Some(&Value::Bool(false))
+        });
+        if let Some((uuid, metadata)) = runs_here.then(|| self.metadata_of(vm).ok()).flatten() {
+            self.xenopsd.push_if_changed(&uuid, metadata);
+        }
+    }
+
+    pub(super) fn sync_all(&self) {
+        let vms: Vec<String> = {
+            let database = self.pool.read();
+            database.table(Class::Vm).having("resident_on", &self.reference).cloned().collect()
+        };
+        for vm in &vms {
+            self.sync(vm);
+        }
+    }
+
+    /// `VM.clean_shutdown` and `VM.hard_shutdown`.
+    pub fn shut_down(self: &Arc<Self>, vm: &str, clean: bool) -> ApiResult<()> {
+        let (name, reason, allowed): (_, _, &[&str]) = if clean {
+            ("clean_shutdown", "clean-shutdown", &["Running"])
+        } else {
+            ("hard_shutdown", "hard-shutdown", &["Paused", "Suspended", "Running"])
+        };
+        let operation = Operation::begin(self, vm, name, allowed)?;
+        self.end_domain(&operation.uuid, reason)?;
+        self.halted(vm, &operation.uuid);
+        Ok(())
+    }
+
+    /// Runs the hooks around a domain's end. A suspended VM has no domain to end.
+    pub(super) fn end_domain(&self, uuid: &str, reason: &str) -> ApiResult<()> {
+        let Some(domain) = self.xenopsd.domain(uuid) else { return Ok(()) };
+        self.run_hooks("vm-pre-shutdown", uuid, reason, Some(domain.domid))?;
+        self.xenopsd.destroy_domain(uuid);
+        self.run_hooks("vm-post-destroy", uuid, reason, None)?;
+        Ok(())
+    }
+
+    pub(super) fn halted(&self, vm: &str, uuid: &str) {
+        self.xenopsd.destroy_domain(uuid);
+        self.xenopsd.forget(uuid);
+        self.set_power_state(vm, "Halted", None);
+    }
+
+    /// The guest powers itself off: no hook runs.
+    pub fn guest_power_off(&self, vm: &str) -> ApiResult<()> {
+        let uuid = self.uuid_of(vm)?;
+        self.halted(vm, &uuid);
+        Ok(())
+    }
+
+    /// `VM.suspend`.
+    pub fn suspend_vm(self: &Arc<Self>, vm: &str) -> ApiResult<()> {
+        let operation = Operation::begin(self, vm, "suspend", &["Running"])?;
+        let uuid = &operation.uuid;
+        let domid = self.xenopsd.domain(uuid).map(|domain| domain.domid);
+        self.run_hooks("vm-pre-suspend", uuid, "suspend", domid)?;
+        self.run_hooks("vm-pre-shutdown", uuid, "suspend", domid)?;
+        self.xenopsd.suspend(uuid);
+        self.run_hooks("vm-post-destroy", uuid, "suspend", None)?;
+        self.xenopsd.forget(uuid);
+        self.set_power_state(vm, "Suspended", None);
+        Ok(())
+    }
+
+    /// `VM.resume`: the domain comes back as it was, and no vm-pre-start runs.
+    pub fn resume_vm(self: &Arc<Self>, vm: &str) -> ApiResult<()> {
+        let operation = Operation::begin(self, vm, "resume", &["Suspended"])?;
+        self.push(vm)?;
+        self.run_hooks("vm-pre-resume", &operation.uuid, "none", None)?;
+        let domain = self.xenopsd.resume(&operation.uuid)?;
+        self.run_hooks("vm-post-resume", &operation.uuid, "none", Some(domain.domid))?;
+        self.set_power_state(vm, "Running", Some(domain.domid));
+        drop(operation);
+        self.sync(vm);
+        Ok(())
+    }
+
+    /// `VM.unpause`.
+    pub fn unpause_vm(self: &Arc<Self>, vm: &str) -> ApiResult<()> {
+        let operation = Operation::begin(self, vm, "unpause", &["Paused"])?;
+        let domid = self.xenopsd.domain(&operation.uuid).map(|domain| domain.domid);
+        self.set_power_state(vm, "Running", domid);
+        Ok(())
+    }
+
+    pub(super) fn uuid_of(&self, vm: &str) -> ApiResult<String> {
+        Ok(text(self.pool.read().record(Class::Vm, vm)?, "uuid"))
+    }
+}

@@ -1,0 +1,141 @@
+//! An operation on a VM while it lasts: what `VM.current_operations` shows, and what keeps others out.
+
+use std::sync::Arc;
+
+use super::Dom0;
+use crate::database::{Class, NULL, Record, map_of};
+use crate::error::{ApiError, ApiResult};
+use crate::lock;
+use crate::wire::Value;
+
+/// An operation that xapi has begun; it ends with this value.
+pub struct Operation<'a> {
+    dom0: &'a Arc<Dom0>,
+    pub vm: String,
+    pub uuid: String,
+    task: String,
+}
+
+impl<'a> Operation<'a> {
+    /// Begins an operation if the VM's state allows it. The states are in XAPI's order, which an error repeats.
+    pub fn begin(dom0: &'a Arc<Dom0>, vm: &str, name: &str, allowed: &[&str]) -> ApiResult<Self> {
+        let task = crate::random::reference();
+        let uuid = dom0.pool.write(|database| {
+            let record = database.record(Class::Vm, vm)?;
+            check(record, vm, name, allowed)?;
+            let record = database.change(Class::Vm, vm)?;
+            if let Some(Value::Dict(operations)) = record.get_mut("current_operations") {
+                operations.push((task.clone().into_bytes(), name.into()));
+            }
+            Ok(text(record, "uuid"))
+        })?;
+        lock(&dom0.busy).insert(vm.to_owned());
+        Ok(Self { dom0, vm: vm.to_owned(), uuid, task })
+    }
+}
+
+impl Drop for Operation<'_> {
+    fn drop(&mut self) {
+        lock(&self.dom0.busy).remove(&self.vm);
+        self.dom0.pool.write(|database| {
+            if let Ok(record) = database.change(Class::Vm, &self.vm)
+                && let Some(Value::Dict(operations)) = record.get_mut("current_operations")
+            {
+                operations.retain(|(task, _)| task != self.task.as_bytes());
+            }
+        });
+    }
+}
+
+fn check(record: &Record, vm: &str, name: &str, allowed: &[&str]) -> ApiResult<()> {
+    let is = |field: &str| record.get(field) == Some(&Value::Bool(true));
+    let copies = ["clone", "copy", "destroy"].contains(&name);
+    if is("is_a_snapshot") && !copies && name != "revert" {
+        return Err(ApiError::new("VM_IS_SNAPSHOT", &[vm]));
+    }
+    if is("is_a_template") && !copies && !["provision", "revert", "snapshot"].contains(&name) {
+        return Err(ApiError::new("VM_IS_TEMPLATE", &[vm]));
+    }
+    if is("is_control_domain") {
+        return Err(ApiError::new("OPERATION_NOT_ALLOWED", &["This operation is not allowed on dom0"]));
+    }
+    if let Some(reason) = map_of(record, "blocked_operations").get(name) {
+        return Err(ApiError::new("OPERATION_BLOCKED", &[vm, reason]));
+    }
+    let state = text(record, "power_state");
+    if !allowed.contains(&state.as_str()) {
+        let expected = allowed.join(", ").to_lowercase();
+        return Err(ApiError::new("VM_BAD_POWER_STATE", &[vm, &expected, &state.to_lowercase()]));
+    }
+    if let Some((task, other)) = map_of(record, "current_operations").first() {
+        return Err(ApiError::new("OTHER_OPERATION_IN_PROGRESS", &["VM", vm, other, task]));
+    }
+    Ok(())
+}
+
+/// A string field, or nothing.
+pub fn text(record: &Record, field: &str) -> String {
+    record.get(field).and_then(Value::text).map(std::borrow::Cow::into_owned).unwrap_or_default()
+}
+
+/// What may be done with a VM in that state, as `VM.allowed_operations` shows it.
+fn allowed_operations(power_state: &str) -> Value {
+    let operations: &[&str] = match power_state {
+        "Running" => &[
+            "changing_dynamic_range",
+            "migrate_send",
+            "pool_migrate",
+            "changing_VCPUs_live",
+            "suspend",
+            "hard_reboot",
+            "hard_shutdown",
+            "clean_reboot",
+            "clean_shutdown",
+            "pause",
+            "checkpoint",
+            "snapshot",
+        ],
+        "Paused" => &["unpause", "hard_reboot", "hard_shutdown", "checkpoint", "snapshot"],
+        "Suspended" => &["resume_on", "resume", "hard_shutdown", "export", "checkpoint", "snapshot"],
+        _ => &[
+            "create_vtpm",
+            "changing_NVRAM",
+            "changing_dynamic_range",
+            "changing_shadow_memory",
+            "changing_static_range",
+            "make_into_template",
+            "migrate_send",
+            "destroy",
+            "export",
+            "start_on",
+            "start",
+            "clone",
+            "copy",
+            "snapshot",
+        ],
+    };
+    operations.to_vec().into()
+}
+
+impl Dom0 {
+    /// Notes what has become of a VM: its state, and the domain that it is on this host, if any.
+    pub(super) fn set_power_state(&self, vm: &str, state: &str, domid: Option<i64>) {
+        self.pool.write(|database| {
+            if let Ok(record) = database.change(Class::Vm, vm) {
+                let host = if domid.is_some() { self.reference.as_str() } else { NULL };
+                record.insert("power_state".to_owned(), state.into());
+                record.insert("domid".to_owned(), Value::Int(domid.unwrap_or(-1)));
+                record.insert("resident_on".to_owned(), host.into());
+                record.insert("allowed_operations".to_owned(), allowed_operations(state));
+            }
+            if let Ok(record) = database.change(Class::Host, &self.reference)
+                && let Some(Value::List(residents)) = record.get_mut("resident_VMs")
+            {
+                residents.retain(|resident| resident != &Value::from(vm));
+                if domid.is_some() {
+                    residents.insert(0, vm.into());
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,65 @@
+//! Rebooting a VM: its domain ends, the hooks run again, and a new domain is built from xenopsd's own database.
+
+use std::sync::Arc;
+
+use super::Dom0;
+use super::lifecycle::Boot;
+use super::operation::Operation;
+use crate::error::{ApiError, ApiResult};
+use crate::lock;
+
+/// Who asked for a reboot, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reboot {
+    /// `VM.clean_reboot`.
+    Clean,
+    /// `VM.hard_reboot`.
+    Hard,
+}
+
+impl Dom0 {
+    /// A reboot through XAPI, which first pushes what has changed. What the hooks change waits for the next.
+    pub fn reboot_vm(self: &Arc<Self>, vm: &str, how: Reboot) -> ApiResult<Boot> {
+        let (name, reason, allowed): (_, _, &[&str]) = match how {
+            Reboot::Clean => ("clean_reboot", "clean-reboot", &["Running"]),
+            Reboot::Hard => ("hard_reboot", "hard-reboot", &["Paused", "Running"]),
+        };
+        let operation = Operation::begin(self, vm, name, allowed)?;
+        self.push_pending(vm);
+        let boot = self.reboot_domain(vm, &operation.uuid, reason)?;
+        drop(operation);
+        self.sync(vm);
+        Ok(boot)
+    }
+
+    /// The guest reboots itself. xapi has no part in it: nothing is pushed, and it may well be down.
+    pub fn guest_reboot(&self, vm: &str) -> ApiResult<Boot> {
+        let uuid = self.uuid_of(vm)?;
+        if self.xenopsd.domain(&uuid).is_none() {
+            return Err(ApiError::new("VM_BAD_POWER_STATE", &[vm, "running", "halted"]));
+        }
+        lock(&self.busy).insert(vm.to_owned());
+        let boot = self.reboot_domain(vm, &uuid, "hard-reboot");
+        lock(&self.busy).remove(vm);
+        self.sync(vm);
+        boot
+    }
+
+    /// A veto on the way leaves the VM halted: its old domain is gone.
+    fn reboot_domain(&self, vm: &str, uuid: &str, reason: &str) -> ApiResult<Boot> {
+        let rebooted = self
+            .end_domain(uuid, reason)
+            .and_then(|()| self.run_hooks("vm-pre-reboot", uuid, "none", None))
+            .and_then(|_| self.boot(uuid));
+        match rebooted {
+            Ok((boot, domain)) => {
+                self.set_power_state(vm, "Running", Some(domain.domid));
+                Ok(boot)
+            }
+            Err(error) => {
+                self.halted(vm, uuid);
+                Err(error)
+            }
+        }
+    }
+}

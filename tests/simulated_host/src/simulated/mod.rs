@@ -1,0 +1,126 @@
+//! What a test has in hand.
+
+mod lifecycle;
+mod plugins;
+mod vms;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use crate::database::{Class, map_of};
+use crate::dom0::{Dom0, Identity};
+use crate::fault::{Fault, Service};
+use crate::pool::Pool;
+
+/// A host that is alone in its pool. It ends when it is dropped: threads, children and sockets go with it.
+///
+/// VMs are named by their UUIDs. A method that is given the UUID of no VM fails as XAPI does, or where it has no error
+/// to give, finds nothing.
+pub struct SimulatedHost {
+    dom0: Arc<Dom0>,
+}
+
+impl Drop for SimulatedHost {
+    fn drop(&mut self) {
+        self.dom0.stop();
+    }
+}
+
+/// The host itself.
+impl SimulatedHost {
+    /// Starts a host below a root, whose path must be short enough for unix sockets (about 60 bytes).
+    ///
+    /// # Errors
+    /// The files or the sockets cannot be created.
+    pub fn start(root: &Path) -> io::Result<Self> {
+        Self::start_as(root, Identity::default())
+    }
+
+    /// Starts a host that is somebody in particular.
+    ///
+    /// # Errors
+    /// The files or the sockets cannot be created.
+    pub fn start_as(root: &Path, identity: Identity) -> io::Result<Self> {
+        let pool = Arc::new(Pool::new(&identity.pool));
+        Ok(Self { dom0: Dom0::start(root, identity, &pool)? })
+    }
+
+    /// The folder that stands for `/`.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.dom0.root
+    }
+
+    /// Its UUID, which is also in `/etc/xensource-inventory`.
+    #[must_use]
+    pub fn host_uuid(&self) -> &str {
+        &self.dom0.uuid
+    }
+
+    /// XAPI's reference to it.
+    #[must_use]
+    pub fn host_ref(&self) -> &str {
+        &self.dom0.reference
+    }
+
+    /// XAPI's reference to its pool.
+    #[must_use]
+    pub fn pool_ref(&self) -> &str {
+        &self.dom0.pool.reference
+    }
+
+    /// The pool's `other_config`.
+    #[must_use]
+    pub fn pool_other_config(&self) -> IndexMap<String, String> {
+        let database = self.dom0.pool.read();
+        database.record(Class::Pool, self.pool_ref()).map(|record| map_of(record, "other_config")).unwrap_or_default()
+    }
+
+    /// Sets a key of the pool's `other_config`, or removes it.
+    pub fn set_pool_other_config(&self, key: &str, value: Option<&str>) {
+        self.dom0.pool.write(|database| {
+            let _ = vms::set_key(database, Class::Pool, &self.dom0.pool.reference, "other_config", key, value);
+        });
+    }
+
+    /// Whether xapi drops platform keys that it does not know; XCP-ng's does not.
+    pub fn filter_unknown_platform_keys(&self, filter: bool) {
+        self.dom0.pool.set_filters_platform(filter);
+    }
+}
+
+/// Faults and logs.
+impl SimulatedHost {
+    /// Lets a service fail, whatever it is asked.
+    ///
+    /// # Errors
+    /// A socket cannot be closed or opened.
+    pub fn set_fault(&self, service: Service, fault: Fault) -> io::Result<()> {
+        self.dom0.set_fault(service, None, fault)
+    }
+
+    /// Lets a service fail in one method only.
+    ///
+    /// # Errors
+    /// A socket cannot be closed or opened.
+    pub fn set_fault_in(&self, service: Service, method: &str, fault: Fault) -> io::Result<()> {
+        self.dom0.set_fault(service, Some(method), fault)
+    }
+
+    /// Lets everything work again.
+    ///
+    /// # Errors
+    /// A socket cannot be opened.
+    pub fn clear_faults(&self) -> io::Result<()> {
+        self.dom0.clear_faults()
+    }
+
+    /// What was sent to `/dev/log`, line by line, each with its `<priority>`.
+    #[must_use]
+    pub fn syslog_lines(&self) -> Vec<String> {
+        self.dom0.syslog_lines()
+    }
+}

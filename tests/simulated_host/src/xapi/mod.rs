@@ -1,0 +1,14 @@
+//! xapi: XenAPI over XML-RPC and JSON-RPC on a unix socket.
+
+mod call;
+mod events;
+mod fields;
+mod filter;
+mod host;
+mod methods;
+mod private;
+mod server;
+mod session;
+mod vm;
+
+pub use server::{serve, serve_control};

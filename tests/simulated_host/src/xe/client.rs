@@ -1,0 +1,103 @@
+//! `xe`'s connection to xapi.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use super::Failure;
+use crate::wire::{Value, json};
+
+/// A connection with a session.
+pub struct Client {
+    stream: BufReader<UnixStream>,
+    session: Value,
+}
+
+impl Client {
+    pub fn log_in(root: &Path) -> Result<Self, Failure> {
+        let stream = UnixStream::connect(root.join("var/lib/xcp/xapi"));
+        let stream = stream.map_err(|error| Failure::Plain(format!("Error: {error} (calling connect )")))?;
+        let mut client = Self { stream: BufReader::new(stream), session: Value::Null };
+        let params = ["root", "", "1.0", "cli"].map(Value::from).to_vec();
+        client.session = client.exchange("session.login_with_password", params)?;
+        Ok(client)
+    }
+
+    pub fn log_out(mut self) {
+        let _ = self.call("session.logout", []);
+    }
+
+    /// Calls a method in the session.
+    pub fn call<const N: usize>(&mut self, method: &str, params: [Value; N]) -> Result<Value, Failure> {
+        let params = std::iter::once(self.session.clone()).chain(params).collect();
+        self.exchange(method, params)
+    }
+
+    fn exchange(&mut self, method: &str, params: Vec<Value>) -> Result<Value, Failure> {
+        let call = Value::dict([
+            ("jsonrpc", "2.0".into()),
+            ("method", method.into()),
+            ("params", Value::List(params)),
+            ("id", Value::Int(1)),
+        ]);
+        let reply = self.post(&json::print(&call)).map_err(|error| Failure::Plain(format!("Error: {error}")))?;
+        let reply = json::parse(&reply).map_err(|error| Failure::Plain(error.as_exception()))?;
+        if let Some(result) = reply.get("result").filter(|result| **result != Value::Null) {
+            return Ok(result.clone());
+        }
+        Err(failure_of(reply.get("error").unwrap_or(&Value::Null)))
+    }
+
+    fn post(&mut self, body: &[u8]) -> std::io::Result<Vec<u8>> {
+        let head = format!("POST /jsonrpc HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
+        let socket = self.stream.get_mut();
+        socket.write_all(head.as_bytes())?;
+        socket.write_all(body)?;
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            self.stream.read_line(&mut line)?;
+            match line.trim_end().split_once(": ") {
+                Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
+                    length = value.parse().unwrap_or_default();
+                }
+                None if line.trim_end().is_empty() => break,
+                _ => {}
+            }
+        }
+        let mut reply = vec![0; length];
+        self.stream.read_exact(&mut reply)?;
+        Ok(reply)
+    }
+
+    /// An object's UUID and name in place of its reference; anything else as it is.
+    pub fn name_of(&mut self, param: &[u8]) -> Vec<u8> {
+        if !param.starts_with(b"OpaqueRef:") {
+            return param.to_vec();
+        }
+        for class in ["VM", "host", "pool"] {
+            let record = self.call(&format!("{class}.get_record"), [Value::Text(param.to_vec())]);
+            if let Ok(record) = record {
+                let field = |name: &str| record.get(name).and_then(Value::bytes).unwrap_or_default().to_vec();
+                return [field("uuid"), b" (".to_vec(), field("name_label"), b")".to_vec()].concat();
+            }
+        }
+        param.to_vec()
+    }
+}
+
+/// An error in either of the shapes that xapi gives it.
+fn failure_of(error: &Value) -> Failure {
+    let bytes = |value: &Value| value.bytes().unwrap_or_default().to_vec();
+    match (error, error.get("message")) {
+        (Value::List(items), _) => match items.split_first() {
+            Some((code, params)) => Failure::Api(bytes(code), params.iter().map(bytes).collect()),
+            None => Failure::Plain("Error: no error".to_owned()),
+        },
+        (_, Some(code)) => {
+            let params = error.get("data").map(Value::items).unwrap_or_default();
+            Failure::Api(bytes(code), params.iter().map(bytes).collect())
+        }
+        _ => Failure::Plain("Error: neither a result nor an error".to_owned()),
+    }
+}

@@ -1,0 +1,47 @@
+//! A domain: what a VM is while it runs.
+
+use indexmap::IndexMap;
+
+use crate::error::{ApiError, ApiResult};
+use crate::wire::Value;
+
+/// A running domain and what it was built from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Domain {
+    pub domid: i64,
+    pub platformdata: IndexMap<String, String>,
+    pub started: f64,
+}
+
+/// The longest value that xenstore takes (`oxenstored/quota.ml`).
+const LONGEST_VALUE: usize = 2048;
+
+/// The platform data of a `Vm.t`.
+pub fn platformdata(metadata: &Value) -> IndexMap<String, String> {
+    let members = metadata.get("platformdata").map(Value::members).unwrap_or_default().iter();
+    members
+        .map(|(key, value)| {
+            let value = value.text().unwrap_or_default().into_owned();
+            (String::from_utf8_lossy(key).into_owned(), value)
+        })
+        .collect()
+}
+
+/// Each key becomes `/local/domain/N/platform/KEY` in xenstore. What that refuses, fails the start.
+pub fn check_xenstore_limits(platformdata: &IndexMap<String, String>) -> ApiResult<()> {
+    let fits_path =
+        |key: &str| !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_@-/".contains(&byte));
+    for (key, value) in platformdata {
+        if !fits_path(key) {
+            return Err(refused_by_xenstore("EINVAL"));
+        }
+        if value.len() > LONGEST_VALUE {
+            return Err(refused_by_xenstore("E2BIG"));
+        }
+    }
+    Ok(())
+}
+
+fn refused_by_xenstore(error: &str) -> ApiError {
+    ApiError::internal(&format!("xenopsd internal error: Xs_protocol.Error(\"{error}\")"))
+}

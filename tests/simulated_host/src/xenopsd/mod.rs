@@ -1,0 +1,133 @@
+//! xenopsd: its own database of VMs, apart from XAPI's, and the domains it has built from it.
+
+mod domain;
+pub mod rpc;
+mod schema;
+mod vm_t;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use indexmap::IndexMap;
+
+pub use domain::Domain;
+pub use vm_t::unmarshal_vm;
+
+use crate::error::{ApiError, ApiResult};
+use crate::wire::Value;
+use crate::{lock, random};
+
+/// One host's xenopsd.
+#[derive(Debug)]
+pub struct Xenopsd {
+    vms: Mutex<IndexMap<String, Vm>>,
+    last_domid: AtomicI64,
+}
+
+/// What xenopsd knows of a VM.
+#[derive(Debug, Clone, Default)]
+struct Vm {
+    /// `Vm.t`: what the next domain will be built from. Gone after a shutdown.
+    metadata: Option<Value>,
+    /// The `Vm.t` that xapi pushed last, which is how xapi tells whether it must push again.
+    pushed: Option<Value>,
+    /// The bytes of the `vm` of the last VM.add that came by message.
+    last_add: Option<Vec<u8>>,
+    domain: Option<Domain>,
+    /// The platform data of the domain that was suspended.
+    suspended: Option<IndexMap<String, String>>,
+}
+
+impl Xenopsd {
+    pub fn new() -> Self {
+        Self { vms: Mutex::default(), last_domid: AtomicI64::new(0) }
+    }
+
+    /// `VM.import_metadata`: xapi's own view replaces whatever is there.
+    pub fn push(&self, uuid: &str, metadata: Value) {
+        let mut vms = lock(&self.vms);
+        let vm = vms.entry(uuid.to_owned()).or_default();
+        vm.pushed = Some(metadata.clone());
+        vm.metadata = Some(metadata);
+    }
+
+    /// Pushes only what differs from the last push, as xapi's event thread does.
+    pub fn push_if_changed(&self, uuid: &str, metadata: Value) {
+        let unchanged = lock(&self.vms).get(uuid).is_some_and(|vm| vm.pushed.as_ref() == Some(&metadata));
+        if !unchanged {
+            self.push(uuid, metadata);
+        }
+    }
+
+    /// `VM.add`: somebody else's view replaces whatever is there. The reader has checked it.
+    pub fn add(&self, uuid: &str, metadata: Value, sent: Vec<u8>) {
+        let mut vms = lock(&self.vms);
+        let vm = vms.entry(uuid.to_owned()).or_default();
+        vm.metadata = Some(metadata);
+        vm.last_add = Some(sent);
+    }
+
+    pub fn metadata(&self, uuid: &str) -> Option<Value> {
+        lock(&self.vms).get(uuid).and_then(|vm| vm.metadata.clone())
+    }
+
+    pub fn last_add(&self, uuid: &str) -> Option<Vec<u8>> {
+        lock(&self.vms).get(uuid).and_then(|vm| vm.last_add.clone())
+    }
+
+    pub fn domain(&self, uuid: &str) -> Option<Domain> {
+        lock(&self.vms).get(uuid).and_then(|vm| vm.domain.clone())
+    }
+
+    /// `VM_create` and what follows: reads the database again and builds a domain from it.
+    pub fn create_domain(&self, uuid: &str) -> ApiResult<Domain> {
+        let mut vms = lock(&self.vms);
+        let vm = vms.entry(uuid.to_owned()).or_default();
+        let metadata = vm.metadata.as_ref().ok_or_else(|| {
+            ApiError::internal(&format!(
+                "xenopsd internal error: Xenops_interface.Xenopsd_error([S(Does_not_exist);[S(VM);S({uuid}/config)]])"
+            ))
+        })?;
+        let platformdata = domain::platformdata(metadata);
+        domain::check_xenstore_limits(&platformdata)?;
+        let built = self.new_domain(platformdata);
+        vm.domain = Some(built.clone());
+        Ok(built)
+    }
+
+    fn new_domain(&self, platformdata: IndexMap<String, String>) -> Domain {
+        let domid = self.last_domid.fetch_add(1, Ordering::Relaxed) + 1;
+        Domain { domid, platformdata, started: random::now() }
+    }
+
+    pub fn destroy_domain(&self, uuid: &str) {
+        if let Some(vm) = lock(&self.vms).get_mut(uuid) {
+            vm.domain = None;
+        }
+    }
+
+    /// xapi removes a VM's metadata once it no longer runs here.
+    pub fn forget(&self, uuid: &str) {
+        if let Some(vm) = lock(&self.vms).get_mut(uuid) {
+            vm.metadata = None;
+            vm.pushed = None;
+        }
+    }
+
+    /// Ends the domain and keeps what a resume needs of it.
+    pub fn suspend(&self, uuid: &str) {
+        if let Some(vm) = lock(&self.vms).get_mut(uuid) {
+            vm.suspended = vm.domain.take().map(|domain| domain.platformdata);
+        }
+    }
+
+    /// Gives the domain back that was suspended, with the platform data it had and not with what is set by now.
+    pub fn resume(&self, uuid: &str) -> ApiResult<Domain> {
+        let mut vms = lock(&self.vms);
+        let vm = vms.entry(uuid.to_owned()).or_default();
+        let platformdata = vm.suspended.take().ok_or_else(|| ApiError::internal("no suspend image"))?;
+        let built = self.new_domain(platformdata);
+        vm.domain = Some(built.clone());
+        Ok(built)
+    }
+}
