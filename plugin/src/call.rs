@@ -45,9 +45,9 @@ const NO_NAME: &str = "\u{1}";
 /// The call with names that the parser takes: xapi passes on empty ones, the parser misses their text. Where a value
 /// holds such tags they are escaped.
 fn named(xml: &str) -> String {
-    ["methodName", "name"].into_iter().fold(xml.to_owned(), |xml, tag| {
-        xml.replace(&format!("<{tag}></{tag}>"), &format!("<{tag}>{NO_NAME}</{tag}>"))
-    })
+    ["methodName", "name"]
+        .into_iter()
+        .fold(xml.to_owned(), |xml, tag| xml.replace(&format!("<{tag}></{tag}>"), &format!("<{tag}>{NO_NAME}</{tag}>")))
 }
 
 fn unnamed(name: String) -> String {
