@@ -1,5 +1,6 @@
 //! What can go wrong, with a stable code for programs and a sentence for people that says what to do next.
 
+use crate::mirror::EntryError;
 use crate::model::{DeviceVmId, InvalidValue, VmUuid};
 use crate::settings::SettingsError;
 use crate::store::StoreError;
@@ -83,6 +84,14 @@ pub enum Error {
          (xe vm-param-get param-name=platform param-key=device-model-args)"
     )]
     DeviceArgsUnclear(String),
+    /// The pool-wide copy cannot be used for a VM.
+    #[error("what the resource pool has of VM {vm_uuid} {error}")]
+    Mirror {
+        /// The VM.
+        vm_uuid: VmUuid,
+        /// Why.
+        error: EntryError,
+    },
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -123,6 +132,7 @@ impl Error {
             Self::UnknownToXapi(_) => "VGPU_UNKNOWN_VM",
             Self::DeviceArgsTooLong { .. } => "VGPU_ARGS_TOO_LONG",
             Self::DeviceArgsUnclear(_) => "VGPU_ARGS_UNCLEAR",
+            Self::Mirror { .. } => "VGPU_NEWER_FORMAT",
             Self::Store(_) => "VGPU_DB_ERROR",
             // RBAC_PERMISSION_DENIED is XAPI's own answer to a caller who may not: every client of XAPI knows it.
             Self::Xapi(XapiError::Refused { code, .. }) if code == "RBAC_PERMISSION_DENIED" => code,

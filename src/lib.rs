@@ -11,6 +11,7 @@ pub mod device_args;
 pub mod error;
 mod http;
 pub mod logging;
+pub mod mirror;
 pub mod model;
 pub mod operations;
 pub mod paths;

@@ -224,6 +224,30 @@ pub struct CheckReply {
     pub checks: Vec<CheckItem>,
 }
 
+/// What was brought to one state.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct SyncReply {
+    /// Whether this is only what would be done.
+    pub dry_run: bool,
+    /// VMs whose settings were taken over from other hosts.
+    pub taken: Vec<VmUuid>,
+    /// VMs whose settings were written for the other hosts.
+    pub pushed: Vec<VmUuid>,
+    /// VMs whose record in XAPI said something else and was corrected.
+    pub repaired: Vec<VmUuid>,
+    /// VMs for which it could not be done.
+    pub left_alone: Vec<LeftAlone>,
+}
+
+/// A VM that was left alone, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LeftAlone {
+    /// The VM.
+    pub vm_uuid: VmUuid,
+    /// Why.
+    pub why: String,
+}
+
 /// The version of vgpu-config.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct VersionReply {

@@ -77,9 +77,36 @@ fn in_brackets(params: &[String]) -> String {
 #[serde(transparent)]
 pub struct Reference(String);
 
+/// A map of XAPI's of which we own keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MapField {
+    /// A VM's `platform`.
+    VmPlatform,
+    /// The resource pool's `other_config`.
+    PoolOtherConfig,
+}
+
+impl MapField {
+    fn add(self) -> &'static str {
+        match self {
+            Self::VmPlatform => "VM.add_to_platform",
+            Self::PoolOtherConfig => "pool.add_to_other_config",
+        }
+    }
+
+    fn remove(self) -> &'static str {
+        match self {
+            Self::VmPlatform => "VM.remove_from_platform",
+            Self::PoolOtherConfig => "pool.remove_from_other_config",
+        }
+    }
+}
+
 /// What we need to know of a VM.
 #[derive(Debug, Clone, Deserialize)]
 pub struct VmRecord {
+    /// Its UUID.
+    pub uuid: String,
     /// Its name.
     pub name_label: String,
     /// Halted, Running, Paused or Suspended.
@@ -168,14 +195,38 @@ impl Session {
         self.call("VM.get_record", &json!([self.token, vm.0]))
     }
 
-    /// Sets a key of a VM's platform map, or removes it, as `xe vm-param-set` does: remove, then add. Should the second
+    /// Every VM's record.
+    ///
+    /// # Errors
+    /// XAPI is away or refuses.
+    pub fn vm_records(&mut self) -> Result<Vec<(Reference, VmRecord)>, XapiError> {
+        let records: IndexMap<String, VmRecord> = self.call("VM.get_all_records", &json!([self.token]))?;
+        Ok(records.into_iter().map(|(reference, record)| (Reference(reference), record)).collect())
+    }
+
+    /// The resource pool, and its `other_config`.
+    ///
+    /// # Errors
+    /// XAPI is away or refuses.
+    pub fn pool_other_config(&mut self) -> Result<(Reference, IndexMap<String, String>), XapiError> {
+        let pools: Vec<Reference> = self.call("pool.get_all", &json!([self.token]))?;
+        let pool = pools.into_iter().next().ok_or_else(|| XapiError::Nonsense {
+            call: "pool.get_all".to_owned(),
+            reason: "there is no pool".to_owned(),
+        })?;
+        let other_config = self.call("pool.get_other_config", &json!([self.token, pool.0]))?;
+        Ok((pool, other_config))
+    }
+
+    /// Sets a key of one of XAPI's maps, or removes it, as `xe vm-param-set` does: remove, then add. Should the second
     /// half fail, the value that was there is put back.
     ///
     /// # Errors
     /// XAPI is away or refuses; the value is then what it was, unless XAPI went away in between.
-    pub fn set_platform_key(
+    pub fn set_map_key(
         &mut self,
-        vm: &Reference,
+        map: MapField,
+        object: &Reference,
         key: &str,
         old: Option<&str>,
         new: Option<&str>,
@@ -184,30 +235,30 @@ impl Session {
             return Ok(());
         }
         if old.is_some() {
-            self.remove_from_platform(vm, key)?;
+            self.remove_from(map, object, key)?;
         }
         let Some(new) = new else { return Ok(()) };
-        let mut outcome = self.add_to_platform(vm, key, new);
+        let mut outcome = self.add_to(map, object, key, new);
         if outcome.as_ref().is_err_and(|error| error.has_code("MAP_DUPLICATE_KEY")) {
             // Somebody else set it between our two calls: the later one counts.
-            self.remove_from_platform(vm, key)?;
-            outcome = self.add_to_platform(vm, key, new);
+            self.remove_from(map, object, key)?;
+            outcome = self.add_to(map, object, key, new);
         }
         let Err(error) = outcome else { return Ok(()) };
         if let Some(old) = old
-            && let Err(second) = self.add_to_platform(vm, key, old)
+            && let Err(second) = self.add_to(map, object, key, old)
         {
-            log::error!("platform:{key} could not be put back to '{old}': {second}");
+            log::error!("{key} could not be put back to '{old}': {second}");
         }
         Err(error)
     }
 
-    fn add_to_platform(&mut self, vm: &Reference, key: &str, value: &str) -> Result<(), XapiError> {
-        self.call::<String>("VM.add_to_platform", &json!([self.token, vm.0, key, value])).map(drop)
+    fn add_to(&mut self, map: MapField, object: &Reference, key: &str, value: &str) -> Result<(), XapiError> {
+        self.call::<String>(map.add(), &json!([self.token, object.0, key, value])).map(drop)
     }
 
-    fn remove_from_platform(&mut self, vm: &Reference, key: &str) -> Result<(), XapiError> {
-        self.call::<String>("VM.remove_from_platform", &json!([self.token, vm.0, key])).map(drop)
+    fn remove_from(&mut self, map: MapField, object: &Reference, key: &str) -> Result<(), XapiError> {
+        self.call::<String>(map.remove(), &json!([self.token, object.0, key])).map(drop)
     }
 
     fn call<T: DeserializeOwned>(&mut self, method: &str, params: &Value) -> Result<T, XapiError> {

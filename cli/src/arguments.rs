@@ -101,6 +101,13 @@ pub enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Bring this host, the other hosts of the resource pool and XAPI's records to one state
+    #[command(after_help = "Example:\n  vgpu-admin sync --dry-run")]
+    Sync {
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Show the state of vgpu-config on this host
     #[command(after_help = "Example:\n  vgpu-admin status")]
     Status,

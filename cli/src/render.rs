@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
-use vgpu_config::model::{PoolId, Priority};
+use vgpu_config::model::{PoolId, Priority, VmUuid};
 use vgpu_config::reply::{
-    ChangeReply, CheckReply, LastStartReply, PoolsReply, StatusReply, TakesEffect, VmReply, XapiOutcome,
+    ChangeReply, CheckReply, LastStartReply, PoolsReply, StatusReply, SyncReply, TakesEffect, VmReply, XapiOutcome,
 };
 
 /// A table with a heading, columns two spaces apart, without lines: it can be read, cut and searched.
@@ -159,6 +159,29 @@ pub fn status(reply: &StatusReply) -> String {
         ("deadline", format!("{} s", reply.deadline_seconds)),
     ];
     table(&[], rows.map(|(label, value)| vec![label.to_owned(), value]))
+}
+
+/// What was brought to one state, VM by VM.
+pub fn sync(reply: &SyncReply) -> String {
+    let done = |vms: &[VmUuid], what: &str| vms.iter().map(|vm| format!("{vm}  {what}")).collect::<Vec<_>>();
+    let (taken, pushed, repaired) = if reply.dry_run {
+        (
+            "would be taken over from another host",
+            "would be told to the other hosts",
+            "XAPI's record would be corrected",
+        )
+    } else {
+        ("taken over from another host", "told to the other hosts", "XAPI's record was corrected")
+    };
+    let mut lines = done(&reply.taken, taken);
+    lines.extend(done(&reply.pushed, pushed));
+    lines.extend(done(&reply.repaired, repaired));
+    lines.extend(reply.left_alone.iter().map(|left| format!("{}  left alone: {}", left.vm_uuid, printable(&left.why))));
+    if lines.is_empty() {
+        "Nothing to do: this host, the other hosts and XAPI agree.".to_owned()
+    } else {
+        lines.join("\n")
+    }
 }
 
 /// Every check with its answer.

@@ -29,6 +29,7 @@ pub fn dispatch(root: &Root, call: Call) -> Answer {
             without_arguments(arguments).and_then(|()| json(&operations::count_by_priority(&host()?)?))
         }
         "remove_vm" => remove_vm(host, arguments),
+        "sync" => sync(host, arguments),
         "status" => without_arguments(arguments).and_then(|()| json(&operations::status(&host()?)?)),
         "check" => without_arguments(arguments).and_then(|()| json(&operations::check(root))),
         "version" => without_arguments(arguments).and_then(|()| json(&operations::version())),
@@ -115,4 +116,10 @@ fn remove_vm(host: impl Fn() -> Result<Host, Error>, mut arguments: Arguments) -
     let vm = selector(&mut arguments)?;
     arguments.end(&["vm_uuid", "vm_name"])?;
     json(&operations::remove_vm(&host()?, &vm)?)
+}
+
+fn sync(host: impl Fn() -> Result<Host, Error>, mut arguments: Arguments) -> Outcome {
+    let dry_run = arguments.flag("dry_run")?;
+    arguments.end(&["dry_run"])?;
+    json(&operations::sync(&host()?, dry_run)?)
 }

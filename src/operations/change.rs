@@ -53,6 +53,7 @@ pub fn register_vm(host: &Host, request: &RegisterVm) -> Result<ChangeReply, Err
         XapiVm::Unknown | XapiVm::Away => {}
     }
     let writing = host.store.write()?;
+    xapi.take_over(&writing, &uuid)?;
     if writing.read().vm(&uuid)?.is_some() {
         return Err(Error::AlreadyRegistered(uuid));
     }
@@ -71,10 +72,10 @@ pub fn update_vm(host: &Host, selector: &VmSelector, change: &UpdateVm) -> Resul
         return Err(Error::NothingToChange);
     }
     let uuid = host.resolve(selector)?;
-    registered(host.store.read().vm(&uuid)?, uuid)?;
     let mut xapi = WriteThrough::begin(host)?;
     let vm = xapi.look_up(&uuid)?;
     let writing = host.store.write()?;
+    xapi.take_over(&writing, &uuid)?;
     let before = registered(writing.read().vm(&uuid)?, uuid)?;
     refuse_number_of_another(&writing, &uuid, change.vm_id)?;
     writing.set_pool_and_priority(
@@ -113,10 +114,10 @@ pub fn set_priority(host: &Host, vm: &VmSelector, priority: Priority) -> Result<
 /// It is not registered, or the database or XAPI fails.
 pub fn remove_vm(host: &Host, selector: &VmSelector) -> Result<ChangeReply, Error> {
     let uuid = host.resolve(selector)?;
-    registered(host.store.read().vm(&uuid)?, uuid)?;
     let mut xapi = WriteThrough::begin(host)?;
     let vm = xapi.look_up(&uuid)?;
     let writing = host.store.write()?;
+    xapi.take_over(&writing, &uuid)?;
     let before = registered(writing.read().vm(&uuid)?, uuid)?;
     writing.remove(&uuid)?;
     finish(host, writing, xapi, &vm, Some(before), &uuid)
@@ -151,13 +152,11 @@ fn finish(
     before: Option<StoredVm>,
     uuid: &VmUuid,
 ) -> Result<ChangeReply, Error> {
-    let after = writing.read().vm(uuid)?;
-    let outcome = xapi.write(xapi_vm, after.as_ref().map(|vm| &vm.settings))?;
-    let committed = commit(writing, uuid, outcome);
-    if committed.is_err() {
+    let written = write_and_commit(writing, &mut xapi, xapi_vm, uuid);
+    if written.is_err() {
         xapi.undo();
     }
-    let after = committed?;
+    let (outcome, after) = written?;
     let changed = match (&before, &after) {
         (Some(before), Some(after)) => before.settings != after.settings,
         _ => true,
@@ -174,13 +173,21 @@ fn finish(
     Ok(ChangeReply { changed, vm, xapi: outcome, power_state, takes_effect, notes })
 }
 
-fn commit(writing: Writing<'_>, uuid: &VmUuid, outcome: XapiOutcome) -> Result<Option<StoredVm>, Error> {
-    if matches!(outcome, XapiOutcome::Written | XapiOutcome::AlreadyRight) {
+fn write_and_commit(
+    writing: Writing<'_>,
+    xapi: &mut WriteThrough<'_>,
+    xapi_vm: &XapiVm,
+    uuid: &VmUuid,
+) -> Result<(XapiOutcome, Option<StoredVm>), Error> {
+    xapi.write_entry(uuid, writing.read().entry(uuid)?.as_ref())?;
+    let after = writing.read().vm(uuid)?;
+    let outcome = xapi.write(xapi_vm, after.as_ref().map(|vm| &vm.settings))?;
+    if outcome != XapiOutcome::Away {
         writing.mark_pushed(uuid)?;
     }
     let after = writing.read().vm(uuid)?;
     writing.commit()?;
-    Ok(after)
+    Ok((outcome, after))
 }
 
 fn notes(xapi: &WriteThrough<'_>, vm: &XapiVm, uuid: &VmUuid) -> Vec<String> {

@@ -3,17 +3,20 @@
 use super::{Caller, Host};
 use crate::device_args::{self, PLATFORM_KEY};
 use crate::error::Error;
+use crate::mirror::{Comparison, Entry, MapChange, Mirror};
 use crate::model::{VmSettings, VmUuid};
 use crate::reply::XapiOutcome;
 use crate::settings::DeviceName;
-use crate::xenapi::{Reference, Session, VmRecord, XapiError};
+use crate::store::Writing;
+use crate::xenapi::{MapField, Reference, Session, VmRecord, XapiError};
 
 /// XAPI, for the time of one operation: asked in one session, and remembering what to put back.
 pub(super) struct WriteThrough<'a> {
     session: Result<Session, XapiError>,
     may_work_without: bool,
     device: &'a DeviceName,
-    written: Vec<Written>,
+    mirror: Option<Mirror>,
+    made: Vec<MapChange>,
 }
 
 /// A VM as XAPI has it.
@@ -21,13 +24,6 @@ pub(super) enum XapiVm {
     Known { vm: Reference, record: Box<VmRecord> },
     Unknown,
     Away,
-}
-
-/// A value that was written, and the one that was there before.
-struct Written {
-    vm: Reference,
-    old: Option<String>,
-    new: Option<String>,
 }
 
 impl XapiVm {
@@ -54,17 +50,38 @@ impl<'a> WriteThrough<'a> {
     /// things, whether or not this change will make XAPI write anything.
     pub fn begin(host: &'a Host) -> Result<Self, Error> {
         let may_work_without = matches!(host.caller, Caller::Root);
-        let session = match host.connect() {
-            Err(error) if may_work_without && error.is_away() => Err(error),
-            Err(error) => return Err(error.into()),
-            Ok(mut session) => {
-                if !may_work_without {
-                    session.prove_pool_operator()?;
-                }
-                Ok(session)
+        let connected = host.connect().and_then(|mut session| {
+            if !may_work_without {
+                session.prove_pool_operator()?;
             }
+            let mirror = Mirror::load(&mut session)?;
+            Ok((session, mirror))
+        });
+        let (session, mirror) = match connected {
+            Err(error) if may_work_without && error.is_away() => (Err(error), None),
+            connected => connected.map(|(session, mirror)| (Ok(session), Some(mirror)))?,
         };
-        Ok(Self { session, may_work_without, device: &host.settings.device, written: Vec::new() })
+        Ok(Self { session, may_work_without, device: &host.settings.device, mirror, made: Vec::new() })
+    }
+
+    /// Takes over what another host has written of a VM, so that a change is made to the newest settings.
+    pub fn take_over(&self, writing: &Writing<'_>, uuid: &VmUuid) -> Result<(), Error> {
+        let Some(mirror) = &self.mirror else { return Ok(()) };
+        match mirror.compare(uuid, writing.read().entry(uuid)?.as_ref()) {
+            Comparison::CopyIsNewer(entry) => Ok(writing.take_over(uuid, &entry)?),
+            Comparison::NotForUs(error) => Err(Error::Mirror { vm_uuid: *uuid, error }),
+            Comparison::Same | Comparison::HostIsNewer => Ok(()),
+        }
+    }
+
+    /// Writes what this host now says of a VM to the pool-wide copy.
+    pub fn write_entry(&mut self, uuid: &VmUuid, entry: Option<&Entry>) -> Result<(), Error> {
+        let (Some(mirror), Some(entry), Ok(session)) = (&self.mirror, entry, &mut self.session) else { return Ok(()) };
+        if let Some(change) = mirror.change(uuid, entry) {
+            change.make(session)?;
+            self.made.push(change);
+        }
+        Ok(())
     }
 
     /// Why XAPI is away, where it is.
@@ -96,18 +113,18 @@ impl<'a> WriteThrough<'a> {
         if old == new {
             return Ok(XapiOutcome::AlreadyRight);
         }
-        session.set_platform_key(reference, PLATFORM_KEY, old.as_deref(), new.as_deref())?;
-        self.written.push(Written { vm: reference.clone(), old, new });
+        let (map, object, key) = (MapField::VmPlatform, reference.clone(), PLATFORM_KEY.to_owned());
+        let change = MapChange { map, object, key, old, new };
+        change.make(session)?;
+        self.made.push(change);
         Ok(XapiOutcome::Written)
     }
 
     /// Puts back everything that was written, the last first.
     pub fn undo(&mut self) {
         let Ok(session) = &mut self.session else { return };
-        while let Some(Written { vm, old, new }) = self.written.pop() {
-            if let Err(error) = session.set_platform_key(&vm, PLATFORM_KEY, new.as_deref(), old.as_deref()) {
-                log::error!("platform:{PLATFORM_KEY} could not be put back to {old:?}: {error}");
-            }
+        while let Some(change) = self.made.pop() {
+            change.take_back(session);
         }
     }
 }

@@ -1,14 +1,17 @@
 //! Compares what a VM is about to boot with and what its settings say, and makes both say the same.
 
+use std::collections::HashMap;
+
 use super::goal::{Goal, Unwanted, goal};
 use super::report::{Report, ThisBoot, XapiState};
 use super::{Milestone, Start};
 use crate::deadline::Deadline;
 use crate::device_args::{self, FoundDevice, PLATFORM_KEY};
 use crate::error::Error;
-use crate::model::VmSettings;
-use crate::store::{Registration, Store, StoreError, Writing};
-use crate::xenapi::{Reference, Session, VmRecord, XapiError};
+use crate::mirror::{Comparison, Entry, MapChange, Mirror};
+use crate::model::{VmSettings, VmUuid};
+use crate::store::{Reading, Registration, Store, StoreError, Writing};
+use crate::xenapi::{MapField, Reference, Session, VmRecord, XapiError};
 use crate::xenopsd::{VmMetadata, Xenopsd, XenopsdError};
 
 /// One VM's start, compared and made right.
@@ -39,15 +42,21 @@ impl Booting {
     }
 }
 
+/// What XAPI has: the pool-wide copy of the settings, and the VM's record where it knows the VM.
+struct Xapi {
+    session: Session,
+    mirror: Mirror,
+    vm: Option<XapiVm>,
+}
+
 /// A VM as XAPI has it.
 struct XapiVm {
-    session: Session,
     vm: Reference,
     name: String,
     args: Option<String>,
 }
 
-type XapiAnswer = Result<Option<XapiVm>, XapiError>;
+type XapiAnswer = Result<Xapi, XapiError>;
 
 impl<'a> Reconciliation<'a> {
     pub(super) fn new(
@@ -62,14 +71,17 @@ impl<'a> Reconciliation<'a> {
     pub(super) fn run(&self) -> Result<Report, Error> {
         let registration = self.registration()?;
         let booting = self.ask_xenopsd();
+        // Another host may have changed the settings since this one last heard of them, and a snapshot brought back the
+        // old arguments that they fit: XAPI is asked even where all seems well.
+        let xapi = self.ask_xapi();
         if let Booting::Now(_, metadata) = &booting {
             let args = metadata.platform(PLATFORM_KEY);
             let goal = self.goal(&registration, args)?;
-            if self.is_finished(&registration, &goal, args) {
+            if self.is_finished(&registration, &goal, args) && !self.has_news(&xapi)? {
                 return Ok(self.confirm(&registration, &goal, args));
             }
         }
-        self.reconcile(booting)
+        self.reconcile(booting, xapi)
     }
 
     fn registration(&self) -> Result<Registration, StoreError> {
@@ -95,9 +107,26 @@ impl<'a> Reconciliation<'a> {
     fn ask_xapi(&self) -> XapiAnswer {
         let deadline = self.deadline.at_most(self.start.share(4));
         let mut session = Session::log_in(&self.start.root.xapi_socket(), deadline)?;
-        let Some(vm) = session.vm_by_uuid(&self.start.vm_uuid)? else { return Ok(None) };
-        let VmRecord { name_label: name, mut platform, .. } = session.vm_record(&vm)?;
-        Ok(Some(XapiVm { session, vm, name, args: platform.swap_remove(PLATFORM_KEY) }))
+        let mirror = Mirror::load(&mut session)?;
+        let vm = match session.vm_by_uuid(&self.start.vm_uuid)? {
+            None => None,
+            Some(vm) => {
+                let VmRecord { name_label: name, mut platform, .. } = session.vm_record(&vm)?;
+                Some(XapiVm { vm, name, args: platform.swap_remove(PLATFORM_KEY) })
+            }
+        };
+        Ok(Xapi { session, mirror, vm })
+    }
+
+    /// Whether other hosts have written anything that this one has not taken over, or the copy lacks this VM's settings.
+    fn has_news(&self, xapi: &XapiAnswer) -> Result<bool, StoreError> {
+        let Ok(Xapi { mirror, .. }) = xapi else { return Ok(false) };
+        let read = self.store.read();
+        let here = read.entry(&self.start.vm_uuid)?;
+        if mirror.compare(&self.start.vm_uuid, here.as_ref()) == Comparison::HostIsNewer {
+            return Ok(true);
+        }
+        Ok(!news(mirror, read)?.is_empty())
     }
 
     fn find(&self, args: Option<&str>) -> Option<FoundDevice> {
@@ -141,39 +170,43 @@ impl<'a> Reconciliation<'a> {
     }
 
     /// Something differs: looks again with every other program's change finished, then makes it right.
-    fn reconcile(&self, booting: Booting) -> Result<Report, Error> {
+    fn reconcile(&self, booting: Booting, mut xapi: XapiAnswer) -> Result<Report, Error> {
         // A change through the plugin writes XAPI before it commits. Were the start compared with the row of a moment
         // ago, it would undo that change; so wait for it, and keep others out until this is done. Where the database
         // cannot be written, the start is prepared with what can be read.
         let writing = self.store.write();
-        let registration = self.registration()?;
-        let mut xapi = self.ask_xapi();
-        let args = match (&booting, &xapi) {
+        let registration = self.newest_registration(&writing, &xapi)?;
+        let vm = xapi.as_ref().ok().and_then(|xapi| xapi.vm.as_ref());
+        let args = match (&booting, vm) {
             (Booting::Now(_, metadata), _) => metadata.platform(PLATFORM_KEY).map(str::to_owned),
-            (_, Ok(Some(vm))) => vm.args.clone(),
+            (_, Some(vm)) => vm.args.clone(),
             _ => None,
         };
+        let args_are_known = matches!(booting, Booting::Now(..)) || vm.is_some();
         let mut report = Report::new(self.start.vm_uuid, &registration, args.as_deref());
-        if let (None, Ok(Some(vm))) = (&report.name, &xapi) {
+        if let (None, Some(vm)) = (&report.name, vm) {
             report.name = Some(vm.name.clone());
         }
-        let args_are_known = matches!(booting, Booting::Now(..)) || matches!(xapi, Ok(Some(_)));
         let goal = match self.goal(&registration, args.as_deref())? {
             // It may have an argument of its own that nobody could see.
             Goal::Register { .. } if !args_are_known => Goal::LeaveAlone,
             goal => self.register(goal, &writing, &mut report),
         };
-        report.settings = match &goal {
+        match &goal {
             Goal::LeaveAlone | Goal::Register { .. } => {
                 report.this_boot = booting.left_alone();
+                // A removal that the other hosts do not know of yet.
+                if matches!(registration, Registration::Removed { .. })
+                    && let Ok(xapi) = &mut xapi
+                {
+                    self.push_removal(xapi);
+                }
+                self.note(&report, writing);
                 return Ok(report);
             }
-            Goal::HaveNot(why) => {
-                report.unwanted = Some(*why);
-                None
-            }
-            Goal::Have(settings) => Some(*settings),
-        };
+            Goal::HaveNot(why) => report.unwanted = Some(*why),
+            Goal::Have(settings) => report.settings = Some(*settings),
+        }
         if self.yields(&registration, args.as_deref(), &xapi) {
             report.yielded = true;
             report.xapi = XapiState::of_answer(&xapi);
@@ -183,6 +216,28 @@ impl<'a> Reconciliation<'a> {
         report.xapi = self.repair_xapi(&mut xapi, report.settings.as_ref());
         self.note(&report, writing);
         Ok(report)
+    }
+
+    /// What the database knows of the VM once it has taken over what other hosts have written. Where it cannot be
+    /// written, the pool-wide copy has to speak for itself.
+    fn newest_registration(
+        &self,
+        writing: &Result<Writing<'_>, StoreError>,
+        xapi: &XapiAnswer,
+    ) -> Result<Registration, StoreError> {
+        let Ok(Xapi { mirror, .. }) = xapi else { return self.registration() };
+        let news = news(mirror, self.store.read())?;
+        if let Ok(writing) = writing {
+            for (uuid, entry) in &news {
+                writing.take_over(uuid, entry)?;
+            }
+            return self.registration();
+        }
+        let registration = self.registration()?;
+        Ok(match news.into_iter().find(|(uuid, _)| *uuid == self.start.vm_uuid) {
+            Some((_, entry)) => registration.overtaken_by(&self.start.vm_uuid, &entry),
+            None => registration,
+        })
     }
 
     /// Registers the VM where that is the goal. Where it cannot be, a clone at least does not keep what it inherited.
@@ -233,16 +288,53 @@ impl<'a> Reconciliation<'a> {
     }
 
     fn repair_xapi(&self, xapi: &mut XapiAnswer, settings: Option<&VmSettings>) -> XapiState {
-        let Ok(Some(XapiVm { session, vm, args, .. })) = xapi else { return XapiState::of_answer(xapi) };
-        let wanted = match self.wanted(args.as_deref(), settings) {
-            Ok(wanted) if wanted == *args => return XapiState::AlreadyRight,
-            Ok(wanted) => wanted,
-            Err(error) => return XapiState::Failed(error.to_string()),
-        };
-        match session.set_platform_key(vm, PLATFORM_KEY, args.as_deref(), wanted.as_deref()) {
-            Ok(()) => XapiState::Repaired,
+        let Ok(Xapi { session, mirror, vm }) = xapi else { return XapiState::of_answer(xapi) };
+        let changes = self.changes(mirror, vm.as_ref(), settings);
+        let made = changes.and_then(|changes| {
+            let made = !changes.is_empty();
+            changes.into_iter().try_for_each(|change| change.make(session))?;
+            Ok(made)
+        });
+        match made {
             Err(error) => XapiState::Failed(error.to_string()),
+            Ok(_) if vm.is_none() => XapiState::UnknownVm,
+            Ok(true) => XapiState::Repaired,
+            Ok(false) => XapiState::AlreadyRight,
         }
+    }
+
+    /// Tells the other hosts of a removal by hand. Where that fails, the next start or sync does.
+    fn push_removal(&self, xapi: &mut Xapi) {
+        let changes = self.changes(&xapi.mirror, None, None);
+        let pushed =
+            changes.and_then(|changes| Ok(changes.iter().try_for_each(|change| change.make(&mut xapi.session))?));
+        if let Err(error) = pushed {
+            log::warn!("VM {}: its removal could not be told to the other hosts: {error}", self.start.vm_uuid);
+        }
+    }
+
+    /// What XAPI lacks: the entry in the pool-wide copy, where this host's is newer, and the VM's arguments.
+    fn changes(
+        &self,
+        mirror: &Mirror,
+        vm: Option<&XapiVm>,
+        settings: Option<&VmSettings>,
+    ) -> Result<Vec<MapChange>, Error> {
+        let uuid = &self.start.vm_uuid;
+        let mut changes = Vec::new();
+        if let Some(here) = self.store.read().entry(uuid)?
+            && mirror.compare(uuid, Some(&here)) == Comparison::HostIsNewer
+        {
+            changes.extend(mirror.change(uuid, &here));
+        }
+        if let Some(XapiVm { vm, args, .. }) = vm {
+            let wanted = self.wanted(args.as_deref(), settings)?;
+            if wanted != *args {
+                let (map, object, key) = (MapField::VmPlatform, vm.clone(), PLATFORM_KEY.to_owned());
+                changes.push(MapChange { map, object, key, old: args.clone(), new: wanted });
+            }
+        }
+        Ok(changes)
     }
 
     /// Notes in the database what this start is given and what XAPI has. A start is right without it.
@@ -261,9 +353,9 @@ impl<'a> Reconciliation<'a> {
             }
         }
         match report.xapi {
-            XapiState::Repaired | XapiState::AlreadyRight => writing.mark_pushed(uuid)?,
+            XapiState::Repaired | XapiState::AlreadyRight | XapiState::UnknownVm => writing.mark_pushed(uuid)?,
             XapiState::Failed(_) => writing.mark_unpushed(uuid)?,
-            XapiState::UnknownVm | XapiState::NotAsked => {}
+            XapiState::NotAsked => {}
         }
         if report.settings.is_some() && report.boots_with_args() {
             let given = self.find(report.args.as_deref()).map(|found| found.text).unwrap_or_default();
@@ -273,11 +365,25 @@ impl<'a> Reconciliation<'a> {
     }
 }
 
+/// What other hosts have written and this one has not taken over.
+fn news(mirror: &Mirror, read: Reading<'_>) -> Result<Vec<(VmUuid, Entry)>, StoreError> {
+    let here: HashMap<_, _> = read.entries()?.into_iter().collect();
+    let newer = |uuid: VmUuid| match mirror.compare(&uuid, here.get(&uuid)) {
+        Comparison::CopyIsNewer(entry) => Some((uuid, entry)),
+        Comparison::NotForUs(error) => {
+            log::warn!("VM {uuid}: what the resource pool has of it {error}");
+            None
+        }
+        Comparison::Same | Comparison::HostIsNewer => None,
+    };
+    Ok(mirror.vms().filter_map(newer).collect())
+}
+
 impl XapiState {
     fn of_answer(answer: &XapiAnswer) -> Self {
         match answer {
-            Ok(Some(_)) => Self::NotAsked,
-            Ok(None) => Self::UnknownVm,
+            Ok(Xapi { vm: Some(_), .. }) => Self::NotAsked,
+            Ok(Xapi { vm: None, .. }) => Self::UnknownVm,
             Err(error) => Self::Failed(error.to_string()),
         }
     }

@@ -4,6 +4,7 @@
 //! that waits for XAPI inside its transaction blocks no reader. The schema is `migrations/`.
 
 mod check;
+mod entries;
 mod rows;
 mod schema;
 mod writing;

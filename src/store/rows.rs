@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::StoreError;
+use crate::mirror::Entry;
 use crate::model::{DeviceVmId, InvalidValue, PoolId, Priority, VmSettings, VmUuid};
 
 /// A registered VM as the database has it.
@@ -63,6 +64,31 @@ pub enum Registration {
     Unknown,
 }
 
+impl Registration {
+    /// The same with what another host has written since, for where it cannot be taken over.
+    #[must_use]
+    pub fn overtaken_by(self, uuid: &VmUuid, entry: &Entry) -> Self {
+        let Some(settings) = entry.settings else {
+            return Self::Removed { vm_id: entry.vm_id, pushed: true };
+        };
+        let blank = StoredVm {
+            uuid: *uuid,
+            name: None,
+            settings,
+            number_is_provisional: false,
+            revision: entry.revision,
+            pushed_revision: entry.revision,
+            created_at: String::new(),
+            updated_at: String::new(),
+            last_start: None,
+        };
+        match self {
+            Self::Registered(vm) => Self::Registered(StoredVm { name: vm.name, last_start: vm.last_start, ..blank }),
+            Self::Removed { .. } | Self::Unknown => Self::Registered(blank),
+        }
+    }
+}
+
 /// Which VMs to list: all, of one GPU pool, of one priority, or both.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Filter {
@@ -116,6 +142,10 @@ pub struct Reading<'c>(&'c Connection);
 impl<'c> Reading<'c> {
     pub(super) fn new(connection: &'c Connection) -> Self {
         Self(connection)
+    }
+
+    pub(super) fn connection(&self) -> &'c Connection {
+        self.0
     }
 
     /// A registered VM.

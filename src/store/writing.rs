@@ -17,6 +17,14 @@ impl<'c> Writing<'c> {
         Self { transaction }
     }
 
+    pub(super) fn transaction(&self) -> &Transaction<'c> {
+        &self.transaction
+    }
+
+    pub(super) fn execute(&self, sql: &str, params: impl rusqlite::Params) -> Result<usize, StoreError> {
+        Ok(self.transaction.execute(sql, params)?)
+    }
+
     /// What the database says with this change in it.
     #[must_use]
     pub fn read(&self) -> Reading<'_> {

@@ -1,0 +1,115 @@
+//! The pool-wide copy of the settings, in XAPI's own database: `pool.other_config["vgpu:<vm-uuid>"]`.
+//!
+//! XAPI replicates it to every host of the resource pool, does not copy it with a clone and does not revert it with a
+//! snapshot. Every host decides alike which of two copies is the newer one, so all come to the same settings whatever
+//! the order in which they meet. A removal is an entry of its own; that there is none never means anything, for between
+//! the two halves of a change there is none.
+
+mod entry;
+
+use std::cmp::Ordering;
+
+use indexmap::IndexMap;
+
+use crate::model::VmUuid;
+use crate::xenapi::{MapField, Reference, Session, XapiError};
+
+pub use entry::{Entry, EntryError, LONGEST_VALUE};
+
+/// The copy as it was when it was read: one call for all of it.
+#[derive(Debug)]
+pub struct Mirror {
+    pool: Reference,
+    values: IndexMap<String, String>,
+}
+
+/// What the copy has for a VM, compared with what this host has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Comparison {
+    /// Both say the same, or neither says anything.
+    Same,
+    /// The copy is newer: this host has to take it over.
+    CopyIsNewer(Entry),
+    /// This host is newer, or the copy has nothing that can be used: it has to be written.
+    HostIsNewer,
+    /// A newer program wrote the copy: it is left alone.
+    NotForUs(EntryError),
+}
+
+impl Mirror {
+    /// Reads the copy.
+    ///
+    /// # Errors
+    /// XAPI is away or refuses.
+    pub fn load(session: &mut Session) -> Result<Self, XapiError> {
+        let (pool, values) = session.pool_other_config()?;
+        Ok(Self { pool, values })
+    }
+
+    /// The VMs that the copy has anything about.
+    pub fn vms(&self) -> impl Iterator<Item = VmUuid> {
+        self.values.keys().filter_map(|key| Entry::vm_of_key(key))
+    }
+
+    /// Compares what the copy has for a VM with what this host has.
+    #[must_use]
+    pub fn compare(&self, uuid: &VmUuid, here: Option<&Entry>) -> Comparison {
+        let there = match self.values.get(&Entry::key(uuid)).map(|text| Entry::parse(text)) {
+            Some(Ok(there)) => there,
+            Some(Err(error @ EntryError::Newer(_))) => return Comparison::NotForUs(error),
+            // What nobody of ours wrote counts as nothing, and is written over where there is something to write.
+            Some(Err(EntryError::Damaged(_))) | None => {
+                return if here.is_some() { Comparison::HostIsNewer } else { Comparison::Same };
+            }
+        };
+        match here.map_or(Ordering::Less, |here| here.compare(&there)) {
+            Ordering::Less => Comparison::CopyIsNewer(there),
+            Ordering::Equal => Comparison::Same,
+            Ordering::Greater => Comparison::HostIsNewer,
+        }
+    }
+
+    /// The change that makes the copy say what this host says of a VM; `None` where it says so.
+    #[must_use]
+    pub fn change(&self, uuid: &VmUuid, here: &Entry) -> Option<MapChange> {
+        let key = Entry::key(uuid);
+        let old = self.values.get(&key).cloned();
+        let more = old.as_deref().and_then(|text| Entry::parse(text).ok()).map(|entry| entry.more).unwrap_or_default();
+        let new = Some(Entry { more, ..here.clone() }.to_text());
+        let map = MapField::PoolOtherConfig;
+        (old != new).then(|| MapChange { map, object: self.pool.clone(), key, old, new })
+    }
+}
+
+/// A change of one key of one of XAPI's maps, which can be made and taken back.
+#[derive(Debug, Clone)]
+pub struct MapChange {
+    /// The map.
+    pub map: MapField,
+    /// The object that it belongs to.
+    pub object: Reference,
+    /// The key.
+    pub key: String,
+    /// What it holds; `None` where it is not there.
+    pub old: Option<String>,
+    /// What it is to hold; `None` where it is to go.
+    pub new: Option<String>,
+}
+
+impl MapChange {
+    /// Makes the change.
+    ///
+    /// # Errors
+    /// XAPI is away or refuses.
+    pub fn make(&self, session: &mut Session) -> Result<(), XapiError> {
+        session.set_map_key(self.map, &self.object, &self.key, self.old.as_deref(), self.new.as_deref())
+    }
+
+    /// Takes the change back; where that fails the log says so.
+    pub fn take_back(&self, session: &mut Session) {
+        let Self { map, object, key, old, new } = self;
+        if let Err(error) = session.set_map_key(*map, object, key, new.as_deref(), old.as_deref()) {
+            log::error!("{key} could not be put back to {old:?}: {error}");
+        }
+    }
+}

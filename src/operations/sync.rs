@@ -1,0 +1,107 @@
+//! Brings this host, the pool-wide copy and the VMs' records in XAPI to one state.
+
+use super::{Caller, Host};
+use crate::device_args::{self, PLATFORM_KEY};
+use crate::error::Error;
+use crate::mirror::{Comparison, Entry, MapChange, Mirror};
+use crate::model::VmUuid;
+use crate::reply::{LeftAlone, SyncReply};
+use crate::store::Writing;
+use crate::xenapi::{MapField, Reference, Session, VmRecord};
+
+/// Takes over what other hosts have written, writes what they lack, and corrects the records of the VMs. A dry run says
+/// what would be done and changes nothing.
+///
+/// # Errors
+/// XAPI or the database cannot be used. What one VM's change fails with is in the reply; the others are done.
+pub fn sync(host: &Host, dry_run: bool) -> Result<SyncReply, Error> {
+    let mut session = host.connect()?;
+    if matches!(host.caller, Caller::Session(_)) && !dry_run {
+        session.prove_pool_operator()?;
+    }
+    let mirror = Mirror::load(&mut session)?;
+    let records = session.vm_records()?;
+    let writing = host.store.write()?;
+    let mut reply = SyncReply { dry_run, ..SyncReply::default() };
+    take_over_news(&mirror, &writing, &mut reply)?;
+    let work = Work { host, mirror: &mirror, records: &records };
+    let entries = writing.read().entries()?;
+    for (uuid, entry) in &entries {
+        let todo = match work.changes(uuid, entry) {
+            Ok(todo) => todo,
+            Err(error) => {
+                reply.left_alone.push(LeftAlone { vm_uuid: *uuid, why: error.to_string() });
+                continue;
+            }
+        };
+        if !dry_run && let Err(error) = make(&mut session, &todo) {
+            reply.left_alone.push(LeftAlone { vm_uuid: *uuid, why: error.to_string() });
+            continue;
+        }
+        for change in todo {
+            let list = if change.map == MapField::PoolOtherConfig { &mut reply.pushed } else { &mut reply.repaired };
+            list.push(*uuid);
+        }
+        writing.mark_pushed(uuid)?;
+    }
+    if !dry_run {
+        writing.commit()?;
+    }
+    Ok(reply)
+}
+
+fn take_over_news(mirror: &Mirror, writing: &Writing<'_>, reply: &mut SyncReply) -> Result<(), Error> {
+    for uuid in mirror.vms() {
+        match mirror.compare(&uuid, writing.read().entry(&uuid)?.as_ref()) {
+            Comparison::CopyIsNewer(entry) => {
+                writing.take_over(&uuid, &entry)?;
+                reply.taken.push(uuid);
+            }
+            Comparison::NotForUs(error) => {
+                reply.left_alone.push(LeftAlone { vm_uuid: uuid, why: error.to_string() });
+            }
+            Comparison::Same | Comparison::HostIsNewer => {}
+        }
+    }
+    Ok(())
+}
+
+fn make(session: &mut Session, changes: &[MapChange]) -> Result<(), Error> {
+    changes.iter().try_for_each(|change| Ok(change.make(session)?))
+}
+
+struct Work<'a> {
+    host: &'a Host,
+    mirror: &'a Mirror,
+    records: &'a [(Reference, VmRecord)],
+}
+
+impl Work<'_> {
+    /// What XAPI lacks of what this host says of a VM.
+    fn changes(&self, uuid: &VmUuid, entry: &Entry) -> Result<Vec<MapChange>, Error> {
+        let mut changes = Vec::new();
+        match self.mirror.compare(uuid, Some(entry)) {
+            Comparison::HostIsNewer => changes.extend(self.mirror.change(uuid, entry)),
+            // Whoever wrote it knows what the VM is to have.
+            Comparison::NotForUs(_) => return Ok(changes),
+            Comparison::Same | Comparison::CopyIsNewer(_) => {}
+        }
+        let Some((vm, record)) = self.records.iter().find(|(_, record)| record.uuid == uuid.to_string()) else {
+            return Ok(changes);
+        };
+        let device = &self.host.settings.device;
+        let old = record.platform.get(PLATFORM_KEY).cloned();
+        let found = old.as_deref().and_then(|args| device_args::find(device, args));
+        // A removed VM loses the argument that it had, not one that was written by hand since.
+        let is_ours = found.is_some_and(|found| found.vm_id.is_some() && found.vm_id == entry.vm_id);
+        if entry.settings.is_none() && !is_ours {
+            return Ok(changes);
+        }
+        let new = device_args::desired(device, old.as_deref(), entry.settings.as_ref())?;
+        if old != new {
+            let (map, object, key) = (MapField::VmPlatform, vm.clone(), PLATFORM_KEY.to_owned());
+            changes.push(MapChange { map, object, key, old, new });
+        }
+        Ok(changes)
+    }
+}

@@ -1,0 +1,159 @@
+//! The rows as the pool-wide copy tells them, and taking over what another host has written.
+
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::StoreError;
+use super::rows::Reading;
+use super::writing::Writing;
+use crate::mirror::Entry;
+use crate::model::{DeviceVmId, InvalidValue, VmSettings, VmUuid};
+
+/// A VM that is registered or was removed: one row each.
+const SELECT_ENTRY: &str = "
+    SELECT vm_state.vm_uuid, pool_id, priority, device_vm_id, revision,
+           coalesce(strftime('%s', coalesce(updated_at, removed_at)), '0')
+    FROM vm_state LEFT JOIN vms ON vms.vm_uuid = vm_state.vm_uuid";
+
+impl Reading<'_> {
+    /// What this database says of a VM; `None` where it never heard of it.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn entry(&self, uuid: &VmUuid) -> Result<Option<Entry>, StoreError> {
+        let sql = format!("{SELECT_ENTRY} WHERE vm_state.vm_uuid = ?1");
+        let entry = self.connection().query_row(&sql, [uuid.to_string()], |row| Ok(entry(row))).optional()?;
+        Ok(entry.transpose()?.map(|(_, entry)| entry))
+    }
+
+    /// What this database says of every VM that it ever heard of.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn entries(&self) -> Result<Vec<(VmUuid, Entry)>, StoreError> {
+        let mut statement = self.connection().prepare_cached(&format!("{SELECT_ENTRY} ORDER BY vm_state.vm_uuid"))?;
+        let entries = statement.query_map([], |row| Ok(entry(row)))?.collect::<Result<Vec<_>, _>>()?;
+        entries.into_iter().collect()
+    }
+}
+
+fn entry(row: &Row<'_>) -> Result<(VmUuid, Entry), StoreError> {
+    let key: String = row.get(0)?;
+    let bad = |column, invalid: InvalidValue| StoreError::BadRow {
+        vm_uuid: key.clone(),
+        column,
+        value: invalid.value,
+        expected: invalid.expected,
+    };
+    let uuid = key.parse().map_err(|invalid| bad("vm_uuid", invalid))?;
+    let number: Option<i64> = row.get(3)?;
+    let vm_id = number.map(DeviceVmId::try_from).transpose().map_err(|invalid| bad("device_vm_id", invalid))?;
+    let settings = match (row.get::<_, Option<String>>(1)?, vm_id) {
+        (Some(pool), Some(vm_id)) => Some(VmSettings {
+            pool: pool.parse().map_err(|invalid| bad("pool_id", invalid))?,
+            priority: row.get::<_, i64>(2)?.to_string().parse().map_err(|invalid| bad("priority", invalid))?,
+            vm_id,
+        }),
+        _ => None,
+    };
+    let changed_at = row.get::<_, String>(5)?.parse().unwrap_or_default();
+    Ok((uuid, Entry { settings, vm_id, revision: row.get(4)?, changed_at, more: String::new() }))
+}
+
+impl Writing<'_> {
+    /// Takes over what another host has written of a VM, with its revision and its time.
+    ///
+    /// Should the device's number be another VM's here, the one whose UUID it is derived from keeps it, else the one
+    /// with the smaller UUID, as on every other host; the other VM gets a free one, which is a change of its own.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn take_over(&self, uuid: &VmUuid, entry: &Entry) -> Result<(), StoreError> {
+        let holder = self.holder_of_number(uuid, entry)?;
+        let gives_way = holder.as_ref().is_some_and(|(holder, is_registered)| {
+            entry.settings.is_none() || (*is_registered && has_precedence(holder, uuid, entry.vm_id))
+        });
+        match &entry.settings {
+            Some(settings) => self.take_over_settings(uuid, *settings, entry.changed_at)?,
+            None => self.take_over_removal(uuid)?,
+        }
+        if let (Some((holder, _)), false) = (&holder, gives_way) {
+            self.forget_number(holder)?;
+        }
+        if let (Some(vm_id), false) = (entry.vm_id, gives_way) {
+            self.execute(
+                "UPDATE vm_state SET device_vm_id = ?2 WHERE vm_uuid = ?1",
+                params![uuid.to_string(), vm_id.get()],
+            )?;
+        }
+        // The triggers have counted and timed all this as changes of this host's.
+        self.execute(
+            "UPDATE vm_state SET revision = ?2, pushed_revision = ?2,
+                 removed_at = CASE WHEN ?3 THEN NULL ELSE datetime(?4, 'unixepoch') END
+             WHERE vm_uuid = ?1",
+            params![uuid.to_string(), entry.revision, entry.settings.is_some(), entry.changed_at],
+        )?;
+        self.execute(
+            "UPDATE vms SET updated_at = datetime(?2, 'unixepoch') WHERE vm_uuid = ?1",
+            params![uuid.to_string(), entry.changed_at],
+        )?;
+        match holder {
+            Some(_) if gives_way && entry.settings.is_some() => self.renumber(uuid),
+            Some((holder, true)) if !gives_way => self.renumber(&holder),
+            _ => Ok(()),
+        }
+    }
+
+    fn take_over_settings(&self, uuid: &VmUuid, settings: VmSettings, changed_at: i64) -> Result<(), StoreError> {
+        let (key, pool, priority) = (uuid.to_string(), settings.pool.as_str(), settings.priority.as_number());
+        let updated = self
+            .execute("UPDATE vms SET pool_id = ?2, priority = ?3 WHERE vm_uuid = ?1", params![key, pool, priority])?;
+        if updated == 0 {
+            self.execute(
+                "INSERT INTO vms (vm_uuid, pool_id, priority, updated_at) VALUES (?1, ?2, ?3, datetime(?4, 'unixepoch'))",
+                params![key, pool, priority, changed_at],
+            )?;
+        }
+        Ok(())
+    }
+
+    fn take_over_removal(&self, uuid: &VmUuid) -> Result<(), StoreError> {
+        self.remove(uuid)?;
+        self.execute(
+            "INSERT INTO vm_state (vm_uuid) SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM vm_state WHERE vm_uuid = ?1)",
+            [uuid.to_string()],
+        )?;
+        Ok(())
+    }
+
+    /// The other VM that has the entry's number here, and whether it is registered.
+    fn holder_of_number(&self, uuid: &VmUuid, entry: &Entry) -> Result<Option<(VmUuid, bool)>, StoreError> {
+        let Some(vm_id) = entry.vm_id else { return Ok(None) };
+        let sql = "SELECT vm_uuid, removed_at IS NULL FROM vm_state WHERE device_vm_id = ?1 AND vm_uuid <> ?2";
+        let holder: Option<(String, bool)> = self
+            .transaction()
+            .query_row(sql, params![vm_id.get(), uuid.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        Ok(holder.and_then(|(holder, is_registered)| Some((holder.parse().ok()?, is_registered))))
+    }
+
+    fn forget_number(&self, uuid: &VmUuid) -> Result<(), StoreError> {
+        self.execute("UPDATE vm_state SET device_vm_id = NULL WHERE vm_uuid = ?1", [uuid.to_string()])?;
+        Ok(())
+    }
+
+    /// Gives a VM another number, as a change of its own.
+    fn renumber(&self, uuid: &VmUuid) -> Result<(), StoreError> {
+        let number = self.read().free_number(uuid)?;
+        self.execute(
+            "UPDATE vm_state SET device_vm_id = coalesce(device_vm_id, ?2), revision = revision + 1 WHERE vm_uuid = ?1",
+            params![uuid.to_string(), number.get()],
+        )?;
+        Ok(())
+    }
+}
+
+/// Whether, of two registered VMs with one number, the first keeps it: on every host alike.
+fn has_precedence(one: &VmUuid, other: &VmUuid, number: Option<DeviceVmId>) -> bool {
+    let rank = |vm: &VmUuid| (Some(DeviceVmId::derived_from(vm)) != number, *vm);
+    rank(one) < rank(other)
+}

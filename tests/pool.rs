@@ -1,0 +1,220 @@
+//! One resource pool, many hosts: what XAPI carries from one to the other, and who wins.
+
+use simulated_host::{Fault, Service};
+use vgpu_config::mirror::{Entry, LONGEST_VALUE};
+use vgpu_tests::{Dom0, uuid};
+
+fn key(vm: &str) -> String {
+    format!("vgpu:{vm}")
+}
+
+/// What the pool-wide copy says of a VM.
+fn copy(dom0: &Dom0, vm: &str) -> Option<Entry> {
+    dom0.pool_other_config().get(&key(vm)).map(|text| Entry::parse(text).unwrap())
+}
+
+/// Writes the copy as another host would, with other settings and a revision so much higher.
+fn another_host_writes(dom0: &Dom0, vm: &str, pool: &str, revisions: i64) -> String {
+    let mut entry = copy(dom0, vm).unwrap();
+    entry.settings.as_mut().unwrap().pool = pool.parse().unwrap();
+    entry.revision += revisions;
+    dom0.set_pool_other_config(&key(vm), Some(&entry.to_text()));
+    format!("pool_id={pool}")
+}
+
+#[test]
+fn a_change_is_written_to_the_pool_wide_copy_as_one_short_line() {
+    let (dom0, vm) = Dom0::with_registered_vm();
+    let text = dom0.pool_other_config()[&key(&vm)].clone();
+    assert!(text.starts_with("1 A 2 ") && text.len() <= LONGEST_VALUE, "{text}");
+    dom0.plugin("set_pool", &[("vm_uuid", &vm), ("pool", "B")]);
+    assert_eq!(copy(&dom0, &vm).unwrap().revision, 2);
+    dom0.plugin("remove_vm", &[("vm_uuid", &vm)]);
+    let removed = copy(&dom0, &vm).unwrap();
+    assert_eq!((removed.settings, removed.revision), (None, 3), "a removal is an entry, not an absence");
+}
+
+#[test]
+fn a_start_gets_what_another_host_has_written_since() {
+    let (dom0, vm) = Dom0::with_registered_vm();
+    let newer = another_host_writes(&dom0, &vm, "B", 1);
+    // The other host has written the VM's record too, or a snapshot has brought back the old one.
+    for args in [dom0.args_in_xapi(&vm).unwrap(), dom0.args_in_xapi(&vm).unwrap().replace("pool_id=A", &newer)] {
+        dom0.set_args_in_xapi(&vm, Some(&args));
+        let got = dom0.start(&vm).unwrap();
+        assert!(got.contains(&newer), "{got}");
+        assert_eq!(dom0.root.admin_json(&["show-vm", "--vm-uuid", &vm])["pool"], "B");
+        dom0.shutdown(&vm).unwrap();
+    }
+}
+
+#[test]
+fn a_vm_that_this_host_never_heard_of_starts_with_what_another_host_has_written() {
+    let dom0 = Dom0::new();
+    let vm = dom0.create_vm("web01");
+    dom0.set_pool_other_config(&key(&vm), Some("1 B 1 77 5 1790000000"));
+    let got = dom0.start(&vm).unwrap();
+    assert_eq!(got, "-device vgpu-stub,pool_id=B,priority=medium,vm_id=77");
+    let shown = dom0.root.admin_json(&["show-vm", "--vm-uuid", &vm]);
+    assert_eq!((&shown["revision"], &shown["vm_id"]), (&5.into(), &77.into()));
+}
+
+#[test]
+fn a_clone_of_a_vm_that_this_host_never_heard_of_does_not_keep_its_argument() {
+    let dom0 = Dom0::new();
+    let vm = dom0.create_vm("web01");
+    dom0.set_pool_other_config(&key(&vm), Some("1 B 1 77 5 1790000000"));
+    dom0.set_args_in_xapi(&vm, Some("-device vgpu-stub,pool_id=B,priority=medium,vm_id=77"));
+    let clone = dom0.clone_vm(&vm, "copy").unwrap();
+    assert_eq!(dom0.start(&clone), None);
+}
+
+#[test]
+fn a_removal_on_another_host_is_a_removal_here() {
+    let (dom0, vm) = Dom0::with_registered_vm();
+    let mut entry = copy(&dom0, &vm).unwrap();
+    entry.settings = None;
+    entry.revision += 1;
+    dom0.set_pool_other_config(&key(&vm), Some(&entry.to_text()));
+    assert_eq!(dom0.start(&vm), None);
+    assert!(dom0.root.admin_fails(&["show-vm", "--vm-uuid", &vm]).contains("is not registered"));
+}
+
+#[test]
+fn an_absent_entry_is_never_a_removal() {
+    let (dom0, vm) = Dom0::with_registered_vm();
+    let argument = dom0.argument(&vm);
+    dom0.set_pool_other_config(&key(&vm), None);
+    assert_eq!(dom0.start(&vm), argument);
+    assert!(copy(&dom0, &vm).is_some(), "the start writes it again");
+}
+
+#[test]
+fn a_row_that_another_host_has_overtaken_never_overwrites_newer_arguments() {
+    let (dom0, vm) = Dom0::with_registered_vm();
+    let newer = another_host_writes(&dom0, &vm, "B", 3);
+    let args = dom0.args_in_xapi(&vm).unwrap().replace("pool_id=A", &newer);
+    dom0.set_args_in_xapi(&vm, Some(&args));
+    dom0.sql("UPDATE vms SET priority = 0");
+    assert_eq!(dom0.start(&vm).unwrap(), args, "two revisions here, four there");
+    assert_eq!(dom0.args_in_xapi(&vm).unwrap(), args);
+}
+
+#[test]
+fn a_change_is_made_to_the_newest_settings_whoever_has_written_them() {
+    let (dom0, vm) = Dom0::with_registered_vm();
+    another_host_writes(&dom0, &vm, "B", 4);
+    let reply = dom0.plugin("set_priority", &[("vm_uuid", &vm), ("priority", "low")]);
+    assert_eq!((&reply["vm"]["pool"], &reply["vm"]["revision"]), (&"B".into(), &6.into()));
+    assert_eq!(copy(&dom0, &vm).unwrap().revision, 6);
+}
+
+#[test]
+fn after_a_failover_to_an_old_database_newer_rows_are_written_again() {
+    let (dom0, vm) = Dom0::with_registered_vm();
+    let old = dom0.pool_other_config()[&key(&vm)].clone();
+    let old_args = dom0.args_in_xapi(&vm);
+    dom0.plugin("set_pool", &[("vm_uuid", &vm), ("pool", "B")]);
+    let argument = dom0.argument(&vm);
+    dom0.set_pool_other_config(&key(&vm), Some(&old));
+    dom0.set_args_in_xapi(&vm, old_args.as_deref());
+    assert_eq!(dom0.start(&vm), argument);
+    assert_eq!((dom0.args_in_xapi(&vm), copy(&dom0, &vm).unwrap().revision), (argument, 2));
+}
+
+#[test]
+fn what_a_newer_program_has_written_is_left_alone_with_a_clear_message() {
+    let (dom0, vm) = Dom0::with_registered_vm();
+    dom0.set_pool_other_config(&key(&vm), Some("2 something new"));
+    let error = dom0.call_plugin("vgpu", "set_pool", &[("vm_uuid", &vm), ("pool", "B")]).unwrap_err();
+    assert_eq!(error.code, "VGPU_NEWER_FORMAT");
+    assert!(error.params[0].contains("newer vgpu-config (format 2)") && error.params[0].contains(&vm), "{error}");
+    dom0.start(&vm);
+    assert_eq!(dom0.root.admin(&["sync"]).code, Some(1));
+    assert_eq!(dom0.pool_other_config()[&key(&vm)], "2 something new");
+}
+
+#[test]
+fn fields_that_a_newer_program_has_added_are_kept() {
+    let (dom0, vm) = Dom0::with_registered_vm();
+    let text = format!("{} x=1", dom0.pool_other_config()[&key(&vm)]);
+    dom0.set_pool_other_config(&key(&vm), Some(&text));
+    dom0.plugin("set_pool", &[("vm_uuid", &vm), ("pool", "B")]);
+    assert!(dom0.pool_other_config()[&key(&vm)].ends_with(" x=1"), "{:?}", dom0.pool_other_config());
+}
+
+#[test]
+fn a_copy_that_nobody_of_ours_wrote_is_written_over() {
+    let (dom0, vm) = Dom0::with_registered_vm();
+    dom0.set_pool_other_config(&key(&vm), Some("nonsense"));
+    dom0.set_pool_other_config("vgpu:no-uuid", Some("nonsense"));
+    assert_eq!(dom0.start(&vm), dom0.argument(&vm));
+    assert!(copy(&dom0, &vm).is_some());
+}
+
+#[test]
+fn two_vms_that_got_one_number_on_two_hosts_end_with_two() {
+    let (dom0, vm) = Dom0::with_registered_vm();
+    let number = copy(&dom0, &vm).unwrap().vm_id.unwrap();
+    let other = uuid(1);
+    dom0.create_vm_with_uuid(&other, "other");
+    dom0.set_pool_other_config(&key(&other), Some(&format!("1 B 1 {number} 5 1790000000")));
+    let reply = dom0.root.admin_json(&["sync"]);
+    assert_eq!(reply["taken"], serde_json::json!([other]));
+    let number_of = |vm: &str| dom0.root.admin_json(&["show-vm", "--vm-uuid", vm])["vm_id"].as_u64().unwrap();
+    assert_eq!(number_of(&vm), u64::from(number.get()), "the one that it is derived from keeps it");
+    assert_ne!(number_of(&other), number_of(&vm));
+    assert_eq!(copy(&dom0, &other).unwrap().revision, 6, "a change of its own, for every host");
+    assert_eq!(dom0.root.admin_json(&["sync"])["pushed"], serde_json::json!([]));
+}
+
+#[test]
+fn what_xapi_refuses_halfway_is_taken_back() {
+    let (dom0, vm) = Dom0::with_registered_vm();
+    let before = dom0.pool_other_config();
+    dom0.set_fault_in(Service::Xapi, "VM.remove_from_platform", Fault::error("INTERNAL_ERROR", &["no"])).unwrap();
+    dom0.call_plugin("vgpu", "set_pool", &[("vm_uuid", &vm), ("pool", "B")]).unwrap_err();
+    assert_eq!(dom0.pool_other_config(), before);
+    assert_eq!(dom0.plugin("show_vm", &[("vm_uuid", &vm)])["pool"], "A");
+}
+
+#[test]
+fn sync_says_what_it_does_and_a_dry_run_only_says() {
+    let (dom0, taken) = Dom0::with_registered_vm();
+    let [pushed, repaired] = [1, 2].map(|number| {
+        dom0.create_vm_with_uuid(&uuid(number), &format!("vm{number}"));
+        dom0.register(&uuid(number), "A", "low");
+        uuid(number)
+    });
+    let newer = another_host_writes(&dom0, &taken, "B", 1);
+    dom0.sql(&format!("UPDATE vms SET priority = 2 WHERE vm_uuid = '{pushed}'"));
+    dom0.set_args_in_xapi(&repaired, Some("-vga std"));
+    let state = || (dom0.sql(".dump"), dom0.pool_other_config(), dom0.platform(&taken), dom0.platform(&repaired));
+    let before = state();
+    let planned = dom0.root.admin_json(&["sync", "--dry-run"]);
+    assert_eq!(state(), before);
+    let done = dom0.plugin("sync", &[]);
+    for reply in [&planned, &done] {
+        assert_eq!(reply["taken"], serde_json::json!([taken]));
+        assert_eq!(reply["pushed"], serde_json::json!([pushed]));
+        assert_eq!(reply["repaired"], serde_json::json!([pushed, repaired, taken]));
+        assert_eq!(reply["left_alone"], serde_json::json!([]));
+    }
+    assert!(dom0.args_in_xapi(&taken).unwrap().contains(&newer));
+    assert!(dom0.args_in_xapi(&repaired).unwrap().starts_with("-vga std -device vgpu-stub,"));
+    let said = dom0.root.admin_ok(&["sync"]);
+    assert_eq!(said, "Nothing to do: this host, the other hosts and XAPI agree.\n");
+}
+
+#[test]
+fn a_removal_by_hand_is_told_to_the_other_hosts() {
+    let (dom0, vm) = Dom0::with_registered_vm();
+    dom0.sql("DELETE FROM vms");
+    dom0.start(&vm);
+    assert_eq!(copy(&dom0, &vm).unwrap().settings, None);
+    let other = Dom0::with_registered_vm();
+    other.0.sql("DELETE FROM vms");
+    other.0.set_args_in_xapi(&other.1, None);
+    other.0.start(&other.1);
+    assert_eq!(copy(&other.0, &other.1).unwrap().settings, None, "also where no argument was left to take out");
+}
