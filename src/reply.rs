@@ -239,6 +239,55 @@ pub struct SyncReply {
     pub left_alone: Vec<LeftAlone>,
 }
 
+/// A VM of the resource pool, registered or not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ScannedVm {
+    /// Its UUID.
+    pub vm_uuid: VmUuid,
+    /// Its name in XAPI.
+    pub vm_name: String,
+    /// Its GPU pool; `null` where it is not registered.
+    pub pool: Option<PoolId>,
+    /// Its priority.
+    pub priority: Option<Priority>,
+    /// The device's number for it.
+    pub vm_id: Option<DeviceVmId>,
+    /// Its power state, as XAPI has it.
+    pub power_state: String,
+    /// The host on which it runs.
+    pub host_uuid: Option<String>,
+    /// That host's name.
+    pub host_name: Option<String>,
+}
+
+/// What was registered of what had been written by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AdoptReply {
+    /// Whether this is only what would be done.
+    pub dry_run: bool,
+    /// The VMs that were registered.
+    pub adopted: Vec<AdoptedVm>,
+    /// VMs for which it could not be done.
+    pub left_alone: Vec<LeftAlone>,
+}
+
+/// A VM that was registered as its hand-written argument said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AdoptedVm {
+    /// Its UUID.
+    pub vm_uuid: VmUuid,
+    /// Its name in XAPI.
+    pub vm_name: String,
+    /// Its GPU pool.
+    pub pool: PoolId,
+    /// Its priority.
+    pub priority: Priority,
+    /// The device's number for it.
+    pub vm_id: DeviceVmId,
+    /// The VM that had the number of its argument already, and keeps it; `null` where it could have its own.
+    pub shared_with: Option<VmUuid>,
+}
+
 /// A VM that was left alone, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LeftAlone {

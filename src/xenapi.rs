@@ -77,6 +77,14 @@ fn in_brackets(params: &[String]) -> String {
 #[serde(transparent)]
 pub struct Reference(String);
 
+impl Reference {
+    /// The reference as XAPI writes it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A map of XAPI's of which we own keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MapField {
@@ -117,8 +125,27 @@ pub struct VmRecord {
     pub is_a_snapshot: bool,
     /// Whether it is dom0 itself.
     pub is_control_domain: bool,
+    /// The host on which it runs.
+    pub resident_on: Reference,
     /// What goes to the device model, and more.
     pub platform: IndexMap<String, String>,
+}
+
+impl VmRecord {
+    /// Whether it is a VM that can be started: no template, no snapshot, not dom0.
+    #[must_use]
+    pub fn is_a_vm(&self) -> bool {
+        !(self.is_a_template || self.is_a_snapshot || self.is_control_domain)
+    }
+}
+
+/// What we need to know of a host.
+#[derive(Debug, Clone, Deserialize)]
+pub struct HostRecord {
+    /// Its UUID.
+    pub uuid: String,
+    /// Its name.
+    pub name_label: String,
 }
 
 /// A session, ours or a caller's.
@@ -202,6 +229,14 @@ impl Session {
     pub fn vm_records(&mut self) -> Result<Vec<(Reference, VmRecord)>, XapiError> {
         let records: IndexMap<String, VmRecord> = self.call("VM.get_all_records", &json!([self.token]))?;
         Ok(records.into_iter().map(|(reference, record)| (Reference(reference), record)).collect())
+    }
+
+    /// The hosts of the resource pool, by their references.
+    ///
+    /// # Errors
+    /// XAPI is away or refuses.
+    pub fn hosts(&mut self) -> Result<IndexMap<String, HostRecord>, XapiError> {
+        self.call("host.get_all_records", &json!([self.token]))
     }
 
     /// The resource pool, and its `other_config`.

@@ -218,3 +218,49 @@ fn a_removal_by_hand_is_told_to_the_other_hosts() {
     other.0.start(&other.1);
     assert_eq!(copy(&other.0, &other.1).unwrap().settings, None, "also where no argument was left to take out");
 }
+
+#[test]
+fn a_scan_shows_every_vm_by_gpu_pool_with_its_state_and_its_host() {
+    let (dom0, vm) = Dom0::with_registered_vm();
+    let stranger = dom0.create_vm("stranger");
+    let elsewhere = dom0.create_vm("elsewhere");
+    dom0.set_pool_other_config(&key(&elsewhere), Some("1 B 1 77 5 1790000000"));
+    dom0.snapshot(&vm, "no VM").unwrap();
+    dom0.start(&vm);
+    let scanned = dom0.plugin("scan_vms", &[]);
+    let of = |field: &str| scanned.as_array().unwrap().iter().map(|vm| vm[field].clone()).collect::<Vec<_>>();
+    assert_eq!(of("vm_uuid"), [vm.as_str(), &elsewhere, &stranger]);
+    assert_eq!(of("pool"), serde_json::json!(["A", "B", null]).as_array().unwrap().clone());
+    assert_eq!(of("power_state"), ["Running", "Halted", "Halted"]);
+    assert_eq!(of("host_uuid")[..2], [dom0.host_uuid().into(), serde_json::Value::Null]);
+    let table = dom0.root.admin_ok(&["scan-vms"]);
+    assert!(table.starts_with("POOL  PRIORITY  STATE") && table.contains("-     -         halted"), "{table}");
+}
+
+#[test]
+fn hand_written_arguments_are_adopted_as_they_are() {
+    let (dom0, registered) = Dom0::with_registered_vm();
+    let [plain, shared, broken] = [1, 2, 3].map(|number| {
+        dom0.create_vm_with_uuid(&uuid(number), &format!("vm{number}"));
+        uuid(number)
+    });
+    let args = "-vga std -device vgpu-stub,pool_id=B,priority=low,vm_id=77,bus=pci.0";
+    dom0.set_args_in_xapi(&plain, Some(args));
+    dom0.set_args_in_xapi(&shared, Some("-device vgpu-stub,pool_id=A,priority=medium,vm_id=77"));
+    dom0.set_args_in_xapi(&broken, Some("-device vgpu-stub,pool_id=C"));
+    let before = (dom0.sql(".dump"), dom0.pool_other_config(), dom0.platform(&shared));
+    let planned = dom0.root.admin(&["adopt", "--dry-run", "--format=json"]).stdout;
+    let planned: serde_json::Value = serde_json::from_str(&planned).unwrap();
+    assert_eq!((dom0.sql(".dump"), dom0.pool_other_config(), dom0.platform(&shared)), before);
+    let done = dom0.plugin("adopt", &[]);
+    assert_eq!((&done["adopted"], &done["left_alone"]), (&planned["adopted"], &planned["left_alone"]));
+    assert_eq!(done["adopted"][0]["vm_id"], 77);
+    assert_eq!(done["adopted"][1]["shared_with"], plain);
+    assert_eq!(done["left_alone"][0]["vm_uuid"], broken);
+    assert_eq!(dom0.args_in_xapi(&plain).unwrap(), args, "what was right stays byte for byte");
+    assert_eq!(dom0.start(&shared), dom0.argument(&shared));
+    assert!(!dom0.argument(&shared).unwrap().ends_with("=77"));
+    assert_eq!(copy(&dom0, &plain).unwrap().vm_id.unwrap().get(), 77);
+    assert_eq!(dom0.plugin("adopt", &[])["adopted"], serde_json::json!([]), "again does nothing");
+    assert!(dom0.argument(&registered).is_some());
+}

@@ -101,6 +101,16 @@ pub enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// List every VM of the resource pool, registered or not, with its power state and where it runs
+    #[command(after_help = "Example:\n  vgpu-admin scan-vms")]
+    ScanVms,
+    /// Register the VMs whose vGPU argument was written by hand, as it says
+    #[command(after_help = "Example:\n  vgpu-admin adopt --dry-run")]
+    Adopt {
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Bring this host, the other hosts of the resource pool and XAPI's records to one state
     #[command(after_help = "Example:\n  vgpu-admin sync --dry-run")]
     Sync {

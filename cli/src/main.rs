@@ -83,6 +83,12 @@ fn run(arguments: Arguments) -> Result<ExitCode, Error> {
         Command::ListVms { pool, priority } => list_vms(&host, Filter { pool, priority }, format),
         Command::ListPools => print(format, &operations::list_pools(&host)?, render::pools),
         Command::RemoveVm { vm, yes } => return remove_vm(&host, &vm.selector(), yes, format),
+        Command::ScanVms => print(format, &operations::scan_vms(&host)?, |vms| render::scanned(vms)),
+        Command::Adopt { dry_run } => {
+            let reply = operations::adopt(&host, dry_run)?;
+            print(format, &reply, render::adopted)?;
+            return Ok(if reply.left_alone.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) });
+        }
         Command::Sync { dry_run } => {
             let reply = operations::sync(&host, dry_run)?;
             print(format, &reply, render::sync)?;

@@ -6,7 +6,8 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use vgpu_config::model::{PoolId, Priority, VmUuid};
 use vgpu_config::reply::{
-    ChangeReply, CheckReply, LastStartReply, PoolsReply, StatusReply, SyncReply, TakesEffect, VmReply, XapiOutcome,
+    AdoptReply, AdoptedVm, ChangeReply, CheckReply, LastStartReply, PoolsReply, ScannedVm, StatusReply, SyncReply,
+    TakesEffect, VmReply, XapiOutcome,
 };
 
 /// A table with a heading, columns two spaces apart, without lines: it can be read, cut and searched.
@@ -159,6 +160,36 @@ pub fn status(reply: &StatusReply) -> String {
         ("deadline", format!("{} s", reply.deadline_seconds)),
     ];
     table(&[], rows.map(|(label, value)| vec![label.to_owned(), value]))
+}
+
+/// The VMs of the resource pool.
+pub fn scanned(vms: &[ScannedVm]) -> String {
+    let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+    let rows = vms.iter().map(|vm| {
+        vec![
+            or_dash(vm.pool.map(|pool| pool.to_string())),
+            or_dash(vm.priority.map(|priority| priority.to_string())),
+            vm.power_state.to_lowercase(),
+            or_dash(vm.host_name.clone()),
+            vm.vm_uuid.to_string(),
+            vm.vm_name.clone(),
+        ]
+    });
+    table(&["POOL", "PRIORITY", "STATE", "HOST", "VM", "NAME"], rows)
+}
+
+/// What was registered, VM by VM.
+pub fn adopted(reply: &AdoptReply) -> String {
+    let verb = if reply.dry_run { "would be registered" } else { "registered" };
+    let adopted = reply.adopted.iter().map(|vm| {
+        let AdoptedVm { vm_uuid, pool, priority, vm_id, .. } = vm;
+        let shared = vm.shared_with.map(|other| format!("; its argument has the vm_id of {other}, which keeps it"));
+        let (name, shared) = (printable(&vm.vm_name), shared.unwrap_or_default());
+        format!("{vm_uuid} ({name})  {verb}: GPU pool {pool}, priority {priority}, vm_id {vm_id}{shared}")
+    });
+    let left = reply.left_alone.iter().map(|left| format!("{}  left alone: {}", left.vm_uuid, printable(&left.why)));
+    let lines: Vec<_> = adopted.chain(left).collect();
+    if lines.is_empty() { "No VM has an argument that was written by hand.".to_owned() } else { lines.join("\n") }
 }
 
 /// What was brought to one state, VM by VM.

@@ -29,6 +29,8 @@ pub fn dispatch(root: &Root, call: Call) -> Answer {
             without_arguments(arguments).and_then(|()| json(&operations::count_by_priority(&host()?)?))
         }
         "remove_vm" => remove_vm(host, arguments),
+        "scan_vms" => without_arguments(arguments).and_then(|()| json(&operations::scan_vms(&host()?)?)),
+        "adopt" => adopt(host, arguments),
         "sync" => sync(host, arguments),
         "status" => without_arguments(arguments).and_then(|()| json(&operations::status(&host()?)?)),
         "check" => without_arguments(arguments).and_then(|()| json(&operations::check(root))),
@@ -122,4 +124,10 @@ fn sync(host: impl Fn() -> Result<Host, Error>, mut arguments: Arguments) -> Out
     let dry_run = arguments.flag("dry_run")?;
     arguments.end(&["dry_run"])?;
     json(&operations::sync(&host()?, dry_run)?)
+}
+
+fn adopt(host: impl Fn() -> Result<Host, Error>, mut arguments: Arguments) -> Outcome {
+    let dry_run = arguments.flag("dry_run")?;
+    arguments.end(&["dry_run"])?;
+    json(&operations::adopt(&host()?, dry_run)?)
 }

@@ -8,10 +8,12 @@
 mod entry;
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 
 use indexmap::IndexMap;
 
 use crate::model::VmUuid;
+use crate::store::{Reading, StoreError};
 use crate::xenapi::{MapField, Reference, Session, XapiError};
 
 pub use entry::{Entry, EntryError, LONGEST_VALUE};
@@ -67,6 +69,33 @@ impl Mirror {
             Ordering::Equal => Comparison::Same,
             Ordering::Greater => Comparison::HostIsNewer,
         }
+    }
+
+    /// The newer one of what the copy has and what this host has.
+    #[must_use]
+    pub fn newest(&self, uuid: &VmUuid, here: Option<&Entry>) -> Option<Entry> {
+        match self.compare(uuid, here) {
+            Comparison::CopyIsNewer(entry) => Some(entry),
+            Comparison::Same | Comparison::HostIsNewer | Comparison::NotForUs(_) => here.cloned(),
+        }
+    }
+
+    /// What other hosts have written and this one has not taken over. What a newer program wrote is left out; the log
+    /// says so.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn news(&self, read: Reading<'_>) -> Result<Vec<(VmUuid, Entry)>, StoreError> {
+        let here: HashMap<_, _> = read.entries()?.into_iter().collect();
+        let newer = |uuid: VmUuid| match self.compare(&uuid, here.get(&uuid)) {
+            Comparison::CopyIsNewer(entry) => Some((uuid, entry)),
+            Comparison::NotForUs(error) => {
+                log::warn!("VM {uuid}: what the resource pool has of it {error}");
+                None
+            }
+            Comparison::Same | Comparison::HostIsNewer => None,
+        };
+        Ok(self.vms().filter_map(newer).collect())
     }
 
     /// The change that makes the copy say what this host says of a VM; `None` where it says so.

@@ -2,6 +2,7 @@
 
 mod change;
 mod read;
+mod scan;
 mod sync;
 mod write_through;
 
@@ -17,6 +18,7 @@ pub use change::{RegisterVm, UpdateVm, register_vm, remove_vm, set_pool, set_pri
 pub use read::{
     check, count_by_pool, count_by_priority, list_pools, list_vms, list_vms_as_json, show_vm, status, version,
 };
+pub use scan::{adopt, scan_vms};
 pub use sync::sync;
 
 /// In whose name XAPI is spoken to.

@@ -66,8 +66,15 @@ fn take_over_news(mirror: &Mirror, writing: &Writing<'_>, reply: &mut SyncReply)
     Ok(())
 }
 
-fn make(session: &mut Session, changes: &[MapChange]) -> Result<(), Error> {
-    changes.iter().try_for_each(|change| Ok(change.make(session)?))
+/// Makes changes that belong together: all of them, or none.
+pub(super) fn make(session: &mut Session, changes: &[MapChange]) -> Result<(), Error> {
+    for (made, change) in changes.iter().enumerate() {
+        if let Err(error) = change.make(session) {
+            changes[..made].iter().rev().for_each(|change| change.take_back(session));
+            return Err(error.into());
+        }
+    }
+    Ok(())
 }
 
 struct Work<'a> {

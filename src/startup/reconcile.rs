@@ -1,16 +1,14 @@
 //! Compares what a VM is about to boot with and what its settings say, and makes both say the same.
 
-use std::collections::HashMap;
-
 use super::goal::{Goal, Unwanted, goal};
 use super::report::{Report, ThisBoot, XapiState};
 use super::{Milestone, Start};
 use crate::deadline::Deadline;
 use crate::device_args::{self, FoundDevice, PLATFORM_KEY};
 use crate::error::Error;
-use crate::mirror::{Comparison, Entry, MapChange, Mirror};
-use crate::model::{VmSettings, VmUuid};
-use crate::store::{Reading, Registration, Store, StoreError, Writing};
+use crate::mirror::{Comparison, MapChange, Mirror};
+use crate::model::VmSettings;
+use crate::store::{Registration, Store, StoreError, Writing};
 use crate::xenapi::{MapField, Reference, Session, VmRecord, XapiError};
 use crate::xenopsd::{VmMetadata, Xenopsd, XenopsdError};
 
@@ -126,7 +124,7 @@ impl<'a> Reconciliation<'a> {
         if mirror.compare(&self.start.vm_uuid, here.as_ref()) == Comparison::HostIsNewer {
             return Ok(true);
         }
-        Ok(!news(mirror, read)?.is_empty())
+        Ok(!mirror.news(read)?.is_empty())
     }
 
     fn find(&self, args: Option<&str>) -> Option<FoundDevice> {
@@ -226,7 +224,7 @@ impl<'a> Reconciliation<'a> {
         xapi: &XapiAnswer,
     ) -> Result<Registration, StoreError> {
         let Ok(Xapi { mirror, .. }) = xapi else { return self.registration() };
-        let news = news(mirror, self.store.read())?;
+        let news = mirror.news(self.store.read())?;
         if let Ok(writing) = writing {
             for (uuid, entry) in &news {
                 writing.take_over(uuid, entry)?;
@@ -363,20 +361,6 @@ impl<'a> Reconciliation<'a> {
         }
         writing.commit()
     }
-}
-
-/// What other hosts have written and this one has not taken over.
-fn news(mirror: &Mirror, read: Reading<'_>) -> Result<Vec<(VmUuid, Entry)>, StoreError> {
-    let here: HashMap<_, _> = read.entries()?.into_iter().collect();
-    let newer = |uuid: VmUuid| match mirror.compare(&uuid, here.get(&uuid)) {
-        Comparison::CopyIsNewer(entry) => Some((uuid, entry)),
-        Comparison::NotForUs(error) => {
-            log::warn!("VM {uuid}: what the resource pool has of it {error}");
-            None
-        }
-        Comparison::Same | Comparison::HostIsNewer => None,
-    };
-    Ok(mirror.vms().filter_map(newer).collect())
 }
 
 impl XapiState {

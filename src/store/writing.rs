@@ -104,6 +104,17 @@ impl<'c> Writing<'c> {
         Ok(())
     }
 
+    /// Forgets a VM altogether, as if this host had never heard of it.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn forget(&self, uuid: &VmUuid) -> Result<(), StoreError> {
+        for table in ["vms", "vm_state", "last_starts"] {
+            self.execute(&format!("DELETE FROM {table} WHERE vm_uuid = ?1"), [uuid.to_string()])?;
+        }
+        Ok(())
+    }
+
     /// Fills in what only a program can: a row for the VM's state, and its device's number.
     ///
     /// # Errors

@@ -1,0 +1,133 @@
+//! The resource pool as a whole: every VM with its settings, and those whose argument was written by hand.
+
+use std::collections::HashMap;
+
+use super::sync::make;
+use super::{Caller, Host};
+use crate::device_args::{self, FoundDevice, PLATFORM_KEY};
+use crate::error::Error;
+use crate::mirror::{MapChange, Mirror};
+use crate::model::VmUuid;
+use crate::reply::{AdoptReply, AdoptedVm, LeftAlone, ScannedVm};
+use crate::store::{StoreError, Writing};
+use crate::xenapi::{MapField, Reference, VmRecord};
+
+/// Every VM of the resource pool: by GPU pool, those without one last, then by name. Templates, snapshots and dom0 are
+/// no VMs here.
+///
+/// # Errors
+/// XAPI or the database cannot be used.
+pub fn scan_vms(host: &Host) -> Result<Vec<ScannedVm>, Error> {
+    let mut session = host.connect()?;
+    let mirror = Mirror::load(&mut session)?;
+    let hosts = session.hosts()?;
+    let here: HashMap<_, _> = host.store.read().entries()?.into_iter().collect();
+    let mut vms = Vec::new();
+    for (_, record) in session.vm_records()?.iter().filter(|(_, record)| record.is_a_vm()) {
+        let Ok(vm_uuid) = record.uuid.parse::<VmUuid>() else { continue };
+        let settings = mirror.newest(&vm_uuid, here.get(&vm_uuid)).and_then(|entry| entry.settings);
+        let on = hosts.get(record.resident_on.as_str());
+        vms.push(ScannedVm {
+            vm_uuid,
+            vm_name: record.name_label.clone(),
+            pool: settings.map(|settings| settings.pool),
+            priority: settings.map(|settings| settings.priority),
+            vm_id: settings.map(|settings| settings.vm_id),
+            power_state: record.power_state.clone(),
+            host_uuid: on.map(|host| host.uuid.clone()),
+            host_name: on.map(|host| host.name_label.clone()),
+        });
+    }
+    vms.sort_by(|one, other| {
+        let rank = |vm: &ScannedVm| (vm.pool.is_none(), vm.pool, std::cmp::Reverse(vm.priority));
+        rank(one).cmp(&rank(other)).then_with(|| one.vm_name.cmp(&other.vm_name)).then(one.vm_uuid.cmp(&other.vm_uuid))
+    });
+    Ok(vms)
+}
+
+/// Registers every VM that carries an argument of ours written by hand, with its GPU pool, priority and `vm_id`. Where two
+/// VMs share a number, the one that is registered or comes first keeps it and the other gets one of its own.
+///
+/// # Errors
+/// XAPI or the database cannot be used. What one VM's registration fails with is in the reply; the others are done.
+pub fn adopt(host: &Host, dry_run: bool) -> Result<AdoptReply, Error> {
+    let mut session = host.connect()?;
+    if matches!(host.caller, Caller::Session(_)) && !dry_run {
+        session.prove_pool_operator()?;
+    }
+    let mirror = Mirror::load(&mut session)?;
+    let mut records = session.vm_records()?;
+    records.sort_by(|(_, one), (_, other)| one.uuid.cmp(&other.uuid));
+    let writing = host.store.write()?;
+    for (uuid, entry) in mirror.news(writing.read())? {
+        writing.take_over(&uuid, &entry)?;
+    }
+    let mut reply = AdoptReply { dry_run, adopted: Vec::new(), left_alone: Vec::new() };
+    for (vm, record) in records.iter().filter(|(_, record)| record.is_a_vm()) {
+        let Ok(uuid) = record.uuid.parse::<VmUuid>() else { continue };
+        let args = record.platform.get(PLATFORM_KEY).map(String::as_str).unwrap_or_default();
+        let Some(found) = device_args::find(&host.settings.device, args) else { continue };
+        if writing.read().vm(&uuid)?.is_some() {
+            continue;
+        }
+        match register(&writing, &uuid, record, &found) {
+            Ok(adopted) => {
+                let made = changes(host, &writing, &mirror, (&uuid, vm), args)
+                    .and_then(|changes| if dry_run { Ok(()) } else { make(&mut session, &changes) });
+                if let Err(error) = made {
+                    writing.forget(&uuid)?;
+                    reply.left_alone.push(LeftAlone { vm_uuid: uuid, why: error.to_string() });
+                    continue;
+                }
+                writing.mark_pushed(&uuid)?;
+                reply.adopted.push(adopted);
+            }
+            Err(why) => reply.left_alone.push(LeftAlone { vm_uuid: uuid, why }),
+        }
+    }
+    if !dry_run {
+        writing.commit()?;
+    }
+    Ok(reply)
+}
+
+/// Registers a VM as its argument says; says what was decided where that could not be had.
+fn register(writing: &Writing<'_>, uuid: &VmUuid, record: &VmRecord, found: &FoundDevice) -> Result<AdoptedVm, String> {
+    let (Some(pool), Some(priority)) = (found.pool, found.priority) else {
+        return Err(format!("'{}' has no GPU pool or priority that can be read: register it by hand", found.text));
+    };
+    let say = |error: StoreError| error.to_string();
+    let owner = match found.vm_id {
+        Some(vm_id) => writing.read().owner_of(vm_id).map_err(say)?,
+        None => None,
+    };
+    let vm_id = found.vm_id.filter(|_| owner.is_none());
+    writing.insert(uuid, Some(&record.name_label), pool, priority, vm_id).map_err(say)?;
+    let registered = writing.read().vm(uuid).map_err(say)?.ok_or("it vanished")?;
+    Ok(AdoptedVm {
+        vm_uuid: *uuid,
+        vm_name: record.name_label.clone(),
+        pool,
+        priority,
+        vm_id: registered.settings.vm_id,
+        shared_with: owner,
+    })
+}
+
+/// What XAPI lacks of a VM that was just registered.
+fn changes(
+    host: &Host,
+    writing: &Writing<'_>,
+    mirror: &Mirror,
+    (uuid, vm): (&VmUuid, &Reference),
+    args: &str,
+) -> Result<Vec<MapChange>, Error> {
+    let entry = writing.read().entry(uuid)?.ok_or_else(|| Error::Internal(format!("VM {uuid} vanished")))?;
+    let mut changes: Vec<_> = mirror.change(uuid, &entry).into_iter().collect();
+    let new = device_args::desired(&host.settings.device, Some(args), entry.settings.as_ref())?;
+    if new.as_deref() != Some(args) {
+        let (map, object, key) = (MapField::VmPlatform, vm.clone(), PLATFORM_KEY.to_owned());
+        changes.push(MapChange { map, object, key, old: Some(args.to_owned()), new });
+    }
+    Ok(changes)
+}
