@@ -82,6 +82,11 @@ fn the_examples_about_the_plugin_print_what_they_say() {
 }
 
 #[test]
+fn the_examples_about_resource_pools_print_what_they_say() {
+    run("docs/resource-pools.md", 3);
+}
+
+#[test]
 fn the_examples_about_troubleshooting_print_what_they_say() {
     run("docs/troubleshooting.md", 1);
 }
@@ -102,8 +107,10 @@ fn the_settings_file_in_the_docs_is_valid_and_says_what_the_defaults_are() {
 
 #[test]
 fn every_link_between_the_documents_leads_somewhere() {
-    for document in ["README.md", "docs/how-it-works.md", "docs/settings.md", "docs/database.md", "docs/plugin.md"] {
-        let path = programs::workspace().join(document);
+    let docs = std::fs::read_dir(programs::workspace().join("docs")).unwrap();
+    let docs = docs.map(|entry| format!("docs/{}", entry.unwrap().file_name().display()));
+    for document in docs.chain(["README.md".to_owned()]) {
+        let path = programs::workspace().join(&document);
         let markdown = std::fs::read_to_string(&path).unwrap();
         for link in markdown.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let target = path.parent().unwrap().join(link);
