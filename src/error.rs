@@ -1,5 +1,8 @@
 //! What can go wrong, with a stable code for programs and a sentence for people that says what to do next.
 
+use std::path::PathBuf;
+
+use crate::config_file::ConfigFileError;
 use crate::mirror::EntryError;
 use crate::model::{DeviceVmId, InvalidValue, VmUuid};
 use crate::settings::SettingsError;
@@ -101,9 +104,20 @@ pub enum Error {
     /// xenopsd refused, or could not be asked.
     #[error(transparent)]
     Xenopsd(#[from] XenopsdError),
+    /// A file of settings cannot be used.
+    #[error("the file cannot be imported: {0}")]
+    ConfigFile(#[from] ConfigFileError),
     /// The settings file cannot be used.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// A file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The reply could not be written.
     #[error("the reply could not be written: {0}")]
     Reply(String),
@@ -138,7 +152,9 @@ impl Error {
             Self::Xapi(XapiError::Refused { code, .. }) if code == "RBAC_PERMISSION_DENIED" => code,
             Self::Xapi(_) => "VGPU_XAPI_ERROR",
             Self::Xenopsd(_) => "VGPU_XENOPSD_ERROR",
+            Self::ConfigFile(_) => "VGPU_INVALID_FILE",
             Self::Settings(_) => "VGPU_SETTINGS_ERROR",
+            Self::File { .. } => "VGPU_FILE_ERROR",
             Self::Reply(_) | Self::Internal(_) => "VGPU_INTERNAL_ERROR",
         }
     }

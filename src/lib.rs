@@ -6,6 +6,7 @@
 //! The plugin, the vm-pre-start hook and `vgpu-admin` only parse, call this library and print. It knows neither
 //! XML-RPC nor a command line.
 
+pub mod config_file;
 pub mod deadline;
 pub mod device_args;
 pub mod error;

@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use crate::device_args;
-use crate::model::{DeviceVmId, PoolId, Priority, VmUuid};
+use crate::model::{DeviceVmId, PoolId, Priority, VmSettings, VmUuid};
 use crate::settings::{DeviceName, OnError, Unregistered};
 use crate::store::{CheckItem, Counts, StoredVm};
 
@@ -286,6 +286,49 @@ pub struct AdoptedVm {
     pub vm_id: DeviceVmId,
     /// The VM that had the number of its argument already, and keeps it; `null` where it could have its own.
     pub shared_with: Option<VmUuid>,
+}
+
+/// What an import changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ImportReply {
+    /// Whether this is only what would be done.
+    pub dry_run: bool,
+    /// The VMs that get other settings, get some, or lose them.
+    pub changes: Vec<PlannedChange>,
+    /// How many VMs of the file are as it says already.
+    pub unchanged: usize,
+    /// What else the administrator should know, in sentences.
+    pub notes: Vec<String>,
+}
+
+/// A VM whose settings an import changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedChange {
+    /// Its UUID.
+    pub vm_uuid: VmUuid,
+    /// Its name, for people.
+    pub vm_name: Option<String>,
+    /// What it has; `null` where it is not registered.
+    pub from: Option<SettingsReply>,
+    /// What it gets; `null` where it is removed.
+    pub to: Option<SettingsReply>,
+}
+
+/// A VM's settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct SettingsReply {
+    /// The GPU pool.
+    pub pool: PoolId,
+    /// The priority.
+    pub priority: Priority,
+    /// The device's number.
+    pub vm_id: DeviceVmId,
+}
+
+impl From<VmSettings> for SettingsReply {
+    fn from(VmSettings { pool, priority, vm_id }: VmSettings) -> Self {
+        Self { pool, priority, vm_id }
+    }
 }
 
 /// A VM that was left alone, and why.

@@ -164,7 +164,7 @@ impl Settings {
 }
 
 /// A TOML error with its line, short enough for a log line.
-fn in_one_line(error: &toml::de::Error, text: &str) -> String {
+pub(crate) fn in_one_line(error: &toml::de::Error, text: &str) -> String {
     let message = error.message().replace('\n', " ");
     match error.span() {
         Some(span) => {

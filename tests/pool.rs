@@ -129,7 +129,11 @@ fn what_a_newer_program_has_written_is_left_alone_with_a_clear_message() {
     let error = dom0.call_plugin("vgpu", "set_pool", &[("vm_uuid", &vm), ("pool", "B")]).unwrap_err();
     assert_eq!(error.code, "VGPU_NEWER_FORMAT");
     assert!(error.params[0].contains("newer vgpu-config (format 2)") && error.params[0].contains(&vm), "{error}");
-    dom0.start(&vm);
+    let newer = "-device vgpu-stub,pool_id=B,priority=low,vm_id=9,new=field";
+    dom0.set_args_in_xapi(&vm, Some(newer));
+    let boot = dom0.vm_start(&vm).unwrap();
+    assert_eq!(boot.device_model_args.as_deref(), Some(newer), "the newer program has given it to XAPI");
+    assert!(dom0.hook_log().pop().unwrap().contains("newer vgpu-config (format 2)"), "{:?}", dom0.hook_log());
     assert_eq!(dom0.root.admin(&["sync"]).code, Some(1));
     assert_eq!(dom0.pool_other_config()[&key(&vm)], "2 something new");
 }

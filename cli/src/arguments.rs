@@ -1,5 +1,7 @@
 //! The command line, as clap reads it.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use vgpu_config::model::{DeviceVmId, PoolId, Priority, VmUuid};
 use vgpu_config::operations::VmSelector;
@@ -107,6 +109,25 @@ pub enum Command {
     /// Register the VMs whose vGPU argument was written by hand, as it says
     #[command(after_help = "Example:\n  vgpu-admin adopt --dry-run")]
     Adopt {
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Write the whole configuration to a file: TOML, or JSON with --format json
+    #[command(after_help = "Example:\n  vgpu-admin export /root/vgpu.toml")]
+    Export {
+        /// The file; - is standard output
+        #[arg(default_value = "-")]
+        file: PathBuf,
+    },
+    /// Register and change VMs as a file says, all of it or nothing
+    #[command(after_help = "Example:\n  vgpu-admin import --dry-run /root/vgpu.toml")]
+    Import {
+        /// The file, as export wrote it; - is standard input
+        file: PathBuf,
+        /// Remove the VMs that the file does not name
+        #[arg(long)]
+        prune: bool,
         /// Only say what would be done
         #[arg(long)]
         dry_run: bool,

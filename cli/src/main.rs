@@ -4,11 +4,13 @@ mod render;
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::panic::{self, AssertUnwindSafe};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
 use serde::Serialize;
 use vgpu_admin::arguments::{self, Arguments, Command, Format};
+use vgpu_config::config_file::{ConfigFile, FileFormat};
 use vgpu_config::operations::{self, Caller, Host, VmSelector};
 use vgpu_config::paths::Root;
 use vgpu_config::store::Filter;
@@ -89,6 +91,12 @@ fn run(arguments: Arguments) -> Result<ExitCode, Error> {
             print(format, &reply, render::adopted)?;
             return Ok(if reply.left_alone.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) });
         }
+        Command::Export { file } => export(&host, &file, format),
+        Command::Import { file, prune, dry_run } => {
+            let text = read_file(&file)?;
+            let reply = operations::import(&host, &ConfigFile::parse(&text)?, prune, dry_run)?;
+            print(format, &reply, render::imported)
+        }
         Command::Sync { dry_run } => {
             let reply = operations::sync(&host, dry_run)?;
             print(format, &reply, render::sync)?;
@@ -131,6 +139,20 @@ fn remove_vm(host: &Host, vm: &VmSelector, yes: bool, format: Format) -> Result<
     }
     print(format, &operations::remove_vm(host, vm)?, |reply| render::change("removed", reply))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn export(host: &Host, file: &Path, format: Format) -> Result<(), Error> {
+    let format = if format == Format::Json { FileFormat::Json } else { FileFormat::Toml };
+    let text = operations::export(host, format)?;
+    if file == Path::new("-") {
+        return io::stdout().write_all(text.as_bytes()).map_err(|error| unwritable(&error));
+    }
+    std::fs::write(file, text).map_err(|source| Error::File { path: file.to_owned(), source })
+}
+
+fn read_file(file: &Path) -> Result<String, Error> {
+    let text = if file == Path::new("-") { io::read_to_string(io::stdin()) } else { std::fs::read_to_string(file) };
+    text.map_err(|source| Error::File { path: file.to_owned(), source })
 }
 
 /// Asks on the terminal; only a clear yes is one.

@@ -6,8 +6,8 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use vgpu_config::model::{PoolId, Priority, VmUuid};
 use vgpu_config::reply::{
-    AdoptReply, AdoptedVm, ChangeReply, CheckReply, LastStartReply, PoolsReply, ScannedVm, StatusReply, SyncReply,
-    TakesEffect, VmReply, XapiOutcome,
+    AdoptReply, AdoptedVm, ChangeReply, CheckReply, ImportReply, LastStartReply, PlannedChange, PoolsReply, ScannedVm,
+    SettingsReply, StatusReply, SyncReply, TakesEffect, VmReply, XapiOutcome,
 };
 
 /// A table with a heading, columns two spaces apart, without lines: it can be read, cut and searched.
@@ -190,6 +190,25 @@ pub fn adopted(reply: &AdoptReply) -> String {
     let left = reply.left_alone.iter().map(|left| format!("{}  left alone: {}", left.vm_uuid, printable(&left.why)));
     let lines: Vec<_> = adopted.chain(left).collect();
     if lines.is_empty() { "No VM has an argument that was written by hand.".to_owned() } else { lines.join("\n") }
+}
+
+/// What an import changes, like a diff.
+pub fn imported(reply: &ImportReply) -> String {
+    let settings = |SettingsReply { pool, priority, vm_id }: SettingsReply| format!("{pool} {priority} vm_id {vm_id}");
+    let line = |change: &PlannedChange| {
+        let vm = format!("{} ({})", change.vm_uuid, printable(change.vm_name.as_deref().unwrap_or("-")));
+        match (change.from, change.to) {
+            (None, Some(to)) => format!("+ {vm}  {}", settings(to)),
+            (Some(from), None) => format!("- {vm}  {}", settings(from)),
+            (Some(from), Some(to)) => format!("~ {vm}  {} -> {}", settings(from), settings(to)),
+            (None, None) => format!("  {vm}"),
+        }
+    };
+    let mut lines: Vec<_> = reply.changes.iter().map(line).collect();
+    let would = if reply.dry_run { "would be changed" } else { "changed" };
+    lines.push(format!("{} {would}, {} as the file says already.", reply.changes.len(), reply.unchanged));
+    lines.extend(reply.notes.iter().map(|note| format!("Note: {}", printable(note))));
+    lines.join("\n")
 }
 
 /// What was brought to one state, VM by VM.

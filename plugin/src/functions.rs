@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use vgpu_config::Error;
+use vgpu_config::config_file::{ConfigFile, FileFormat};
 use vgpu_config::model::{DeviceVmId, PoolId, Priority, VmUuid};
 use vgpu_config::operations::{self, Caller, Host, RegisterVm, UpdateVm, VmSelector};
 use vgpu_config::paths::Root;
@@ -32,6 +33,8 @@ pub fn dispatch(root: &Root, call: Call) -> Answer {
         "scan_vms" => without_arguments(arguments).and_then(|()| json(&operations::scan_vms(&host()?)?)),
         "adopt" => adopt(host, arguments),
         "sync" => sync(host, arguments),
+        "export" => export(host, arguments),
+        "import" => import(host, arguments),
         "status" => without_arguments(arguments).and_then(|()| json(&operations::status(&host()?)?)),
         "check" => without_arguments(arguments).and_then(|()| json(&operations::check(root))),
         "version" => without_arguments(arguments).and_then(|()| json(&operations::version())),
@@ -130,4 +133,17 @@ fn adopt(host: impl Fn() -> Result<Host, Error>, mut arguments: Arguments) -> Ou
     let dry_run = arguments.flag("dry_run")?;
     arguments.end(&["dry_run"])?;
     json(&operations::adopt(&host()?, dry_run)?)
+}
+
+fn export(host: impl Fn() -> Result<Host, Error>, arguments: Arguments) -> Outcome {
+    without_arguments(arguments)?;
+    operations::export(&host()?, FileFormat::Json)
+}
+
+fn import(host: impl Fn() -> Result<Host, Error>, mut arguments: Arguments) -> Outcome {
+    let expected = "the text of a file that export wrote, TOML or JSON";
+    let text = arguments.optional_text("config").ok_or(Error::MissingParam { name: "config", expected })?;
+    let (prune, dry_run) = (arguments.flag("prune")?, arguments.flag("dry_run")?);
+    arguments.end(&["config", "prune", "dry_run"])?;
+    json(&operations::import(&host()?, &ConfigFile::parse(&text)?, prune, dry_run)?)
 }

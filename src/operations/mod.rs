@@ -1,6 +1,7 @@
 //! The operations: one function each. The plugin, the CLI and later the C library only parse, call and print.
 
 mod change;
+mod file;
 mod read;
 mod scan;
 mod sync;
@@ -15,6 +16,7 @@ use crate::store::Store;
 use crate::xenapi::{self, Session, XapiError};
 
 pub use change::{RegisterVm, UpdateVm, register_vm, remove_vm, set_pool, set_priority, update_vm};
+pub use file::{export, import};
 pub use read::{
     check, count_by_pool, count_by_priority, list_pools, list_vms, list_vms_as_json, show_vm, status, version,
 };

@@ -74,9 +74,21 @@ impl<'a> WriteThrough<'a> {
         }
     }
 
+    /// Takes over everything that other hosts have written.
+    pub fn take_over_all(&self, writing: &Writing<'_>) -> Result<(), Error> {
+        let Some(mirror) = &self.mirror else { return Ok(()) };
+        for (uuid, entry) in mirror.news(writing.read())? {
+            writing.take_over(&uuid, &entry)?;
+        }
+        Ok(())
+    }
+
     /// Writes what this host now says of a VM to the pool-wide copy.
     pub fn write_entry(&mut self, uuid: &VmUuid, entry: Option<&Entry>) -> Result<(), Error> {
         let (Some(mirror), Some(entry), Ok(session)) = (&self.mirror, entry, &mut self.session) else { return Ok(()) };
+        if let Comparison::NotForUs(error) = mirror.compare(uuid, Some(entry)) {
+            return Err(Error::Mirror { vm_uuid: *uuid, error });
+        }
         if let Some(change) = mirror.change(uuid, entry) {
             change.make(session)?;
             self.made.push(change);

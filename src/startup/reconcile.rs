@@ -185,6 +185,14 @@ impl<'a> Reconciliation<'a> {
         if let (None, Some(vm)) = (&report.name, vm) {
             report.name = Some(vm.name.clone());
         }
+        if let Ok(Xapi { mirror, .. }) = &xapi
+            && let Comparison::NotForUs(error) = mirror.compare(&self.start.vm_uuid, None)
+        {
+            // Whoever wrote it knows what the VM is to have, and has given it to XAPI.
+            report.problems.push(format!("what the resource pool has of this VM {error}"));
+            report.this_boot = booting.left_alone();
+            return Ok(report);
+        }
         let goal = match self.goal(&registration, args.as_deref())? {
             // It may have an argument of its own that nobody could see.
             Goal::Register { .. } if !args_are_known => Goal::LeaveAlone,

@@ -95,6 +95,28 @@ impl<'c> Writing<'c> {
         Ok(())
     }
 
+    /// Notes a VM's name; it is for people only and no change of its settings.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn set_name(&self, uuid: &VmUuid, name: &str) -> Result<(), StoreError> {
+        self.execute(
+            "UPDATE vms SET vm_name = ?2 WHERE vm_uuid = ?1 AND vm_name IS NOT ?2",
+            params![uuid.to_string(), name],
+        )?;
+        Ok(())
+    }
+
+    /// Takes a VM's number away until another is set in the same change, as a change of its own.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn park_number(&self, uuid: &VmUuid) -> Result<(), StoreError> {
+        let sql = "UPDATE vm_state SET device_vm_id = NULL, revision = revision + 1 WHERE vm_uuid = ?1";
+        self.execute(sql, [uuid.to_string()])?;
+        Ok(())
+    }
+
     /// Removes a VM's settings. What stays is that it had some, and its device's number.
     ///
     /// # Errors
