@@ -239,6 +239,15 @@ pub struct SyncReply {
     pub left_alone: Vec<LeftAlone>,
 }
 
+/// What was forgotten.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PruneReply {
+    /// Whether this is only what would be done.
+    pub dry_run: bool,
+    /// VMs that XAPI does not know any more.
+    pub pruned: Vec<VmUuid>,
+}
+
 /// A VM of the resource pool, registered or not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ScannedVm {

@@ -268,3 +268,35 @@ fn hand_written_arguments_are_adopted_as_they_are() {
     assert_eq!(dom0.plugin("adopt", &[])["adopted"], serde_json::json!([]), "again does nothing");
     assert!(dom0.argument(&registered).is_some());
 }
+
+#[test]
+fn prune_forgets_the_settings_and_removals_of_vms_that_xapi_does_not_know_any_more() {
+    let (dom0, kept) = Dom0::with_registered_vm();
+    let [gone, removed] = [1, 2].map(|number| {
+        dom0.create_vm_with_uuid(&uuid(number), "gone");
+        dom0.register(&uuid(number), "A", "low");
+        uuid(number)
+    });
+    dom0.plugin("remove_vm", &[("vm_uuid", &removed)]);
+    dom0.destroy(&gone).unwrap();
+    dom0.destroy(&removed).unwrap();
+    let before = (dom0.sql(".dump"), dom0.pool_other_config());
+    let planned = dom0.plugin("prune", &[("dry_run", "true")]);
+    assert_eq!(planned["pruned"], serde_json::json!([gone, removed]));
+    assert_eq!((dom0.sql(".dump"), dom0.pool_other_config()), before);
+    assert_eq!(dom0.root.admin(&["prune"]).code, Some(2), "it asks first");
+    dom0.root.admin_ok(&["prune", "--yes"]);
+    assert_eq!((copy(&dom0, &gone), copy(&dom0, &removed)), (None, None));
+    assert_eq!(dom0.sql("SELECT count(*) FROM vm_state").trim(), "1");
+    assert!(copy(&dom0, &kept).is_some());
+    assert!(dom0.root.admin_ok(&["prune", "--dry-run"]).contains("XAPI knows every VM"));
+}
+
+#[test]
+fn what_was_pruned_on_another_host_does_not_come_back_with_a_sync() {
+    let (dom0, vm) = Dom0::with_registered_vm();
+    dom0.set_pool_other_config(&key(&vm), None);
+    dom0.destroy(&vm).unwrap();
+    assert_eq!(dom0.plugin("sync", &[])["pushed"], serde_json::json!([]));
+    assert_eq!(copy(&dom0, &vm), None);
+}

@@ -139,6 +139,16 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Forget VMs that XAPI does not know any more (asks first)
+    #[command(after_help = "Example:\n  vgpu-admin prune --dry-run")]
+    Prune {
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
     /// Show the state of vgpu-config on this host
     #[command(after_help = "Example:\n  vgpu-admin status")]
     Status,

@@ -102,6 +102,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Error> {
             print(format, &reply, render::sync)?;
             return Ok(if reply.left_alone.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) });
         }
+        Command::Prune { dry_run, yes } => return prune(&host, dry_run, yes, format),
         Command::Status => print(format, &operations::status(&host)?, render::status),
         Command::Check => Ok(()),
     }?;
@@ -125,17 +126,43 @@ fn list_vms(host: &Host, filter: Filter, format: Format) -> Result<(), Error> {
     say(&render::table(&render::LIST_HEADING, rows))
 }
 
+fn prune(host: &Host, dry_run: bool, yes: bool, format: Format) -> Result<ExitCode, Error> {
+    if !dry_run {
+        let planned = operations::prune(host, true)?;
+        let question = format!("{}\nForget all of this?", render::pruned(&planned));
+        if !planned.pruned.is_empty()
+            && let Some(code) = refused("prune", &question, yes)?
+        {
+            return Ok(code);
+        }
+    }
+    print(format, &operations::prune(host, dry_run)?, render::pruned)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks, unless `--yes` was given: the status to end with where the answer is no, or nobody is there to give one.
+fn refused(command: &str, question: &str, yes: bool) -> Result<Option<ExitCode>, Error> {
+    if yes {
+        return Ok(None);
+    }
+    if !io::stdin().is_terminal() {
+        let _ =
+            writeln!(io::stderr(), "vgpu-admin: {command} asks first, and there is no terminal to ask on: add --yes");
+        return Ok(Some(ExitCode::from(WRONG_USAGE)));
+    }
+    if confirmed(question)? {
+        return Ok(None);
+    }
+    say("Nothing was removed.")?;
+    Ok(Some(ExitCode::from(FAILED)))
+}
+
 fn remove_vm(host: &Host, vm: &VmSelector, yes: bool, format: Format) -> Result<ExitCode, Error> {
     let shown = operations::show_vm(host, vm)?;
     let name = shown.vm_name.as_deref().unwrap_or("no name");
-    if !yes && !io::stdin().is_terminal() {
-        let _ =
-            writeln!(io::stderr(), "vgpu-admin: remove-vm asks first, and there is no terminal to ask on: add --yes");
-        return Ok(ExitCode::from(WRONG_USAGE));
-    }
-    if !yes && !confirmed(&format!("Remove the vGPU settings of VM {} ({name})?", shown.vm_uuid))? {
-        say("Nothing was removed.")?;
-        return Ok(ExitCode::from(FAILED));
+    let question = format!("Remove the vGPU settings of VM {} ({name})?", shown.vm_uuid);
+    if let Some(code) = refused("remove-vm", &question, yes)? {
+        return Ok(code);
     }
     print(format, &operations::remove_vm(host, vm)?, |reply| render::change("removed", reply))?;
     Ok(ExitCode::SUCCESS)

@@ -6,8 +6,8 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use vgpu_config::model::{PoolId, Priority, VmUuid};
 use vgpu_config::reply::{
-    AdoptReply, AdoptedVm, ChangeReply, CheckReply, ImportReply, LastStartReply, PlannedChange, PoolsReply, ScannedVm,
-    SettingsReply, StatusReply, SyncReply, TakesEffect, VmReply, XapiOutcome,
+    AdoptReply, AdoptedVm, ChangeReply, CheckReply, ImportReply, LastStartReply, PlannedChange, PoolsReply, PruneReply,
+    ScannedVm, SettingsReply, StatusReply, SyncReply, TakesEffect, VmReply, XapiOutcome,
 };
 
 /// A table with a heading, columns two spaces apart, without lines: it can be read, cut and searched.
@@ -190,6 +190,13 @@ pub fn adopted(reply: &AdoptReply) -> String {
     let left = reply.left_alone.iter().map(|left| format!("{}  left alone: {}", left.vm_uuid, printable(&left.why)));
     let lines: Vec<_> = adopted.chain(left).collect();
     if lines.is_empty() { "No VM has an argument that was written by hand.".to_owned() } else { lines.join("\n") }
+}
+
+/// What was forgotten.
+pub fn pruned(reply: &PruneReply) -> String {
+    let verb = if reply.dry_run { "would be forgotten" } else { "forgotten" };
+    let lines: Vec<_> = reply.pruned.iter().map(|vm| format!("{vm}  {verb}: XAPI does not know it any more")).collect();
+    if lines.is_empty() { "XAPI knows every VM that there are settings for.".to_owned() } else { lines.join("\n") }
 }
 
 /// What an import changes, like a diff.

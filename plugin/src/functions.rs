@@ -33,6 +33,7 @@ pub fn dispatch(root: &Root, call: Call) -> Answer {
         "scan_vms" => without_arguments(arguments).and_then(|()| json(&operations::scan_vms(&host()?)?)),
         "adopt" => adopt(host, arguments),
         "sync" => sync(host, arguments),
+        "prune" => prune(host, arguments),
         "export" => export(host, arguments),
         "import" => import(host, arguments),
         "status" => without_arguments(arguments).and_then(|()| json(&operations::status(&host()?)?)),
@@ -146,4 +147,10 @@ fn import(host: impl Fn() -> Result<Host, Error>, mut arguments: Arguments) -> O
     let (prune, dry_run) = (arguments.flag("prune")?, arguments.flag("dry_run")?);
     arguments.end(&["config", "prune", "dry_run"])?;
     json(&operations::import(&host()?, &ConfigFile::parse(&text)?, prune, dry_run)?)
+}
+
+fn prune(host: impl Fn() -> Result<Host, Error>, mut arguments: Arguments) -> Outcome {
+    let dry_run = arguments.flag("dry_run")?;
+    arguments.end(&["dry_run"])?;
+    json(&operations::prune(&host()?, dry_run)?)
 }

@@ -110,6 +110,16 @@ impl Mirror {
     }
 }
 
+impl Mirror {
+    /// The change that takes a VM's entry away; `None` where there is none.
+    #[must_use]
+    pub fn removal(&self, uuid: &VmUuid) -> Option<MapChange> {
+        let key = Entry::key(uuid);
+        let old = Some(self.values.get(&key)?.clone());
+        Some(MapChange { map: MapField::PoolOtherConfig, object: self.pool.clone(), key, old, new: None })
+    }
+}
+
 /// A change of one key of one of XAPI's maps, which can be made and taken back.
 #[derive(Debug, Clone)]
 pub struct MapChange {

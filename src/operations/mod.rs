@@ -21,7 +21,7 @@ pub use read::{
     check, count_by_pool, count_by_priority, list_pools, list_vms, list_vms_as_json, show_vm, status, version,
 };
 pub use scan::{adopt, scan_vms};
-pub use sync::sync;
+pub use sync::{prune, sync};
 
 /// In whose name XAPI is spoken to.
 #[derive(Debug, Clone)]

@@ -1,11 +1,13 @@
 //! Brings this host, the pool-wide copy and the VMs' records in XAPI to one state.
 
+use std::collections::{BTreeSet, HashSet};
+
 use super::{Caller, Host};
 use crate::device_args::{self, PLATFORM_KEY};
 use crate::error::Error;
 use crate::mirror::{Comparison, Entry, MapChange, Mirror};
 use crate::model::VmUuid;
-use crate::reply::{LeftAlone, SyncReply};
+use crate::reply::{LeftAlone, PruneReply, SyncReply};
 use crate::store::Writing;
 use crate::xenapi::{MapField, Reference, Session, VmRecord};
 
@@ -27,7 +29,7 @@ pub fn sync(host: &Host, dry_run: bool) -> Result<SyncReply, Error> {
     let work = Work { host, mirror: &mirror, records: &records };
     let entries = writing.read().entries()?;
     for (uuid, entry) in &entries {
-        let todo = match work.changes(uuid, entry) {
+        let todo = match work.changes(uuid, entry, writing.read().is_pushed(uuid)?) {
             Ok(todo) => todo,
             Err(error) => {
                 reply.left_alone.push(LeftAlone { vm_uuid: *uuid, why: error.to_string() });
@@ -66,6 +68,34 @@ fn take_over_news(mirror: &Mirror, writing: &Writing<'_>, reply: &mut SyncReply)
     Ok(())
 }
 
+/// Forgets the settings and removals of VMs that XAPI does not know any more, here and in the pool-wide copy. A dry run says
+/// what would be done and changes nothing.
+///
+/// # Errors
+/// XAPI or the database cannot be used; what was forgotten until then stays forgotten.
+pub fn prune(host: &Host, dry_run: bool) -> Result<PruneReply, Error> {
+    let mut session = host.connect()?;
+    if matches!(host.caller, Caller::Session(_)) && !dry_run {
+        session.prove_pool_operator()?;
+    }
+    let mirror = Mirror::load(&mut session)?;
+    let known: HashSet<_> = session.vm_records()?.into_iter().map(|(_, record)| record.uuid).collect();
+    let writing = host.store.write()?;
+    let here = writing.read().entries()?;
+    let all: BTreeSet<_> = mirror.vms().chain(here.iter().map(|(uuid, _)| *uuid)).collect();
+    let pruned: Vec<_> = all.into_iter().filter(|uuid| !known.contains(&uuid.to_string())).collect();
+    if !dry_run {
+        for uuid in &pruned {
+            if let Some(change) = mirror.removal(uuid) {
+                change.make(&mut session)?;
+            }
+            writing.forget(uuid)?;
+        }
+        writing.commit()?;
+    }
+    Ok(PruneReply { dry_run, pruned })
+}
+
 /// Makes changes that belong together: all of them, or none.
 pub(super) fn make(session: &mut Session, changes: &[MapChange]) -> Result<(), Error> {
     for (made, change) in changes.iter().enumerate() {
@@ -85,7 +115,7 @@ struct Work<'a> {
 
 impl Work<'_> {
     /// What XAPI lacks of what this host says of a VM.
-    fn changes(&self, uuid: &VmUuid, entry: &Entry) -> Result<Vec<MapChange>, Error> {
+    fn changes(&self, uuid: &VmUuid, entry: &Entry, pushed: bool) -> Result<Vec<MapChange>, Error> {
         let mut changes = Vec::new();
         match self.mirror.compare(uuid, Some(entry)) {
             Comparison::HostIsNewer => changes.extend(self.mirror.change(uuid, entry)),
@@ -94,6 +124,10 @@ impl Work<'_> {
             Comparison::Same | Comparison::CopyIsNewer(_) => {}
         }
         let Some((vm, record)) = self.records.iter().find(|(_, record)| record.uuid == uuid.to_string()) else {
+            // XAPI knew of it and does not know the VM any more: it was pruned elsewhere.
+            if pushed && self.mirror.compare(uuid, None) == Comparison::Same {
+                changes.clear();
+            }
             return Ok(changes);
         };
         let device = &self.host.settings.device;

@@ -25,6 +25,15 @@ impl Reading<'_> {
         Ok(entry.transpose()?.map(|(_, entry)| entry))
     }
 
+    /// Whether XAPI was told of a VM's last change.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn is_pushed(&self, uuid: &VmUuid) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM vm_state WHERE vm_uuid = ?1 AND pushed_revision >= revision)";
+        Ok(self.connection().query_row(sql, [uuid.to_string()], |row| row.get(0))?)
+    }
+
     /// What this database says of every VM that it ever heard of.
     ///
     /// # Errors
