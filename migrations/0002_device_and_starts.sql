@@ -85,9 +85,11 @@ BEGIN
     DELETE FROM last_starts WHERE vm_uuid = lower(OLD.vm_uuid);
 END;
 
--- Deriving the number the first time changes nothing that anybody set; choosing another one does.
+-- Deriving the number the first time changes nothing that anybody set; choosing another one does. A removed VM whose
+-- number is given to another has not changed.
 CREATE TRIGGER vm_state_number_changed AFTER UPDATE OF device_vm_id ON vm_state
 WHEN OLD.device_vm_id IS NOT NULL AND NEW.device_vm_id IS NOT OLD.device_vm_id
+    AND (NEW.device_vm_id IS NOT NULL OR NEW.removed_at IS NULL)
 BEGIN
     UPDATE vm_state SET revision = revision + 1 WHERE vm_uuid = NEW.vm_uuid;
     UPDATE vms SET updated_at = CURRENT_TIMESTAMP WHERE vm_uuid = NEW.vm_uuid;

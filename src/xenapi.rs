@@ -78,6 +78,12 @@ fn in_brackets(params: &[String]) -> String {
 pub struct Reference(String);
 
 impl Reference {
+    /// A reference that XAPI has given.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     /// The reference as XAPI writes it.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -45,7 +45,13 @@ impl Mirror {
     /// XAPI is away or refuses.
     pub fn load(session: &mut Session) -> Result<Self, XapiError> {
         let (pool, values) = session.pool_other_config()?;
-        Ok(Self { pool, values })
+        Ok(Self::new(pool, values))
+    }
+
+    /// The copy that a pool's `other_config` holds.
+    #[must_use]
+    pub fn new(pool: Reference, other_config: IndexMap<String, String>) -> Self {
+        Self { pool, values: other_config }
     }
 
     /// The VMs that the copy has anything about.
@@ -95,7 +101,10 @@ impl Mirror {
             }
             Comparison::Same | Comparison::HostIsNewer => None,
         };
-        Ok(self.vms().filter_map(newer).collect())
+        let mut news: Vec<_> = self.vms().filter_map(newer).collect();
+        // The same order on every host.
+        news.sort_by_key(|(uuid, _)| *uuid);
+        Ok(news)
     }
 
     /// The change that makes the copy say what this host says of a VM; `None` where it says so.

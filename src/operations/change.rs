@@ -53,7 +53,7 @@ pub fn register_vm(host: &Host, request: &RegisterVm) -> Result<ChangeReply, Err
         XapiVm::Unknown | XapiVm::Away => {}
     }
     let writing = host.store.write()?;
-    xapi.take_over(&writing, &uuid)?;
+    xapi.take_over(&writing)?;
     if writing.read().vm(&uuid)?.is_some() {
         return Err(Error::AlreadyRegistered(uuid));
     }
@@ -75,7 +75,7 @@ pub fn update_vm(host: &Host, selector: &VmSelector, change: &UpdateVm) -> Resul
     let mut xapi = WriteThrough::begin(host)?;
     let vm = xapi.look_up(&uuid)?;
     let writing = host.store.write()?;
-    xapi.take_over(&writing, &uuid)?;
+    xapi.take_over(&writing)?;
     let before = registered(writing.read().vm(&uuid)?, uuid)?;
     refuse_number_of_another(&writing, &uuid, change.vm_id)?;
     writing.set_pool_and_priority(
@@ -117,7 +117,7 @@ pub fn remove_vm(host: &Host, selector: &VmSelector) -> Result<ChangeReply, Erro
     let mut xapi = WriteThrough::begin(host)?;
     let vm = xapi.look_up(&uuid)?;
     let writing = host.store.write()?;
-    xapi.take_over(&writing, &uuid)?;
+    xapi.take_over(&writing)?;
     let before = registered(writing.read().vm(&uuid)?, uuid)?;
     writing.remove(&uuid)?;
     finish(host, writing, xapi, &vm, Some(before), &uuid)

@@ -37,7 +37,7 @@ pub fn export(host: &Host, format: FileFormat) -> Result<String, Error> {
 pub fn import(host: &Host, file: &ConfigFile, prune: bool, dry_run: bool) -> Result<ImportReply, Error> {
     let mut xapi = WriteThrough::begin(host)?;
     let writing = host.store.write()?;
-    xapi.take_over_all(&writing)?;
+    xapi.take_over(&writing)?;
     let before = all(&writing)?;
     free_numbers(&writing, file)?;
     for vm in &file.vm {

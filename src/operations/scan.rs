@@ -59,9 +59,7 @@ pub fn adopt(host: &Host, dry_run: bool) -> Result<AdoptReply, Error> {
     let mut records = session.vm_records()?;
     records.sort_by(|(_, one), (_, other)| one.uuid.cmp(&other.uuid));
     let writing = host.store.write()?;
-    for (uuid, entry) in mirror.news(writing.read())? {
-        writing.take_over(&uuid, &entry)?;
-    }
+    writing.take_over(&mirror.news(writing.read())?)?;
     let mut reply = AdoptReply { dry_run, adopted: Vec::new(), left_alone: Vec::new() };
     for (vm, record) in records.iter().filter(|(_, record)| record.is_a_vm()) {
         let Ok(uuid) = record.uuid.parse::<VmUuid>() else { continue };

@@ -54,17 +54,13 @@ pub fn sync(host: &Host, dry_run: bool) -> Result<SyncReply, Error> {
 
 fn take_over_news(mirror: &Mirror, writing: &Writing<'_>, reply: &mut SyncReply) -> Result<(), Error> {
     for uuid in mirror.vms() {
-        match mirror.compare(&uuid, writing.read().entry(&uuid)?.as_ref()) {
-            Comparison::CopyIsNewer(entry) => {
-                writing.take_over(&uuid, &entry)?;
-                reply.taken.push(uuid);
-            }
-            Comparison::NotForUs(error) => {
-                reply.left_alone.push(LeftAlone { vm_uuid: uuid, why: error.to_string() });
-            }
-            Comparison::Same | Comparison::HostIsNewer => {}
+        if let Comparison::NotForUs(error) = mirror.compare(&uuid, None) {
+            reply.left_alone.push(LeftAlone { vm_uuid: uuid, why: error.to_string() });
         }
     }
+    let news = mirror.news(writing.read())?;
+    writing.take_over(&news)?;
+    reply.taken.extend(news.into_iter().map(|(uuid, _)| uuid));
     Ok(())
 }
 

@@ -64,23 +64,11 @@ impl<'a> WriteThrough<'a> {
         Ok(Self { session, may_work_without, device: &host.settings.device, mirror, made: Vec::new() })
     }
 
-    /// Takes over what another host has written of a VM, so that a change is made to the newest settings.
-    pub fn take_over(&self, writing: &Writing<'_>, uuid: &VmUuid) -> Result<(), Error> {
+    /// Takes over what other hosts have written, so that a change is made to the newest settings and gets no number that
+    /// another VM has elsewhere.
+    pub fn take_over(&self, writing: &Writing<'_>) -> Result<(), Error> {
         let Some(mirror) = &self.mirror else { return Ok(()) };
-        match mirror.compare(uuid, writing.read().entry(uuid)?.as_ref()) {
-            Comparison::CopyIsNewer(entry) => Ok(writing.take_over(uuid, &entry)?),
-            Comparison::NotForUs(error) => Err(Error::Mirror { vm_uuid: *uuid, error }),
-            Comparison::Same | Comparison::HostIsNewer => Ok(()),
-        }
-    }
-
-    /// Takes over everything that other hosts have written.
-    pub fn take_over_all(&self, writing: &Writing<'_>) -> Result<(), Error> {
-        let Some(mirror) = &self.mirror else { return Ok(()) };
-        for (uuid, entry) in mirror.news(writing.read())? {
-            writing.take_over(&uuid, &entry)?;
-        }
-        Ok(())
+        Ok(writing.take_over(&mirror.news(writing.read())?)?)
     }
 
     /// Writes what this host now says of a VM to the pool-wide copy.

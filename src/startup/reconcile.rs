@@ -234,9 +234,7 @@ impl<'a> Reconciliation<'a> {
         let Ok(Xapi { mirror, .. }) = xapi else { return self.registration() };
         let news = mirror.news(self.store.read())?;
         if let Ok(writing) = writing {
-            for (uuid, entry) in &news {
-                writing.take_over(uuid, entry)?;
-            }
+            writing.take_over(&news)?;
             return self.registration();
         }
         let registration = self.registration()?;

@@ -69,14 +69,22 @@ fn entry(row: &Row<'_>) -> Result<(VmUuid, Entry), StoreError> {
 }
 
 impl Writing<'_> {
-    /// Takes over what another host has written of a VM, with its revision and its time.
+    /// Takes over what other hosts have written, with its revisions and times.
     ///
     /// Should the device's number be another VM's here, the one whose UUID it is derived from keeps it, else the one
     /// with the smaller UUID, as on every other host; the other VM gets a free one, which is a change of its own.
     ///
     /// # Errors
     /// The database cannot be written.
-    pub fn take_over(&self, uuid: &VmUuid, entry: &Entry) -> Result<(), StoreError> {
+    pub fn take_over(&self, news: &[(VmUuid, Entry)]) -> Result<(), StoreError> {
+        // A number that one VM gives up and another gets is no conflict, whichever comes first.
+        for (uuid, _) in news {
+            self.forget_number(uuid)?;
+        }
+        news.iter().try_for_each(|(uuid, entry)| self.take_over_one(uuid, entry))
+    }
+
+    fn take_over_one(&self, uuid: &VmUuid, entry: &Entry) -> Result<(), StoreError> {
         let holder = self.holder_of_number(uuid, entry)?;
         let gives_way = holder.as_ref().is_some_and(|(holder, is_registered)| {
             entry.settings.is_none() || (*is_registered && has_precedence(holder, uuid, entry.vm_id))
