@@ -1,6 +1,7 @@
 # make demo    see it work: a simulated host, three VMs, what their QEMUs get
 # make test    everything that is checked, lint included
 # make lint    formatting, clippy, shellcheck
+# make rpm     the package for XCP-ng's dom0
 
 CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
@@ -12,11 +13,12 @@ demo: setup-demo
 
 test: lint setup-test
 	$(CARGO) test --quiet --workspace
+	@$(MAKE) --no-print-directory test-package
 
 lint: setup-lint
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --quiet --workspace --all-targets -- --deny warnings
-	shellcheck hooks/vm-pre-start/* tests/setup/*.sh .ci/run
+	shellcheck hooks/vm-pre-start/* tests/setup/*.sh packaging/*.sh packaging/scriptlets/*.sh tests/package/*.sh .ci/run
 
 setup-demo:
 	@sh tests/setup/tools.sh gcc=gcc sqlite3=sqlite3
@@ -27,3 +29,5 @@ setup-test:
 
 setup-lint:
 	@sh tests/setup/tools.sh gcc=gcc shellcheck=shellcheck
+
+include packaging/packaging.mk

@@ -1,0 +1,53 @@
+#!/bin/sh
+# Builds target/vgpu-config-VERSION-1.x86_64.rpm, for XCP-ng's dom0, on any x86_64 Linux with Rust, gcc and Python 3.
+# The same commit gives the same bytes. Prints the package's path.
+set -eu
+cd "$(dirname "$0")/.."
+target=${CARGO_TARGET_DIR:-$PWD/target}
+triple=x86_64-unknown-linux-gnu
+built=$target/$triple/release
+staged=$built/package
+generate_rpm=0.21.1
+cargo=${CARGO:-cargo}
+
+sh tests/setup/tools.sh gcc=gcc python3=python3 gzip=gzip
+
+# Times in the package are the commit's. A tree without history has the time of its change log instead.
+if [ -z "${SOURCE_DATE_EPOCH:-}" ]; then
+    SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || stat -c %Y CHANGELOG.md)
+fi
+export SOURCE_DATE_EPOCH
+
+# In a folder of its own, where it outlives this checkout and replaces no other version.
+tools=${XDG_CACHE_HOME:-$HOME/.cache}/vgpu-config/cargo-generate-rpm-$generate_rpm
+if [ "$("$tools/bin/cargo-generate-rpm" --version 2>/dev/null)" != "cargo-generate-rpm $generate_rpm" ]; then
+    echo "building cargo-generate-rpm $generate_rpm, once" >&2
+    RUSTFLAGS='' CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_TARGET_DIR="$target/cargo-generate-rpm" \
+        "$cargo" install --quiet --locked --root "$tools" --version "=$generate_rpm" cargo-generate-rpm >&2
+    rm -rf "$target/cargo-generate-rpm"
+fi
+
+# Static: dom0's glibc is 2.17, and a program that needs none cannot need too new a one. The paths of this machine stay
+# out of the programs. Only the target's code gets these flags: a build script need not be static.
+RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" \
+    "$cargo" build --quiet --locked --release --target "$triple" --target-dir "$target" \
+    --package vgpu-plugin --package vgpu-hook --package vgpu-admin
+
+# Everything that is packed is laid out in one folder first, with the same time on every file.
+rm -rf "$staged"
+mkdir -p "$staged/docs"
+RUSTFLAGS='' "$cargo" run --quiet --locked --target-dir "$target" --package vgpu-generate -- "$staged"
+gzip -9n "$staged"/man?/*
+cp "$built/vgpu" "$built/vgpu-hook" "$built/vgpu-admin" hooks/vm-pre-start/50vgpu "$staged"
+cp packaging/files/* LICENSE README.md CHANGELOG.md "$staged"
+cp docs/*.md "$staged/docs"
+find "$staged" -type f -exec touch -d "@$SOURCE_DATE_EPOCH" {} +
+
+version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
+package=$target/vgpu-config-$version-1.x86_64.rpm
+# gzip: rpm 4.11 cannot read zstd, the default.
+"$tools/bin/cargo-generate-rpm" --package packaging/generate --target "$triple" --target-dir "$target" \
+    --payload-compress gzip --output "$package.new"
+python3 packaging/complete-signature "$package.new"
+mv "$package.new" "$package"
+echo "$package"

@@ -1,0 +1,13 @@
+# shellcheck shell=sh
+# After the files of a version are gone: for good ($1 is 0), or because a newer version is there ($1 is 1).
+if [ "$1" = 0 ]; then
+    systemctl try-restart rsyslog.service >/dev/null 2>&1 || :
+    # rpm removes files only. /etc/vgpu stays: the database is the administrator's.
+    rmdir /usr/libexec/vgpu /usr/share/doc/vgpu-config/docs /usr/share/doc/vgpu-config \
+        /etc/xensource/bugtool/vgpu 2>/dev/null || :
+    if [ -e /etc/vgpu/vgpu_config.db ]; then
+        echo "vgpu-config is removed. The settings of the VMs are still in /etc/vgpu: installed again, it goes on with them." || :
+        echo "Registered VMs keep their arguments in XAPI. To take them out, 'vgpu-admin remove-vm' before the removal." || :
+    fi
+fi
+exit 0
