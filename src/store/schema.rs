@@ -1,15 +1,18 @@
 //! The schema: the migrations, and the way from an older one to the newest.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use rusqlite::Connection;
 use rusqlite::backup::Backup;
 use rusqlite_migration::{M, Migrations};
 
-use super::{DATABASE_MODE, StoreError};
+use super::{DATABASE_MODE, PATIENCE, StoreError};
+use crate::deadline::Deadline;
 
 /// Released migrations are never edited.
 const MIGRATIONS: &[M<'static>] = &[
@@ -42,25 +45,8 @@ pub(super) fn bring_up_to_date(connection: &mut Connection, path: &Path) -> Resu
     if !needs_migration(connection, path)? {
         return Ok(());
     }
-    // Keeps the lock from one transaction to the next: nobody else may migrate or write between copy and migration.
-    connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
-    connection.execute_batch("BEGIN EXCLUSIVE; COMMIT;")?;
-    let outcome = migrate_exclusively(connection, path);
-    connection.pragma_update(None, "locking_mode", "NORMAL")?;
-    // The lock goes with the next read.
-    version(connection)?;
-    outcome
-}
-
-fn needs_migration(connection: &Connection, path: &Path) -> Result<bool, StoreError> {
-    let found = version(connection)?;
-    if found > LATEST_SCHEMA {
-        return Err(StoreError::Newer { path: path.to_owned(), found, known: LATEST_SCHEMA });
-    }
-    Ok(found < LATEST_SCHEMA)
-}
-
-fn migrate_exclusively(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    // One program at a time: not SQLite's own locks, which two programs that want to raise theirs hold against each other.
+    let _lock = lock_folder(path)?;
     // Another program may have been faster.
     if !needs_migration(connection, path)? {
         return Ok(());
@@ -72,6 +58,30 @@ fn migrate_exclusively(connection: &mut Connection, path: &Path) -> Result<(), S
         log::info!("copied the database to {} before the migration", copy.display());
     }
     migrate(connection)
+}
+
+/// Holds the database's folder against other programs that migrate; let go when it is dropped.
+fn lock_folder(path: &Path) -> Result<File, StoreError> {
+    let folder = path.parent().unwrap_or(path);
+    let unopenable = |error: io::Error| StoreError::Unopenable { path: folder.to_owned(), reason: error.to_string() };
+    let file = File::open(folder).map_err(unopenable)?;
+    let deadline = Deadline::after(PATIENCE);
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(error)) => return Err(unopenable(error)),
+            Err(TryLockError::WouldBlock) if deadline.remaining().is_none() => return Err(StoreError::Locked),
+            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(10)),
+        }
+    }
+}
+
+fn needs_migration(connection: &Connection, path: &Path) -> Result<bool, StoreError> {
+    let found = version(connection)?;
+    if found > LATEST_SCHEMA {
+        return Err(StoreError::Newer { path: path.to_owned(), found, known: LATEST_SCHEMA });
+    }
+    Ok(found < LATEST_SCHEMA)
 }
 
 /// Copies the whole database to a file beside it that says from which schema and when.
