@@ -48,7 +48,7 @@ fn one_flipped_bit_anywhere_is_found_even_with_nothing_but_the_md5() {
     let package = &packages().this;
     let (header, payload) = offsets(package);
     let last = usize::try_from(size(package)).unwrap() - 1;
-    for at in [header + 100, payload, payload + 1000, (payload + last) / 2, last] {
+    for at in [header + 100, payload, payload + 1000, usize::midpoint(payload, last), last] {
         let damaged = copy_with_flipped_byte(package, &folder, at);
         let ran = check(&damaged, &[]);
         assert_ne!(ran.code, Some(0), "byte {at}: {ran:?}");

@@ -1,12 +1,14 @@
 //! What the tests share: a scratch root with the real programs in it, and the real tools around them.
 
 pub mod dom0;
+pub mod pool;
 pub mod programs;
 pub mod root;
 pub mod tools;
 pub mod vectors;
 
 pub use dom0::Dom0;
+pub use pool::Pool;
 pub use root::ScratchRoot;
 
 /// A VM's UUID that many recordings use.

@@ -53,11 +53,21 @@ impl Fault {
 
 /// The faults in force.
 #[derive(Debug, Default)]
-pub(crate) struct Faults(Mutex<HashMap<(Service, Option<String>), Fault>>);
+pub(crate) struct Faults(Mutex<HashMap<Scope, Pending>>);
+
+/// What a fault is about: a service, or one method of it.
+type Scope = (Service, Option<String>);
+
+/// A fault, and how many calls succeed before it comes into force.
+#[derive(Debug)]
+struct Pending {
+    fault: Fault,
+    after: usize,
+}
 
 impl Faults {
-    pub fn set(&self, service: Service, method: Option<&str>, fault: Fault) {
-        lock(&self.0).insert((service, method.map(str::to_owned)), fault);
+    pub fn set(&self, service: Service, method: Option<&str>, after: usize, fault: Fault) {
+        lock(&self.0).insert((service, method.map(str::to_owned)), Pending { fault, after });
     }
 
     pub fn clear(&self) {
@@ -67,11 +77,28 @@ impl Faults {
     /// The fault of one method, or else of the whole service.
     pub fn of(&self, service: Service, method: &str) -> Option<Fault> {
         let faults = lock(&self.0);
-        faults.get(&(service, Some(method.to_owned()))).or_else(|| faults.get(&(service, None))).cloned()
+        let in_force = |method: Option<String>| faults.get(&(service, method)).and_then(Pending::in_force);
+        in_force(Some(method.to_owned())).or_else(|| in_force(None))
+    }
+
+    /// Takes note of a call that succeeded.
+    pub fn count(&self, service: Service, method: &str) {
+        let mut faults = lock(&self.0);
+        for method in [Some(method.to_owned()), None] {
+            if let Some(pending) = faults.get_mut(&(service, method)) {
+                pending.after = pending.after.saturating_sub(1);
+            }
+        }
     }
 
     /// The fault of the whole service.
     pub fn of_service(&self, service: Service) -> Option<Fault> {
-        lock(&self.0).get(&(service, None)).cloned()
+        lock(&self.0).get(&(service, None)).and_then(Pending::in_force)
+    }
+}
+
+impl Pending {
+    fn in_force(&self) -> Option<Fault> {
+        (self.after == 0).then(|| self.fault.clone())
     }
 }

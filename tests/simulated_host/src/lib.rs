@@ -2,7 +2,8 @@
 //! with the hooks and plugins in that root run as dom0 runs them.
 //!
 //! It is held to recordings of the real programs by `tests/conformance.rs`. What a test sees of it is
-//! [`SimulatedHost`].
+//! [`SimulatedHost`], or of several of
+//! them [`SimulatedPool`].
 
 mod database;
 mod dom0;
@@ -28,8 +29,9 @@ pub use database::{Role, SessionInfo};
 pub use dom0::{Boot, HookRun, Identity};
 pub use error::ApiError;
 pub use fault::{Fault, Service};
+pub use pool::Outage;
 pub use process::Exit;
-pub use simulated::SimulatedHost;
+pub use simulated::{SimulatedHost, SimulatedPool};
 pub use xe::{XeOutput, xe};
 
 /// Locks a mutex; that another thread panicked while it held it is that thread's failure, not everybody's.

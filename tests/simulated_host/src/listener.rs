@@ -45,7 +45,16 @@ impl Listener {
 
     /// Stops to serve: no new connection is accepted, an idle one is closed, a reply being written still goes out.
     /// Waits for the connections' threads only if asked: one of them may be the caller.
-    pub fn close(mut self, wait: bool) -> io::Result<()> {
+    pub fn close(self, wait: bool) -> io::Result<()> {
+        self.end(Shutdown::Read, wait)
+    }
+
+    /// Stops at once: connections break in the middle of a reply too.
+    pub fn cut(self) -> io::Result<()> {
+        self.end(Shutdown::Both, false)
+    }
+
+    fn end(mut self, how: Shutdown, wait: bool) -> io::Result<()> {
         self.shared.closed.store(true, Ordering::Relaxed);
         // Wakes the thread that accepts.
         let woken = UnixStream::connect(&self.path).is_ok();
@@ -53,7 +62,7 @@ impl Listener {
             let _ = acceptor.join();
         }
         for connection in lock(&self.shared.connections).values() {
-            let _ = connection.shutdown(Shutdown::Read);
+            let _ = connection.shutdown(how);
         }
         let threads = std::mem::take(&mut *lock(&self.shared.threads));
         if wait {

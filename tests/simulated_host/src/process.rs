@@ -7,7 +7,7 @@ use std::io::{self, Read, Seek};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -41,8 +41,8 @@ const NOT_EXECUTABLE: i32 = 126;
 /// The exit code of a program, or its interpreter, that is not there.
 const NOT_FOUND: i32 = 127;
 
-/// Runs a program and waits for it, and for it alone: a child that it leaves behind delays nothing. It is killed when
-/// `alive` turns false.
+/// Runs a program and waits for it, and for it alone: a child that it leaves behind delays nothing. It is killed,
+/// with all that it has started, when `alive` turns false.
 pub fn run(program: &Path, args: &[&OsStr], alive: &AtomicBool) -> io::Result<Finished> {
     if let Some(code) = refused_by_the_kernel(program) {
         return Ok(Finished::never_ran(code));
@@ -101,11 +101,22 @@ fn wait(mut child: Child, alive: &AtomicBool) -> io::Result<ExitStatus> {
         }
         if !alive.load(Ordering::Relaxed) {
             child.kill()?;
+            kill_session(child.id());
             return child.wait();
         }
         thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(4));
     }
+}
+
+/// Kills what a program has started: it leads a process group, which lasts until its end has been waited for.
+fn kill_session(leader: u32) {
+    // The standard library cannot signal a group; a shell can. That there is nobody left is no failure.
+    let _ = Command::new("/bin/sh")
+        .args(["-c", r#"kill -KILL -"$0""#, &leader.to_string()])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
 }
 
 fn contents(file: &mut File) -> io::Result<Vec<u8>> {

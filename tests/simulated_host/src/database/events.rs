@@ -12,7 +12,7 @@ pub struct Stamp {
 }
 
 /// The objects' stamps, and those that are gone.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct EventLog {
     last: u64,
     stamps: IndexMap<(Class, String), Stamp>,
@@ -36,6 +36,14 @@ impl EventLog {
         self.last += 1;
         self.stamps.shift_remove(&(class, reference.to_owned()));
         self.gone.push((self.last, class, reference.to_owned()));
+    }
+
+    /// Goes on where another log has got to; everything counts as changed there.
+    pub fn continue_after(&mut self, other: &Self) {
+        self.last = self.last.max(other.last) + 1;
+        for stamp in self.stamps.values_mut() {
+            stamp.modified = self.last;
+        }
     }
 
     /// The number of the last change.

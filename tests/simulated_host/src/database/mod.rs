@@ -16,7 +16,7 @@ use crate::error::{ApiError, ApiResult};
 use crate::wire::Value;
 
 /// Every object that XAPI knows.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Database {
     tables: IndexMap<Class, Table>,
     pub sessions: IndexMap<String, Session>,

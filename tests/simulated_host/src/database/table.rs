@@ -34,7 +34,7 @@ impl Class {
 }
 
 /// The objects of a class by their references.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Table(IndexMap<String, Record>);
 
 impl Table {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Dom0;
 use crate::error::{ApiError, ApiResult};
 use crate::lock;
-use crate::process::{self, Exit, Finished};
+use crate::process::{Exit, Finished};
 use crate::wire::ocaml_quoted;
 
 /// One run of one hook script.
@@ -56,7 +56,8 @@ impl Dom0 {
         let mut runs = Vec::new();
         for script in scripts {
             let arguments: Vec<&OsStr> = args.iter().map(OsStr::new).collect();
-            let finished = process::run(&directory.join(&script), &arguments, &self.alive)
+            let finished = self
+                .run_program(&directory.join(&script), &arguments)
                 .map_err(|error| ApiError::internal(&format!("xenopsd internal error: {error}")))?;
             let run = HookRun {
                 vm_uuid: uuid.to_owned(),

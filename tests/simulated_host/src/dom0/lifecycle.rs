@@ -8,7 +8,7 @@ use super::hooks::HookRun;
 use super::operation::{Operation, text};
 use super::{Dom0, metadata};
 use crate::database::{Class, NULL};
-use crate::error::ApiResult;
+use crate::error::{ApiError, ApiResult};
 use crate::lock;
 use crate::wire::{Value, json};
 use crate::xenopsd::Domain;
@@ -55,6 +55,9 @@ impl Dom0 {
     /// xenopsd's part of a start: the hooks, then a domain from what its database says after them.
     pub(super) fn boot(&self, uuid: &str) -> ApiResult<(Boot, Domain)> {
         let hook_runs = self.run_hooks("vm-pre-start", uuid, "none", None)?;
+        if !self.is_up() {
+            return Err(ApiError::new("HOST_OFFLINE", &[&self.reference]));
+        }
         let domain = self.xenopsd.create_domain(uuid)?;
         let boot = Boot {
             vm_uuid: uuid.to_owned(),
@@ -82,7 +85,7 @@ impl Dom0 {
     /// What xapi's event thread does about a change: if the VM runs here and xenopsd is not busy with it, its
     /// metadata is pushed again, should it differ from what was pushed last.
     pub fn sync(&self, vm: &str) {
-        if self.xapi_is_up() && !lock(&self.busy).contains(vm) {
+        if self.xapi_works() && !lock(&self.busy).contains(vm) {
             self.push_pending(vm);
         }
     }
@@ -136,9 +139,9 @@ impl Dom0 {
     }
 
     /// The guest powers itself off: no hook runs.
-    pub fn guest_power_off(&self, vm: &str) -> ApiResult<()> {
-        let uuid = self.uuid_of(vm)?;
-        self.halted(vm, &uuid);
+    pub fn guest_power_off(&self, uuid: &str) -> ApiResult<()> {
+        let vm = self.running_here(uuid)?;
+        self.halted(&vm, uuid);
         Ok(())
     }
 
@@ -149,7 +152,9 @@ impl Dom0 {
         let domid = self.xenopsd.domain(uuid).map(|domain| domain.domid);
         self.run_hooks("vm-pre-suspend", uuid, "suspend", domid)?;
         self.run_hooks("vm-pre-shutdown", uuid, "suspend", domid)?;
-        self.xenopsd.suspend(uuid);
+        if let Some(image) = self.xenopsd.suspend(uuid) {
+            self.pool.keep_suspend_image(uuid, image);
+        }
         self.run_hooks("vm-post-destroy", uuid, "suspend", None)?;
         self.xenopsd.forget(uuid);
         self.set_power_state(vm, "Suspended", None);
@@ -161,7 +166,9 @@ impl Dom0 {
         let operation = Operation::begin(self, vm, "resume", &["Suspended"])?;
         self.push(vm)?;
         self.run_hooks("vm-pre-resume", &operation.uuid, "none", None)?;
-        let domain = self.xenopsd.resume(&operation.uuid)?;
+        let image = self.pool.take_suspend_image(&operation.uuid);
+        let image = image.ok_or_else(|| ApiError::internal("no suspend image"))?;
+        let domain = self.xenopsd.resume(&operation.uuid, image);
         self.run_hooks("vm-post-resume", &operation.uuid, "none", Some(domain.domid))?;
         self.set_power_state(vm, "Running", Some(domain.domid));
         drop(operation);
@@ -175,9 +182,5 @@ impl Dom0 {
         let domid = self.xenopsd.domain(&operation.uuid).map(|domain| domain.domid);
         self.set_power_state(vm, "Running", domid);
         Ok(())
-    }
-
-    pub(super) fn uuid_of(&self, vm: &str) -> ApiResult<String> {
-        Ok(text(self.pool.read().record(Class::Vm, vm)?, "uuid"))
     }
 }

@@ -3,20 +3,20 @@
 mod copies;
 mod hooks;
 mod layout;
+mod life;
 mod lifecycle;
 mod metadata;
+mod migration;
 mod operation;
 mod plugins;
 mod reboot;
+mod report;
 mod services;
 
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
 
 pub use copies::CopyKind;
 pub use hooks::HookRun;
@@ -30,6 +30,7 @@ use crate::switch::Switch;
 use crate::syslog::Syslog;
 use crate::xenopsd::Xenopsd;
 use crate::{lock, random};
+use life::Life;
 use services::Services;
 
 /// Who a host is, alone in its pool: chosen by the test, or made up.
@@ -68,14 +69,13 @@ pub struct Dom0 {
     pub xenopsd: Xenopsd,
     pub switch: Switch,
     pub faults: Faults,
-    pub alive: AtomicBool,
+    life: Life,
     services: Mutex<Services>,
     syslog: Mutex<Option<Syslog>>,
     boots: Mutex<Vec<Boot>>,
     hook_runs: Mutex<Vec<HookRun>>,
     /// The VMs that xenopsd is busy with: what xapi pushes for them waits.
     busy: Mutex<HashSet<String>>,
-    workers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Dom0 {
@@ -92,38 +92,16 @@ impl Dom0 {
             xenopsd: Xenopsd::new(),
             switch: Switch::new(&identity.xenopsd_queue),
             faults: Faults::default(),
-            alive: AtomicBool::new(true),
+            life: Life::default(),
             services: Mutex::default(),
             syslog: Mutex::new(Some(syslog)),
             boots: Mutex::default(),
             hook_runs: Mutex::default(),
             busy: Mutex::default(),
-            workers: Mutex::default(),
         });
         pool.join(&dom0, host, control_domain);
         dom0.open_services()?;
         Ok(dom0)
-    }
-
-    /// Ends everything that was started: children, connections, threads, sockets.
-    pub fn stop(&self) {
-        self.alive.store(false, Ordering::Relaxed);
-        self.close_services();
-        loop {
-            let workers = std::mem::take(&mut *lock(&self.workers));
-            if workers.is_empty() {
-                break;
-            }
-            for worker in workers {
-                let _ = worker.join();
-            }
-        }
-        lock(&self.syslog).take();
-        self.pool.leave(&self.reference);
-    }
-
-    pub fn syslog_lines(&self) -> Vec<String> {
-        lock(&self.syslog).as_ref().map(Syslog::lines).unwrap_or_default()
     }
 
     pub fn boots(&self, uuid: &str) -> Vec<Boot> {
@@ -134,29 +112,16 @@ impl Dom0 {
         lock(&self.hook_runs).iter().filter(|run| run.vm_uuid == uuid).cloned().collect()
     }
 
-    /// Does something on a thread that is waited for at the end.
-    pub fn in_background(&self, work: impl FnOnce() + Send + 'static) {
-        let mut workers = lock(&self.workers);
-        workers.retain(|worker| !worker.is_finished());
-        workers.push(thread::spawn(work));
+    /// Whether xapi is up and has its database, so that its threads do what they do unasked.
+    fn xapi_works(&self) -> bool {
+        self.xapi_is_up() && self.pool.is_in_contact(self)
     }
 
-    /// Sleeps, but not beyond the host's end.
-    pub fn sleep(&self, duration: Duration) {
-        let until = Instant::now() + duration;
-        while Instant::now() < until && self.alive.load(Ordering::Relaxed) {
-            thread::sleep(until.saturating_duration_since(Instant::now()).min(Duration::from_millis(10)));
-        }
+    /// Whether other hosts get an answer from this one's xapi.
+    pub fn answers_the_pool(&self) -> bool {
+        self.is_up() && self.xapi_is_up()
     }
 
-    /// Waits for as long as that service, or that method of it, is to hang.
-    pub fn hang(&self, service: Service, method: &str) {
-        while self.alive.load(Ordering::Relaxed) && self.faults.of(service, method) == Some(Fault::Hangs) {
-            thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    /// Whether xapi is up, so that its threads do what they do unasked.
     fn xapi_is_up(&self) -> bool {
         !matches!(self.faults.of_service(Service::Xapi), Some(Fault::Absent | Fault::Refuses | Fault::Hangs))
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Dom0;
-use crate::database::{Class, NULL, Record, map_of};
+use crate::database::{Class, Record, map_of};
 use crate::error::{ApiError, ApiResult};
 use crate::lock;
 use crate::wire::Value;
@@ -17,8 +17,9 @@ pub struct Operation<'a> {
 }
 
 impl<'a> Operation<'a> {
-    /// Begins an operation if the VM's state allows it. The states are in XAPI's order, which an error repeats.
+    /// Begins an operation if the VM's state allows it and XAPI reaches the host. The states are in XAPI's order, which an error repeats.
     pub fn begin(dom0: &'a Arc<Dom0>, vm: &str, name: &str, allowed: &[&str]) -> ApiResult<Self> {
+        dom0.pool.check_contact(dom0)?;
         let task = crate::random::reference();
         let uuid = dom0.pool.write(|database| {
             let record = database.record(Class::Vm, vm)?;
@@ -79,7 +80,7 @@ pub fn text(record: &Record, field: &str) -> String {
 }
 
 /// What may be done with a VM in that state, as `VM.allowed_operations` shows it.
-fn allowed_operations(power_state: &str) -> Value {
+pub fn allowed_operations(power_state: &str) -> Value {
     let operations: &[&str] = match power_state {
         "Running" => &[
             "changing_dynamic_range",
@@ -115,27 +116,4 @@ fn allowed_operations(power_state: &str) -> Value {
         ],
     };
     operations.to_vec().into()
-}
-
-impl Dom0 {
-    /// Notes what has become of a VM: its state, and the domain that it is on this host, if any.
-    pub(super) fn set_power_state(&self, vm: &str, state: &str, domid: Option<i64>) {
-        self.pool.write(|database| {
-            if let Ok(record) = database.change(Class::Vm, vm) {
-                let host = if domid.is_some() { self.reference.as_str() } else { NULL };
-                record.insert("power_state".to_owned(), state.into());
-                record.insert("domid".to_owned(), Value::Int(domid.unwrap_or(-1)));
-                record.insert("resident_on".to_owned(), host.into());
-                record.insert("allowed_operations".to_owned(), allowed_operations(state));
-            }
-            if let Ok(record) = database.change(Class::Host, &self.reference)
-                && let Some(Value::List(residents)) = record.get_mut("resident_VMs")
-            {
-                residents.retain(|resident| resident != &Value::from(vm));
-                if domid.is_some() {
-                    residents.insert(0, vm.into());
-                }
-            }
-        });
-    }
 }

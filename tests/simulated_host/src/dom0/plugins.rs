@@ -6,15 +6,16 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::Dom0;
 use crate::error::{ApiError, ApiResult};
-use crate::process::{self, Exit, signal_name};
+use crate::process::{Exit, signal_name};
 use crate::wire::plugin::{self, Answer, Nonsense};
 
 /// A plugin's arguments: names and values, in the order given, with the duplicates given.
 pub type PluginArgs = [(Vec<u8>, Vec<u8>)];
 
 impl Dom0 {
-    /// Calls a function of a plugin in a session.
+    /// Calls a function of a plugin in a session, if XAPI reaches this host.
     pub fn call_plugin(&self, session: &str, name: &[u8], function: &[u8], args: &PluginArgs) -> ApiResult<Vec<u8>> {
+        self.pool.check_contact(self)?;
         let directory = self.root.join("etc/xapi.d/plugins");
         let wanted = OsStr::from_bytes(name);
         let is_there = fs::read_dir(&directory)
@@ -23,7 +24,8 @@ impl Dom0 {
             return Err(ApiError::with_bytes("XENAPI_MISSING_PLUGIN", vec![name.to_vec()]));
         }
         let request = plugin::request(function, session, args);
-        let finished = process::run(&directory.join(wanted), &[OsStr::from_bytes(&request)], &self.alive)
+        let finished = self
+            .run_program(&directory.join(wanted), &[OsStr::from_bytes(&request)])
             .map_err(|error| ApiError::internal(&error.to_string()))?;
         match finished.exit {
             Exit::Code(0) => interpret(finished.stdout),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Dom0;
 use super::lifecycle::Boot;
 use super::operation::Operation;
+use crate::database::Class;
 use crate::error::{ApiError, ApiResult};
 use crate::lock;
 
@@ -33,16 +34,23 @@ impl Dom0 {
     }
 
     /// The guest reboots itself. xapi has no part in it: nothing is pushed, and it may well be down.
-    pub fn guest_reboot(&self, vm: &str) -> ApiResult<Boot> {
-        let uuid = self.uuid_of(vm)?;
-        if self.xenopsd.domain(&uuid).is_none() {
-            return Err(ApiError::new("VM_BAD_POWER_STATE", &[vm, "running", "halted"]));
-        }
-        lock(&self.busy).insert(vm.to_owned());
-        let boot = self.reboot_domain(vm, &uuid, "hard-reboot");
-        lock(&self.busy).remove(vm);
-        self.sync(vm);
+    /// XAPI need not even have a record of the VM.
+    pub fn guest_reboot(&self, uuid: &str) -> ApiResult<Boot> {
+        let vm = self.running_here(uuid)?;
+        lock(&self.busy).insert(vm.clone());
+        let boot = self.reboot_domain(&vm, uuid, "hard-reboot");
+        lock(&self.busy).remove(&vm);
+        self.sync(&vm);
         boot
+    }
+
+    /// The reference of a VM that has a domain here, or nothing where XAPI has forgotten it.
+    pub(super) fn running_here(&self, uuid: &str) -> ApiResult<String> {
+        let vm = self.pool.read().table(Class::Vm).by_uuid(Class::Vm, uuid);
+        match self.xenopsd.domain(uuid) {
+            Some(_) => Ok(vm.unwrap_or_default()),
+            None => Err(ApiError::new("VM_BAD_POWER_STATE", &[&vm?, "running", "halted"])),
+        }
     }
 
     /// A veto on the way leaves the VM halted: its old domain is gone.

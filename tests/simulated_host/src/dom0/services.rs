@@ -63,14 +63,27 @@ impl Dom0 {
         Ok(())
     }
 
+    /// As when the power goes: nobody gets the rest of a reply.
+    pub(super) fn cut_services(&self) {
+        let Services { xapi, switch, control } = std::mem::take(&mut *lock(&self.services));
+        for listener in [xapi, switch, control].into_iter().flatten() {
+            let _ = listener.cut();
+        }
+        self.remove_sockets();
+    }
+
+    fn remove_sockets(&self) {
+        // A fault may have left a socket that nobody listens on.
+        let _ = fs::remove_file(self.socket(Service::Xapi));
+        let _ = fs::remove_file(self.socket(Service::MessageSwitch));
+    }
+
     pub(super) fn close_services(&self) {
         let Services { xapi, switch, control } = std::mem::take(&mut *lock(&self.services));
         for listener in [xapi, switch, control].into_iter().flatten() {
             let _ = listener.close(true);
         }
-        // A fault may have left a socket that nobody listens on.
-        let _ = fs::remove_file(self.socket(Service::Xapi));
-        let _ = fs::remove_file(self.socket(Service::MessageSwitch));
+        self.remove_sockets();
     }
 
     /// Lets a fault come into force.
@@ -78,7 +91,7 @@ impl Dom0 {
         let closes = method.is_none() && service != Service::Xenopsd;
         let refuses = fault == Fault::Refuses;
         let absent = refuses || fault == Fault::Absent;
-        self.faults.set(service, method, fault);
+        self.faults.set(service, method, 0, fault);
         if !closes {
             return Ok(());
         }
@@ -97,12 +110,24 @@ impl Dom0 {
         Ok(())
     }
 
+    /// Lets a fault come into force after so many calls have succeeded. No socket vanishes then: connections end.
+    pub fn set_fault_after(&self, service: Service, method: Option<&str>, after: usize, fault: Fault) {
+        self.faults.set(service, method, after, fault);
+    }
+
     /// Lets everything work again. What xapi did not get to do meanwhile, it does now.
     pub fn clear_faults(self: &Arc<Self>) -> io::Result<()> {
         self.faults.clear();
+        if !self.is_up() {
+            return Ok(());
+        }
         self.open(Service::Xapi)?;
         self.open(Service::MessageSwitch)?;
         self.sync_all();
+        // If this is the coordinator, the others can reach it again.
+        for host in self.pool.hosts().iter().filter(|host| host.reference != self.reference) {
+            host.report();
+        }
         Ok(())
     }
 }

@@ -1,15 +1,22 @@
 //! What a test starts and ends, and what it sees of that.
 
+use std::sync::Arc;
+
 use indexmap::IndexMap;
 
 use super::SimulatedHost;
-use crate::dom0::{Boot, HookRun, Reboot};
+use crate::dom0::{Boot, Dom0, HookRun, Reboot};
 use crate::error::ApiError;
 use crate::wire::json;
 
-/// Starting and ending.
+/// Starting and ending. What XAPI is asked for is done on the host that the VM runs on, whichever of the pool this is.
 impl SimulatedHost {
-    /// `VM.start`.
+    /// The host that a VM runs on, or else this one.
+    fn host_of(&self, vm: &str) -> Result<Arc<Dom0>, ApiError> {
+        Ok(self.dom0.pool.host_of_vm(vm)?.unwrap_or_else(|| Arc::clone(&self.dom0)))
+    }
+
+    /// `VM.start`, on this host.
     ///
     /// # Errors
     /// As XAPI has them: a hook's veto is `XAPI_HOOK_FAILED`.
@@ -22,23 +29,24 @@ impl SimulatedHost {
     /// # Errors
     /// As XAPI has them.
     pub fn clean_reboot(&self, uuid: &str) -> Result<Boot, ApiError> {
-        self.dom0.reboot_vm(&self.vm_ref(uuid)?, Reboot::Clean)
+        let vm = self.vm_ref(uuid)?;
+        self.host_of(&vm)?.reboot_vm(&vm, Reboot::Clean)
     }
 
-    /// The guest reboots itself, which works with xapi down.
+    /// The guest, which runs on this host, reboots itself; that works with xapi down or the coordinator out of reach.
     ///
     /// # Errors
     /// A hook's veto, which leaves the VM halted.
     pub fn guest_reboot(&self, uuid: &str) -> Result<Boot, ApiError> {
-        self.dom0.guest_reboot(&self.vm_ref(uuid)?)
+        self.dom0.guest_reboot(uuid)
     }
 
-    /// The guest powers itself off; no hook runs.
+    /// The guest, which runs on this host, powers itself off; no hook runs.
     ///
     /// # Errors
-    /// There is no such VM.
+    /// There is no such VM, or it does not run here.
     pub fn guest_power_off(&self, uuid: &str) -> Result<(), ApiError> {
-        self.dom0.guest_power_off(&self.vm_ref(uuid)?)
+        self.dom0.guest_power_off(uuid)
     }
 
     /// `VM.clean_shutdown`.
@@ -46,7 +54,8 @@ impl SimulatedHost {
     /// # Errors
     /// As XAPI has them.
     pub fn shutdown(&self, uuid: &str) -> Result<(), ApiError> {
-        self.dom0.shut_down(&self.vm_ref(uuid)?, true)
+        let vm = self.vm_ref(uuid)?;
+        self.host_of(&vm)?.shut_down(&vm, true)
     }
 
     /// `VM.suspend`.
@@ -54,10 +63,11 @@ impl SimulatedHost {
     /// # Errors
     /// As XAPI has them.
     pub fn suspend(&self, uuid: &str) -> Result<(), ApiError> {
-        self.dom0.suspend_vm(&self.vm_ref(uuid)?)
+        let vm = self.vm_ref(uuid)?;
+        self.host_of(&vm)?.suspend_vm(&vm)
     }
 
-    /// `VM.resume`: no vm-pre-start runs, and the platform data is what it was before.
+    /// `VM.resume`, on this host, wherever it was suspended: no vm-pre-start runs, and the platform data is what it was before.
     ///
     /// # Errors
     /// As XAPI has them.

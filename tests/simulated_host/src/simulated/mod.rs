@@ -2,7 +2,11 @@
 
 mod lifecycle;
 mod plugins;
+mod pool;
+mod pool_faults;
 mod vms;
+
+pub use pool::SimulatedPool;
 
 use std::io;
 use std::path::Path;
@@ -15,7 +19,7 @@ use crate::dom0::{Dom0, Identity};
 use crate::fault::{Fault, Service};
 use crate::pool::Pool;
 
-/// A host that is alone in its pool. It ends when it is dropped: threads, children and sockets go with it.
+/// A host: alone in its pool, or one of a [`SimulatedPool`]. It ends when it is dropped: threads, children and sockets go with it.
 ///
 /// VMs are named by their UUIDs. A method that is given the UUID of no VM fails as XAPI does, or where it has no error
 /// to give, finds nothing.
@@ -110,7 +114,19 @@ impl SimulatedHost {
         self.dom0.set_fault(service, Some(method), fault)
     }
 
-    /// Lets everything work again.
+    /// Lets a service fail in one method once so many calls of it have succeeded, and from then on: an operation breaks
+    /// between its calls. A call that XAPI refuses has not succeeded. No socket goes away then, also where the fault is
+    /// [`Fault::Absent`] or [`Fault::Refuses`]: connections are closed without a reply.
+    pub fn set_fault_after(&self, service: Service, method: &str, calls: usize, fault: Fault) {
+        self.dom0.set_fault_after(service, Some(method), calls, fault);
+    }
+
+    /// The same, counting every call of the service, whatever its method.
+    pub fn set_fault_after_any(&self, service: Service, calls: usize, fault: Fault) {
+        self.dom0.set_fault_after(service, None, calls, fault);
+    }
+
+    /// Lets everything work again that was made to fail on this host.
     ///
     /// # Errors
     /// A socket cannot be opened.

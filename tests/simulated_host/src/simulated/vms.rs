@@ -94,9 +94,9 @@ impl SimulatedHost {
         change: impl FnOnce(&mut Database, &str) -> Result<(), ApiError>,
     ) -> Result<(), ApiError> {
         let vm = self.vm_ref(uuid)?;
+        self.dom0.pool.check_coordinator()?;
         self.dom0.pool.write(|database| change(database, &vm))?;
-        self.dom0.sync(&vm);
-        Ok(())
+        self.dom0.pool.vm_has_changed(&vm)
     }
 
     /// `Halted`, `Running`, `Paused` or `Suspended`; empty if there is no such VM.

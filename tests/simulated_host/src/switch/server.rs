@@ -40,7 +40,11 @@ impl Connection<'_> {
     fn exchange(&mut self, request: &Request, writer: &mut UnixStream) -> bool {
         let operation = request.path.split('/').nth(1).unwrap_or_default();
         let (bytes, keep) = match self.dom0.faults.of(Service::MessageSwitch, operation) {
-            None | Some(Fault::ForwardedErrors) => (self.reply(request), true),
+            None | Some(Fault::ForwardedErrors) => {
+                let reply = self.reply(request);
+                self.dom0.faults.count(Service::MessageSwitch, operation);
+                (reply, true)
+            }
             Some(Fault::Slow(delay)) => {
                 self.dom0.sleep(delay);
                 (self.reply(request), true)
@@ -137,7 +141,7 @@ impl Connection<'_> {
         };
         let queues: Vec<String> =
             asked.get("queues")?.items().iter().filter_map(Value::text).map(std::borrow::Cow::into_owned).collect();
-        let messages = self.dom0.switch.transfer(from, &queues, timeout, &self.dom0.alive);
+        let messages = self.dom0.switch.transfer(from, &queues, timeout, &self.dom0.life());
         let next = messages.iter().map(|((_, id), _)| *id).max().unwrap_or(from);
         let messages =
             messages.iter().map(|(at, message)| Value::List(vec![address(at), message.to_value()])).collect();
@@ -164,8 +168,13 @@ impl Connection<'_> {
 }
 
 fn answer(dom0: &Dom0, request: &[u8], reply_to: &str, queue: String, id: i64) {
-    let payload = match dom0.faults.of(Service::Xenopsd, &rpc::method_of(request)) {
-        None => Some(dom0.xenopsd.answer(request)),
+    let method = rpc::method_of(request);
+    let payload = match dom0.faults.of(Service::Xenopsd, &method) {
+        None => {
+            let answer = dom0.xenopsd.answer(request);
+            dom0.faults.count(Service::Xenopsd, &method);
+            Some(answer)
+        }
         Some(fault) => {
             if let Fault::Slow(delay) = fault {
                 dom0.sleep(delay);

@@ -10,7 +10,10 @@ use crate::wire::{Value, xml_rpc};
 
 /// A call whose caller may make it.
 pub struct Call<'a> {
+    /// The host that carries it out.
     pub dom0: &'a Arc<Dom0>,
+    /// The host whose socket it came in on.
+    pub asked: &'a Arc<Dom0>,
     pub session: String,
     /// What follows the session.
     pub params: &'a [Value],
@@ -23,8 +26,8 @@ pub fn invalid_text(params: &[Value]) -> Option<ApiError> {
     Some(ApiError::with_bytes("INVALID_VALUE", params))
 }
 
-/// Carries out a call.
-pub fn perform(dom0: &Arc<Dom0>, method: &str, params: &[Value]) -> ApiResult<Value> {
+/// Carries out a call on a host, which another may have been asked for.
+pub fn perform(asked: &Arc<Dom0>, dom0: &Arc<Dom0>, method: &str, params: &[Value]) -> ApiResult<Value> {
     dom0.pool.note_call(method);
     if method == session::LOGIN {
         return session::log_in(dom0, params);
@@ -44,7 +47,7 @@ pub fn perform(dom0: &Arc<Dom0>, method: &str, params: &[Value]) -> ApiResult<Va
     if is_async {
         return Ok(run_as_task(dom0, method, session, found, params[1..].to_vec()));
     }
-    found.run(&Call { dom0, session, params: &params[1..] })
+    found.run(&Call { dom0, asked, session, params: &params[1..] })
 }
 
 fn check_rights(dom0: &Dom0, session: &str, method: &str, needed: Role) -> ApiResult<()> {
@@ -61,7 +64,7 @@ fn run_as_task(dom0: &Arc<Dom0>, label: &str, session: String, method: methods::
     let task = dom0.pool.begin_task(label, &dom0.reference);
     let (host, reference) = (Arc::clone(dom0), task.clone());
     dom0.in_background(move || {
-        let outcome = method.run(&Call { dom0: &host, session, params: &params });
+        let outcome = method.run(&Call { dom0: &host, asked: &host, session, params: &params });
         host.pool.end_task(&reference, outcome.map(|result| as_task_result(&result, method.is_void)));
     });
     task.into()
@@ -120,9 +123,6 @@ impl Call<'_> {
 
     /// Lets the host that a VM runs on know that its record has changed.
     pub fn vm_has_changed(&self, vm: &str) -> ApiResult<()> {
-        if let Some(host) = self.dom0.pool.host_of_vm(vm)? {
-            host.sync(vm);
-        }
-        Ok(())
+        self.dom0.pool.vm_has_changed(vm)
     }
 }

@@ -1,5 +1,6 @@
 //! `event.from` (`ocaml/xapi/xapi_event.ml`): what has changed since a token, or else a wait for it.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::call::Call;
@@ -99,9 +100,11 @@ pub fn from(call: &Call) -> ApiResult<Value> {
         _ => Duration::ZERO,
     };
     let until = Instant::now() + timeout;
+    let lives = [call.dom0.life(), call.asked.life()];
+    let waits = || lives.iter().all(|life| life.load(Ordering::Relaxed));
     let mut after = since;
     loop {
-        let database = call.dom0.pool.wait_for_change(after, until, &call.dom0.alive);
+        let database = call.dom0.pool.wait_for_change(after, until, &waits);
         let events = events(&database, &wanted, since);
         let last = database.events.last();
         if !events.is_empty() || Instant::now() >= until || last <= after {

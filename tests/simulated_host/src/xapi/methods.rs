@@ -83,6 +83,7 @@ const METHODS: &[Listed] = &[
     listed("VM.hard_shutdown", (1, 1), VmOperator, VOID, vm::hard_shutdown),
     listed("VM.shutdown", (1, 1), VmOperator, VOID, vm::clean_shutdown),
     listed("VM.suspend", (1, 1), VmOperator, VOID, vm::suspend),
+    listed("VM.pool_migrate", (3, 3), VmPowerAdmin, VOID, vm::pool_migrate),
     listed("VM.resume", (3, 3), VmOperator, VOID, vm::resume),
     listed("VM.unpause", (1, 1), VmOperator, VOID, vm::unpause),
     listed("VM.clone", (2, 2), VmAdmin, RESULT, vm::clone),

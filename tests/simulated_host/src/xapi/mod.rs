@@ -4,6 +4,7 @@ mod call;
 mod events;
 mod fields;
 mod filter;
+mod forwarding;
 mod host;
 mod methods;
 mod private;

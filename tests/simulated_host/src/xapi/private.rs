@@ -4,7 +4,7 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::database::{Class, Role};
+use crate::database::Role;
 use crate::dom0::{Boot, Dom0, HookRun};
 use crate::error::{ApiError, ApiResult};
 use crate::fault::{Fault, Service};
@@ -30,8 +30,8 @@ pub fn perform(dom0: &Arc<Dom0>, method: &str, params: &[Value]) -> ApiResult<Va
         }
         "boots" => Ok(Value::List(dom0.boots(&needed(0)?).iter().map(boot).collect())),
         "hook_runs" => Ok(Value::List(dom0.hook_runs(&needed(0)?).iter().map(hook_run).collect())),
-        "guest_reboot" => dom0.guest_reboot(&vm(dom0, &needed(0)?)?).map(|it| boot(&it)),
-        "guest_power_off" => dom0.guest_power_off(&vm(dom0, &needed(0)?)?).map(|()| Value::Null),
+        "guest_reboot" => dom0.guest_reboot(&needed(0)?).map(|it| boot(&it)),
+        "guest_power_off" => dom0.guest_power_off(&needed(0)?).map(|()| Value::Null),
         "xenopsd_metadata" => Ok(dom0.xenopsd.metadata(&needed(0)?).unwrap_or(Value::Null)),
         "syslog" => list(dom0.syslog_lines()),
         "calls" => list(dom0.pool.calls()),
@@ -62,10 +62,6 @@ pub fn perform(dom0: &Arc<Dom0>, method: &str, params: &[Value]) -> ApiResult<Va
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn io_error(error: std::io::Error) -> ApiError {
     ApiError::internal(&error.to_string())
-}
-
-fn vm(dom0: &Dom0, uuid: &str) -> ApiResult<String> {
-    dom0.pool.read().table(Class::Vm).by_uuid(Class::Vm, uuid)
 }
 
 fn boot(boot: &Boot) -> Value {

@@ -4,6 +4,7 @@ use std::io::{BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
+use super::forwarding::{self, Route};
 use super::{call, private};
 use crate::dom0::Dom0;
 use crate::error::{ApiError, ApiResult};
@@ -20,7 +21,7 @@ pub fn serve(dom0: &Arc<Dom0>, stream: UnixStream) {
 /// Serves a connection of the control socket, which knows no faults.
 pub fn serve_control(dom0: &Arc<Dom0>, stream: UnixStream) {
     converse(stream, |request| match Incoming::read(request) {
-        Ok(incoming) => (incoming.answer(dom0, request, false), true),
+        Ok(incoming) => kept(incoming.answer(dom0, request, false)),
         Err(page) => (page, false),
     });
 }
@@ -47,11 +48,11 @@ fn exchange(dom0: &Arc<Dom0>, request: &Request) -> (Vec<u8>, bool) {
     let fault = fault.filter(|_| !incoming.method.starts_with(private::PREFIX));
     let ok = |body: &[u8]| http::reply("200 OK", &incoming.headers(request), body);
     match fault {
-        None => (incoming.answer(dom0, request, false), true),
-        Some(Fault::ForwardedErrors) => (incoming.answer(dom0, request, true), true),
+        None => kept(incoming.answer(dom0, request, false)),
+        Some(Fault::ForwardedErrors) => kept(incoming.answer(dom0, request, true)),
         Some(Fault::Slow(delay)) => {
             dom0.sleep(delay);
-            (incoming.answer(dom0, request, false), true)
+            kept(incoming.answer(dom0, request, false))
         }
         Some(Fault::Absent | Fault::Refuses) => (Vec::new(), false),
         Some(Fault::Hangs) => {
@@ -59,7 +60,7 @@ fn exchange(dom0: &Arc<Dom0>, request: &Request) -> (Vec<u8>, bool) {
             (Vec::new(), false)
         }
         Some(Fault::DropsReply) => {
-            let reply = incoming.answer(dom0, request, false);
+            let reply = incoming.answer(dom0, request, false).unwrap_or_default();
             (reply[..reply.len() * 3 / 4].to_vec(), false)
         }
         Some(Fault::Garbage) => (b"\x00\xff\xfe not HTTP at all\r\n\r\n".to_vec(), false),
@@ -75,6 +76,11 @@ fn exchange(dom0: &Arc<Dom0>, request: &Request) -> (Vec<u8>, bool) {
             (ok(&incoming.envelope.body(Err(ApiError::new(code, &params)), false)), true)
         }
     }
+}
+
+/// A reply after which the connection goes on; without one, it does not.
+fn kept(reply: Option<Vec<u8>>) -> (Vec<u8>, bool) {
+    reply.map_or((Vec::new(), false), |reply| (reply, true))
 }
 
 /// The notation that a call came in, and its reply goes out in.
@@ -140,22 +146,38 @@ impl Incoming {
         ]
     }
 
-    fn answer(&self, dom0: &Arc<Dom0>, request: &Request, forwarded: bool) -> Vec<u8> {
+    /// Answers; `None` is no answer, as the coordinator was away until the host ended or it came back.
+    fn answer(&self, dom0: &Arc<Dom0>, request: &Request, forwarded: bool) -> Option<Vec<u8>> {
         let headers = self.headers(request);
         if self.method.starts_with(private::PREFIX) {
             let outcome = private::perform(dom0, &self.method, &self.params);
-            return http::reply("200 OK", &headers, &self.envelope.body(outcome, false));
+            return Some(http::reply("200 OK", &headers, &self.envelope.body(outcome, false)));
         }
-        if let Some(error) = call::invalid_text(&self.params) {
-            // Refused before the call is looked at: in 1.0's envelope, with an id of 0, and with fewer headers.
+        // Refused before the call is looked at: in 1.0's envelope, with an id of 0, and with fewer headers.
+        let refused = |error: ApiError| {
             let envelope = match self.envelope {
                 Envelope::Xml => Envelope::Xml,
                 Envelope::Json(..) => Envelope::Json(Version::V1, Value::Int(0)),
             };
-            return http::reply("200 OK", &headers[..3], &envelope.body(Err(error), false));
+            Some(http::reply("200 OK", &headers[..3], &envelope.body(Err(error), false)))
+        };
+        let route = forwarding::route(dom0, &self.method);
+        if let Route::Refused(error) = route {
+            return refused(error);
         }
-        let outcome = call::perform(dom0, &self.method, &self.params);
-        http::reply("200 OK", &headers, &self.envelope.body(outcome, forwarded))
+        if let Some(error) = call::invalid_text(&self.params) {
+            return refused(error);
+        }
+        let (by, forwarded) = match route {
+            Route::Here => (Arc::clone(dom0), forwarded),
+            Route::Coordinator(coordinator) => (coordinator, true),
+            Route::Refused(_) | Route::Nowhere => return None,
+        };
+        let outcome = call::perform(dom0, &by, &self.method, &self.params);
+        if outcome.is_ok() {
+            dom0.faults.count(Service::Xapi, &self.method);
+        }
+        Some(http::reply("200 OK", &headers, &self.envelope.body(outcome, forwarded)))
     }
 }
 

@@ -36,13 +36,24 @@ pub fn create(call: &Call) -> ApiResult<Value> {
     Ok(reference.into())
 }
 
+/// `VM.start`: the coordinator starts a VM where it likes to be, and one that likes nothing on itself.
 pub fn start(call: &Call) -> ApiResult<Value> {
-    call.dom0.start_vm(&call.text(0)?, call.flag(1)?).map(|_| nothing())
+    let pool = &call.dom0.pool;
+    let affinity = pool.read().record(Class::Vm, &call.text(0)?)?.get("affinity").cloned();
+    let liked = affinity.as_ref().and_then(Value::text).and_then(|host| pool.host(&host).ok());
+    let liked = liked.filter(|host| pool.is_in_contact(host));
+    liked.as_ref().unwrap_or(call.dom0).start_vm(&call.text(0)?, call.flag(1)?).map(|_| nothing())
 }
 
 pub fn start_on(call: &Call) -> ApiResult<Value> {
     let host = call.dom0.pool.host(&call.text(1)?)?;
     host.start_vm(&call.text(0)?, call.flag(2)?).map(|_| nothing())
+}
+
+/// `VM.pool_migrate`, of whose options none matters here.
+pub fn pool_migrate(call: &Call) -> ApiResult<Value> {
+    let (vm, to) = (call.text(0)?, call.dom0.pool.host(&call.text(1)?)?);
+    call.host_of(&vm)?.migrate_vm(&vm, &to).map(|()| nothing())
 }
 
 pub fn clean_reboot(call: &Call) -> ApiResult<Value> {

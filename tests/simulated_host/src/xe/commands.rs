@@ -18,10 +18,22 @@ pub fn run(client: &mut Client, arguments: &Arguments) -> Outcome {
         "pool-list" => list(client, arguments, "pool", &["uuid", "name-label", "name-description"]),
         "vm-start" => {
             let vm = selected_vm(client, arguments)?;
-            done(client.call("VM.start", [vm, is_true("paused").into(), force.into()]))
+            let (paused, force) = (is_true("paused").into(), force.into());
+            match arguments.get("on") {
+                Some(name) => {
+                    let host = host_named(client, name)?;
+                    done(client.call("VM.start_on", [vm, host, paused, force]))
+                }
+                None => done(client.call("VM.start", [vm, paused, force])),
+            }
         }
         "vm-reboot" => on_vm(client, arguments, way("VM.clean_reboot", "VM.hard_reboot")),
         "vm-shutdown" => on_vm(client, arguments, way("VM.clean_shutdown", "VM.hard_shutdown")),
+        "vm-migrate" => {
+            let vm = selected_vm(client, arguments)?;
+            let host = host_named(client, arguments.get("host").ok_or_else(|| missing("host"))?)?;
+            done(client.call("VM.pool_migrate", [vm, host, Value::Dict(Vec::new())]))
+        }
         "vm-suspend" => on_vm(client, arguments, "VM.suspend"),
         "vm-destroy" => on_vm(client, arguments, "VM.destroy"),
         "vm-resume" => {
@@ -54,6 +66,15 @@ fn done(outcome: Result<Value, Failure>) -> Outcome {
 
 fn line(text: &[u8]) -> Vec<u8> {
     [text, b"\n"].concat()
+}
+
+/// The host of that name or UUID.
+fn host_named(client: &mut Client, name: &[u8]) -> Result<Value, Failure> {
+    let named = client.call("host.get_by_name_label", [Value::Text(name.to_vec())])?;
+    match named.items() {
+        [host] => Ok(host.clone()),
+        _ => client.call("host.get_by_uuid", [Value::Text(name.to_vec())]),
+    }
 }
 
 fn on_vm(client: &mut Client, arguments: &Arguments, method: &str) -> Outcome {

@@ -5,11 +5,14 @@ use indexmap::IndexMap;
 use crate::error::{ApiError, ApiResult};
 use crate::wire::Value;
 
+/// Everything under `/local/domain/N/platform` in xenstore.
+pub type Platformdata = IndexMap<String, String>;
+
 /// A running domain and what it was built from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Domain {
     pub domid: i64,
-    pub platformdata: IndexMap<String, String>,
+    pub platformdata: Platformdata,
     pub started: f64,
 }
 
@@ -17,7 +20,7 @@ pub struct Domain {
 const LONGEST_VALUE: usize = 2048;
 
 /// The platform data of a `Vm.t`.
-pub fn platformdata(metadata: &Value) -> IndexMap<String, String> {
+pub fn platformdata(metadata: &Value) -> Platformdata {
     let members = metadata.get("platformdata").map(Value::members).unwrap_or_default().iter();
     members
         .map(|(key, value)| {
@@ -28,7 +31,7 @@ pub fn platformdata(metadata: &Value) -> IndexMap<String, String> {
 }
 
 /// Each key becomes `/local/domain/N/platform/KEY` in xenstore. What that refuses, fails the start.
-pub fn check_xenstore_limits(platformdata: &IndexMap<String, String>) -> ApiResult<()> {
+pub fn check_xenstore_limits(platformdata: &Platformdata) -> ApiResult<()> {
     let fits_path =
         |key: &str| !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_@-/".contains(&byte));
     for (key, value) in platformdata {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use indexmap::IndexMap;
 
-pub use domain::Domain;
+pub use domain::{Domain, Platformdata};
 pub use vm_t::unmarshal_vm;
 
 use crate::error::{ApiError, ApiResult};
@@ -34,8 +34,14 @@ struct Vm {
     /// The bytes of the `vm` of the last VM.add that came by message.
     last_add: Option<Vec<u8>>,
     domain: Option<Domain>,
-    /// The platform data of the domain that was suspended.
-    suspended: Option<IndexMap<String, String>>,
+}
+
+/// What a migration carries from one xenopsd to the other.
+pub struct Handover {
+    /// `Vm.t`, from which a later reboot builds.
+    pub metadata: Option<Value>,
+    /// What the running domain was built from.
+    pub platformdata: Platformdata,
 }
 
 impl Xenopsd {
@@ -95,7 +101,7 @@ impl Xenopsd {
         Ok(built)
     }
 
-    fn new_domain(&self, platformdata: IndexMap<String, String>) -> Domain {
+    fn new_domain(&self, platformdata: Platformdata) -> Domain {
         let domid = self.last_domid.fetch_add(1, Ordering::Relaxed) + 1;
         Domain { domid, platformdata, started: random::now() }
     }
@@ -114,20 +120,33 @@ impl Xenopsd {
         }
     }
 
-    /// Ends the domain and keeps what a resume needs of it.
-    pub fn suspend(&self, uuid: &str) {
-        if let Some(vm) = lock(&self.vms).get_mut(uuid) {
-            vm.suspended = vm.domain.take().map(|domain| domain.platformdata);
-        }
+    /// Ends the domain and gives what a resume needs of it.
+    pub fn suspend(&self, uuid: &str) -> Option<Platformdata> {
+        lock(&self.vms).get_mut(uuid)?.domain.take().map(|domain| domain.platformdata)
     }
 
-    /// Gives the domain back that was suspended, with the platform data it had and not with what is set by now.
-    pub fn resume(&self, uuid: &str) -> ApiResult<Domain> {
-        let mut vms = lock(&self.vms);
-        let vm = vms.entry(uuid.to_owned()).or_default();
-        let platformdata = vm.suspended.take().ok_or_else(|| ApiError::internal("no suspend image"))?;
+    /// Gives a domain back that was suspended or comes from another host, with the platform data it had and not with
+    /// what is set by now.
+    pub fn resume(&self, uuid: &str, platformdata: Platformdata) -> Domain {
         let built = self.new_domain(platformdata);
-        vm.domain = Some(built.clone());
-        Ok(built)
+        lock(&self.vms).entry(uuid.to_owned()).or_default().domain = Some(built.clone());
+        built
+    }
+
+    /// Lets another host's xenopsd have all that this one knows of a VM.
+    pub fn hand_over(&self, uuid: &str) -> Option<Handover> {
+        let vm = lock(&self.vms).shift_remove(uuid)?;
+        Some(Handover { metadata: vm.metadata, platformdata: vm.domain?.platformdata })
+    }
+
+    /// The VMs that have a domain: their UUIDs and its number.
+    pub fn domains(&self) -> Vec<(String, i64)> {
+        let vms = lock(&self.vms);
+        vms.iter().filter_map(|(uuid, vm)| Some((uuid.clone(), vm.domain.as_ref()?.domid))).collect()
+    }
+
+    /// Forgets everything, as after a crash: its database is in memory.
+    pub fn reset(&self) {
+        lock(&self.vms).clear();
     }
 }

@@ -1,5 +1,9 @@
 //! A resource pool: what its hosts share. xapi's database, the sessions in it, and the list of hosts.
 
+mod contact;
+mod replicas;
+
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -10,13 +14,22 @@ use crate::database::{self, Class, Database, NULL, Record, Role, Session, Sessio
 use crate::dom0::Dom0;
 use crate::error::{ApiError, ApiResult};
 use crate::wire::Value;
+use crate::xenopsd::Platformdata;
 use crate::{lock, random};
+use contact::Contact;
 
-/// A pool. Its coordinator is the first host that joined.
+pub use contact::Outage;
+
+/// A pool. Its coordinator is the first host that joined, until another takes over.
 pub struct Pool {
     database: Mutex<Database>,
     changed: Condvar,
     hosts: Mutex<IndexMap<String, Arc<Dom0>>>,
+    contact: Mutex<Contact>,
+    /// Each host's copy of the database, by the host's reference.
+    replicas: Mutex<HashMap<String, Database>>,
+    /// What suspended VMs were, by their UUIDs: it lies on storage that all hosts share.
+    suspend_images: Mutex<HashMap<String, Platformdata>>,
     calls: Mutex<Vec<String>>,
     filters_platform: AtomicBool,
     pub reference: String,
@@ -32,6 +45,9 @@ impl Pool {
             database: Mutex::new(database),
             changed: Condvar::new(),
             hosts: Mutex::default(),
+            contact: Mutex::default(),
+            replicas: Mutex::default(),
+            suspend_images: Mutex::default(),
             calls: Mutex::default(),
             filters_platform: AtomicBool::new(false),
             reference: reference.to_owned(),
@@ -50,10 +66,10 @@ impl Pool {
         outcome
     }
 
-    /// Waits until something has changed after that event number, or the time is up.
-    pub fn wait_for_change(&self, after: u64, until: Instant, alive: &AtomicBool) -> MutexGuard<'_, Database> {
+    /// Waits until something has changed after that event number, the time is up, or nobody waits any more.
+    pub fn wait_for_change(&self, after: u64, until: Instant, waits: &dyn Fn() -> bool) -> MutexGuard<'_, Database> {
         let mut database = self.read();
-        while database.events.last() <= after && Instant::now() < until && alive.load(Ordering::Relaxed) {
+        while database.events.last() <= after && Instant::now() < until && waits() {
             // Short, so that a host that ends is not held up by its clients.
             let pause = until.saturating_duration_since(Instant::now()).min(Duration::from_millis(50));
             database = match self.changed.wait_timeout(database, pause) {
@@ -66,23 +82,31 @@ impl Pool {
 
     /// Takes a host in.
     pub fn join(&self, host: &Arc<Dom0>, record: Record, control_domain: Record) {
-        let mut hosts = lock(&self.hosts);
+        let is_first = lock(&self.hosts).is_empty();
         let domain = random::reference();
         self.write(|database| {
             database.insert(Class::Vm, &domain, control_domain);
             database.insert(Class::Host, &host.reference, record);
             let _ = database.set(Class::Host, &host.reference, "control_domain", domain.as_str());
             let _ = database.set(Class::Host, &host.reference, "resident_VMs", vec![domain]);
-            if hosts.is_empty() {
+            if is_first {
                 let _ = database.set(Class::Pool, &self.reference, "master", host.reference.as_str());
             }
         });
-        hosts.insert(host.reference.clone(), Arc::clone(host));
+        lock(&self.hosts).insert(host.reference.clone(), Arc::clone(host));
+        if is_first {
+            self.set_coordinator(&host.reference);
+        }
     }
 
     /// Lets a host go, which breaks the circle of references between the two.
     pub fn leave(&self, reference: &str) {
         lock(&self.hosts).shift_remove(reference);
+    }
+
+    /// The hosts, in the order in which they joined.
+    pub fn hosts(&self) -> Vec<Arc<Dom0>> {
+        lock(&self.hosts).values().cloned().collect()
     }
 
     /// The host of that reference.
@@ -180,6 +204,24 @@ impl Pool {
                 }
             }
         });
+    }
+
+    /// Keeps what a VM was when it was suspended.
+    pub fn keep_suspend_image(&self, uuid: &str, platformdata: Platformdata) {
+        lock(&self.suspend_images).insert(uuid.to_owned(), platformdata);
+    }
+
+    /// What a VM was when it was suspended, which is used up by that.
+    pub fn take_suspend_image(&self, uuid: &str) -> Option<Platformdata> {
+        lock(&self.suspend_images).remove(uuid)
+    }
+
+    /// Lets the host that a VM runs on know that its record has changed.
+    pub fn vm_has_changed(&self, vm: &str) -> ApiResult<()> {
+        if let Some(host) = self.host_of_vm(vm)? {
+            host.sync(vm);
+        }
+        Ok(())
     }
 
     /// The host that a VM runs on.

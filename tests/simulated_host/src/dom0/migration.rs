@@ -1,0 +1,63 @@
+//! Live migration: the domain goes on elsewhere as it was built, and no vm-pre-start runs.
+
+use std::sync::Arc;
+
+use super::Dom0;
+use super::operation::{Operation, text};
+use crate::database::Class;
+use crate::error::{ApiError, ApiResult};
+use crate::wire::Value;
+use crate::xenopsd::Handover;
+
+impl Dom0 {
+    /// `VM.pool_migrate`.
+    pub fn migrate_vm(self: &Arc<Self>, vm: &str, to: &Arc<Self>) -> ApiResult<()> {
+        self.pool.check_contact(to)?;
+        let here = self.pool.host_of_vm(vm)?;
+        let operation = Operation::begin(self, vm, "pool_migrate", &["Paused", "Running"])?;
+        if here.is_none_or(|here| here.reference != self.reference) {
+            return Err(ApiError::new("VM_NOT_RESIDENT_HERE", &[vm, &self.reference]));
+        }
+        if to.reference == self.reference {
+            return Ok(());
+        }
+        let uuid = &operation.uuid;
+        let domid = self.xenopsd.domain(uuid).map(|domain| domain.domid);
+        self.run_hooks("vm-pre-migrate", uuid, "source", domid)?;
+        self.run_hooks("vm-pre-shutdown", uuid, "suspend", domid)?;
+        let moved = self.xenopsd.hand_over(uuid).ok_or_else(|| ApiError::internal("there is no domain to migrate"))?;
+        let domain = to.receive(uuid, moved);
+        let state = text(self.pool.read().record(Class::Vm, vm)?, "power_state");
+        to.set_power_state(vm, &state, Some(domain));
+        self.run_hooks("vm-post-destroy", uuid, "suspend", None)?;
+        to.run_hooks("vm-post-migrate", uuid, "destination", Some(domain))?;
+        drop(operation);
+        to.sync(vm);
+        Ok(())
+    }
+
+    /// Takes a domain in and gives its number.
+    fn receive(&self, uuid: &str, moved: Handover) -> i64 {
+        let temporary = temporary_uuid(uuid);
+        let renamed = |text: &str| text.replace(uuid, &temporary);
+        if let Some(mut metadata) = moved.metadata {
+            if let Value::Dict(members) = &mut metadata
+                && let Some((_, Value::Dict(platformdata))) = members.iter_mut().find(|(key, _)| key == b"platformdata")
+            {
+                for (_, value) in platformdata {
+                    *value = value.text().map_or(Value::Null, |text| renamed(&text).into());
+                }
+            }
+            self.xenopsd.push(uuid, metadata);
+        }
+        let platformdata = moved.platformdata.into_iter().map(|(key, value)| (key, renamed(&value))).collect();
+        self.xenopsd.resume(uuid, platformdata).domid
+    }
+}
+
+/// What a VM is called on its way. It replaces the VM's UUID throughout what xenopsd knows of it, also inside platform
+/// values, where it stays.
+fn temporary_uuid(uuid: &str) -> String {
+    const KEPT: usize = "cda8bcd3-f410-bd1f-3688-".len();
+    format!("{}000000000001", uuid.get(..KEPT).unwrap_or_default())
+}
