@@ -2,14 +2,23 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-const DIRECTORIES: [&str; 8] = [
+/// A qemu-wrapper that passes the arguments on, as a GPU vendor's does, and a QEMU that has the device.
+const QEMU_WRAPPER: &str = "#!/usr/bin/python3\n\
+    # Stands for a GPU vendor's: reads /local/domain/N/platform/device-model-args and hands it to QEMU.\n\
+    qemu_dm = '/usr/lib64/xen/bin/qemu-system-i386'\n";
+const QEMU: &str = "#!/bin/sh\n\
+    # Knows nothing but to name its devices.\n\
+    [ \"$*\" = '-device help' ] && printf 'Misc devices:\\nname \"vgpu-stub\", bus PCI, desc \"a share of a GPU\"\\n'\n";
+
+const DIRECTORIES: [&str; 9] = [
     "dev",
     "etc/xapi.d/plugins",
     "etc/xapi.d/vm-pre-start",
     "usr/bin",
+    "usr/lib64/xen/bin",
     "var/lib/xcp",
     "var/log",
     "var/run/message-switch",
@@ -24,6 +33,11 @@ pub fn create(root: &Path, host_uuid: &str) -> io::Result<()> {
     let alias = root.join("var/xapi");
     if alias.symlink_metadata().is_err() {
         symlink("lib/xcp", alias)?;
+    }
+    for (program, text) in [("qemu-wrapper", QEMU_WRAPPER), ("qemu-system-i386", QEMU)] {
+        let path = root.join("usr/lib64/xen/bin").join(program);
+        fs::write(&path, text)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
     }
     fs::write(root.join("etc/xensource-inventory"), inventory(host_uuid))
 }

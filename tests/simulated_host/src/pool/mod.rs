@@ -122,6 +122,13 @@ impl Pool {
 
     pub fn set_filters_platform(&self, filters: bool) {
         self.filters_platform.store(filters, Ordering::Relaxed);
+        // The licence daemon's word, which xapi also shows (`ocaml/xapi-types/features.ml`).
+        let value = if filters { "true" } else { "false" };
+        self.write(|database| {
+            let _ = database.remove_from_map(Class::Pool, &self.reference, "restrictions", b"platform_filter");
+            let _ =
+                database.add_to_map(Class::Pool, &self.reference, "restrictions", b"platform_filter", value.as_bytes());
+        });
     }
 
     pub fn open_session(&self, host: &str, originator: &str, role: Role) -> String {

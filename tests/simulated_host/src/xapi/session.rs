@@ -45,10 +45,10 @@ pub fn is_local_superuser(call: &Call) -> ApiResult<Value> {
     Ok(asked_for(call)?.local_superuser.into())
 }
 
-/// A local superuser has no name: only an external directory gives one.
+/// A local superuser has the name that it logged in with (`ocaml/xapi/xapi_session.ml`).
 pub fn auth_user_name(call: &Call) -> ApiResult<Value> {
     let session = asked_for(call)?;
-    Ok(if session.local_superuser { "".into() } else { format!("{}@example.test", session.role.name()).into() })
+    Ok(if session.local_superuser { "root".into() } else { format!("{}@example.test", session.role.name()).into() })
 }
 
 pub fn originator(call: &Call) -> ApiResult<Value> {
