@@ -87,6 +87,9 @@ pub enum Error {
          (xe vm-param-get param-name=platform param-key=device-model-args)"
     )]
     DeviceArgsUnclear(String),
+    /// An argument that was written by hand does not say what has to be known.
+    #[error("'{0}' has no GPU pool or priority that can be read: register the VM by hand")]
+    UnclearArgument(String),
     /// The pool-wide copy cannot be used for a VM.
     #[error("what the resource pool has of VM {vm_uuid} {error}")]
     Mirror {
@@ -94,6 +97,40 @@ pub enum Error {
         vm_uuid: VmUuid,
         /// Why.
         error: EntryError,
+    },
+    /// The resource pool has no such host.
+    #[error("the resource pool has no host '{name}': expected a UUID or one of {known}")]
+    NoSuchHost {
+        /// The name or UUID asked for.
+        name: String,
+        /// The names that there are.
+        known: String,
+    },
+    /// Several hosts have that name.
+    #[error("{count} hosts are named '{name}': name the one that is meant by its UUID (see 'xe host-list')")]
+    AmbiguousHost {
+        /// The name they share.
+        name: String,
+        /// How many there are.
+        count: usize,
+    },
+    /// The operation failed on another host.
+    #[error("{}", on_other_host(host, code, params))]
+    OtherHost {
+        /// The host's name.
+        host: String,
+        /// The code that came from there, or from XAPI about it.
+        code: String,
+        /// Its parameters.
+        params: Vec<String>,
+    },
+    /// What another host answered cannot be understood.
+    #[error("what host {host} answered cannot be understood ({reason}): is its vgpu-config of another version?")]
+    OtherAnswer {
+        /// The host's name.
+        host: String,
+        /// What is wrong with the answer.
+        reason: String,
     },
     /// The database cannot be used.
     #[error(transparent)]
@@ -139,13 +176,15 @@ impl Error {
             Self::InvalidParam { .. }
             | Self::MissingParam { .. }
             | Self::AmbiguousName { .. }
+            | Self::AmbiguousHost { .. }
             | Self::NotAVm { .. }
             | Self::NothingToChange => "VGPU_INVALID_PARAM",
-            Self::NotRegistered(_) | Self::NoSuchName(_) => "VGPU_NOT_FOUND",
+            Self::NotRegistered(_) | Self::NoSuchName(_) | Self::NoSuchHost { .. } => "VGPU_NOT_FOUND",
+            Self::OtherHost { code, .. } => code,
             Self::AlreadyRegistered(_) | Self::DeviceVmIdTaken { .. } => "VGPU_ALREADY_EXISTS",
             Self::UnknownToXapi(_) => "VGPU_UNKNOWN_VM",
             Self::DeviceArgsTooLong { .. } => "VGPU_ARGS_TOO_LONG",
-            Self::DeviceArgsUnclear(_) => "VGPU_ARGS_UNCLEAR",
+            Self::DeviceArgsUnclear(_) | Self::UnclearArgument(_) => "VGPU_ARGS_UNCLEAR",
             Self::Mirror { .. } => "VGPU_NEWER_FORMAT",
             Self::Store(_) => "VGPU_DB_ERROR",
             // RBAC_PERMISSION_DENIED is XAPI's own answer to a caller who may not: every client of XAPI knows it.
@@ -155,7 +194,7 @@ impl Error {
             Self::ConfigFile(_) => "VGPU_INVALID_FILE",
             Self::Settings(_) => "VGPU_SETTINGS_ERROR",
             Self::File { .. } => "VGPU_FILE_ERROR",
-            Self::Reply(_) | Self::Internal(_) => "VGPU_INTERNAL_ERROR",
+            Self::Reply(_) | Self::OtherAnswer { .. } | Self::Internal(_) => "VGPU_INTERNAL_ERROR",
         }
     }
 
@@ -167,7 +206,26 @@ impl Error {
             Self::InvalidParam { name, value, expected } => vec![name.clone(), value.clone(), expected.clone()],
             Self::MissingParam { name, expected } => vec![(*name).to_owned(), String::new(), (*expected).to_owned()],
             Self::Xapi(XapiError::Refused { code, params, .. }) if code == "RBAC_PERMISSION_DENIED" => params.clone(),
+            Self::OtherHost { params, .. } => params.clone(),
             _ => vec![self.to_string()],
         }
+    }
+}
+
+/// What went wrong on another host, as it would have been said there.
+fn on_other_host(host: &str, code: &str, params: &[String]) -> String {
+    match (code, params) {
+        ("XENAPI_MISSING_PLUGIN", _) => format!("vgpu-config is not installed on host {host}: install it there"),
+        ("UNKNOWN_XENAPI_PLUGIN_FUNCTION", _) => {
+            format!("the vgpu-config on host {host} is older and cannot do this: update it there")
+        }
+        ("HOST_OFFLINE" | "CANNOT_CONTACT_HOST", _) => {
+            format!("XAPI cannot reach host {host}: is it up? (xe host-list)")
+        }
+        ("VGPU_INVALID_PARAM", [name, value, expected]) => {
+            format!("on host {host}: {name}: '{value}' is not valid: expected {expected}")
+        }
+        (_, [message]) if code.starts_with("VGPU_") => format!("on host {host}: {message}"),
+        _ => format!("host {host} refused: {code} ({})", params.join(", ")),
     }
 }

@@ -89,6 +89,30 @@ impl Root {
         self.join("etc/xensource-inventory")
     }
 
+    /// The files in which xenopsd finds its settings, in the order in which it reads them, later ones counting more:
+    /// those of XCP-ng 8.2, then those of 8.3 (xapi-project/xen-api, `ocaml/xapi-idl/lib/xcp_service.ml`).
+    #[must_use]
+    pub fn xenopsd_settings(&self) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        for name in ["xenopsd-xc", "xenopsd"] {
+            files.push(self.join(&format!("etc/{name}.conf")));
+            let folder = std::fs::read_dir(self.join(&format!("etc/{name}.conf.d")));
+            let mut fragments: Vec<_> = folder.into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+            fragments.sort();
+            files.extend(fragments);
+        }
+        files
+    }
+
+    /// One of Xen's programs, by its name or its path on this host.
+    #[must_use]
+    pub fn xen_program(&self, name: &str) -> PathBuf {
+        match name.strip_prefix('/') {
+            Some(path) => self.join(path),
+            None => self.join("usr/lib64/xen/bin").join(name),
+        }
+    }
+
     /// The UUID of the host this runs on, as its inventory has it; `None` on a machine that is no XCP-ng host.
     #[must_use]
     pub fn host_uuid(&self) -> Option<String> {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{PoolId, Priority};
+use crate::store::DEFAULT_HISTORY;
 
 /// Why the settings file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -132,6 +133,8 @@ pub struct Settings {
     pub deadline: StartDeadline,
     /// How much is logged.
     pub log_level: LogLevel,
+    /// How many changes the history keeps.
+    pub history: HistoryLength,
 }
 
 impl Default for Settings {
@@ -143,6 +146,7 @@ impl Default for Settings {
             defaults: Defaults::default(),
             deadline: StartDeadline(5.0),
             log_level: LogLevel::default(),
+            history: HistoryLength(DEFAULT_HISTORY),
         }
     }
 }
@@ -222,6 +226,30 @@ impl TryFrom<f64> for StartDeadline {
             Ok(Self(seconds))
         } else {
             Err(format!("a deadline of {seconds} is not possible: expected 0.5 to 60 seconds"))
+        }
+    }
+}
+
+/// How many changes the history keeps: 0 to 1000000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "i64")]
+pub struct HistoryLength(u32);
+
+impl HistoryLength {
+    /// The same as a plain number.
+    #[must_use]
+    pub fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl TryFrom<i64> for HistoryLength {
+    type Error = String;
+
+    fn try_from(length: i64) -> Result<Self, String> {
+        match u32::try_from(length) {
+            Ok(length) if length <= 1_000_000 => Ok(Self(length)),
+            _ => Err(format!("a history of {length} changes is not possible: expected 0 to 1000000")),
         }
     }
 }

@@ -54,7 +54,8 @@ fn json_has_all_of_it_for_programs() {
     let list = dom0.root.admin_ok(&["list-vms", "--format", "json"]);
     golden_json("list-vms.json", &serde_json::from_str(&without_host(&dom0, &list)).unwrap());
     golden_json("list-pools.json", &dom0.root.admin_json(&["list-pools"]));
-    golden_json("status.json", &dom0.root.admin_json(&["status"]));
+    let status = dom0.root.admin_ok(&["status", "--format", "json"]);
+    golden_json("status.json", &serde_json::from_str(&without_host(&dom0, &status)).unwrap());
     golden_json("set-pool.json", &dom0.root.admin_json(&["set-pool", "--vm-name=render", "--pool=A"]));
     golden_json("remove-vm.json", &dom0.root.admin_json(&["remove-vm", "--yes", "--vm-name=render"]));
 }

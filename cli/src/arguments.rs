@@ -22,6 +22,9 @@ pub struct Arguments {
     /// A table for people, or JSON for programs (the same that the plugin answers)
     #[arg(long, value_enum, default_value_t, global = true)]
     pub format: Format,
+    /// Do it on another host of the resource pool, named by its UUID or name (through the plugin there)
+    #[arg(long, value_name = "UUID|NAME", global = true)]
+    pub host: Option<String>,
     /// Say more about what is done (again for more)
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
@@ -149,12 +152,29 @@ pub enum Command {
         #[arg(long)]
         yes: bool,
     },
-    /// Show the state of vgpu-config on this host
+    /// Show who changed what, the newest first
+    #[command(after_help = "Example:\n  vgpu-admin history --vm-uuid=cda8bcd3-f410-bd1f-3688-8c308ff28e90")]
+    History {
+        /// Only of one VM
+        #[command(flatten)]
+        vm: OneVm,
+        /// No more than so many entries
+        #[arg(long, value_name = "NUMBER")]
+        limit: Option<u32>,
+    },
+    /// Reboot running VMs that were started with other settings than they have now, one after the other (asks first)
+    #[command(after_help = "Example:\n  vgpu-admin apply --pending --dry-run")]
+    Apply(Apply),
+    /// Show the state of vgpu-config on this host, and in short on the others
     #[command(after_help = "Example:\n  vgpu-admin status")]
     Status,
     /// Check the settings file, the database and everything else that has to be right; changes nothing
-    #[command(after_help = "Example:\n  vgpu-admin check")]
-    Check,
+    #[command(after_help = "Example:\n  vgpu-admin check --all-hosts")]
+    Check {
+        /// On every host of the resource pool
+        #[arg(long)]
+        all_hosts: bool,
+    },
 }
 
 /// Which VM is meant.
@@ -178,6 +198,55 @@ impl Vm {
             None => VmSelector::Name(self.vm_name.unwrap_or_default()),
         }
     }
+}
+
+/// One VM, or all.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub struct OneVm {
+    /// The VM, by its UUID (see 'xe vm-list')
+    #[arg(long, value_name = "UUID")]
+    vm_uuid: Option<VmUuid>,
+    /// The VM, by the name under which it is registered
+    #[arg(long, value_name = "NAME")]
+    vm_name: Option<String>,
+}
+
+impl OneVm {
+    /// The VM, if one is meant.
+    #[must_use]
+    pub fn selector(self) -> Option<VmSelector> {
+        self.vm_uuid.map(VmSelector::Uuid).or(self.vm_name.map(VmSelector::Name))
+    }
+}
+
+/// Options of apply.
+#[derive(Debug, Args)]
+pub struct Apply {
+    /// Which VMs
+    #[command(flatten)]
+    pub to: ApplyTo,
+    /// Only say what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// Which VMs are to have their settings now.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct ApplyTo {
+    /// The VM, by its UUID (see 'xe vm-list')
+    #[arg(long, value_name = "UUID")]
+    pub vm_uuid: Option<VmUuid>,
+    /// The VM, by the name under which it is registered
+    #[arg(long, value_name = "NAME")]
+    pub vm_name: Option<String>,
+    /// Every running VM that does not have its settings yet
+    #[arg(long)]
+    pub pending: bool,
 }
 
 /// A GPU pool that has to be named.

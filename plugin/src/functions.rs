@@ -1,10 +1,12 @@
 //! The plugin's functions: each takes its arguments apart and calls the operation of the same name.
 
+use std::str::FromStr;
+
 use serde::Serialize;
 use vgpu_config::Error;
 use vgpu_config::config_file::{ConfigFile, FileFormat};
-use vgpu_config::model::{DeviceVmId, PoolId, Priority, VmUuid};
-use vgpu_config::operations::{self, Caller, Host, RegisterVm, UpdateVm, VmSelector};
+use vgpu_config::model::{DeviceVmId, InvalidValue, PoolId, Priority, VmUuid};
+use vgpu_config::operations::{self, ApplyTo, Caller, Host, RegisterVm, UpdateVm, VmSelector};
 use vgpu_config::paths::Root;
 use vgpu_config::store::Filter;
 
@@ -37,7 +39,10 @@ pub fn dispatch(root: &Root, call: Call) -> Answer {
         "export" => export(host, arguments),
         "import" => import(host, arguments),
         "status" => without_arguments(arguments).and_then(|()| json(&operations::status(&host()?)?)),
-        "check" => without_arguments(arguments).and_then(|()| json(&operations::check(root))),
+        "history" => history(host, arguments),
+        "apply" => apply(host, arguments),
+        "last_starts" => without_arguments(arguments).and_then(|()| json(&operations::last_starts(&host()?)?)),
+        "check" => check(root, &Caller::Session(session.clone()), arguments),
         "version" => without_arguments(arguments).and_then(|()| json(&operations::version())),
         _ => return Answer::Failure("UNKNOWN_XENAPI_PLUGIN_FUNCTION".to_owned(), vec![function]),
     };
@@ -54,15 +59,20 @@ fn without_arguments(arguments: Arguments) -> Result<(), Error> {
 
 /// The VM that is meant, by `vm_uuid` or by `vm_name`.
 fn selector(arguments: &mut Arguments) -> Result<VmSelector, Error> {
+    any_selector(arguments)?.ok_or(Error::MissingParam { name: "vm_uuid", expected: VmUuid::EXPECTED })
+}
+
+/// The VM that is meant, if one is.
+fn any_selector(arguments: &mut Arguments) -> Result<Option<VmSelector>, Error> {
     match (arguments.optional("vm_uuid")?, arguments.optional_text("vm_name")) {
-        (Some(uuid), None) => Ok(VmSelector::Uuid(uuid)),
-        (None, Some(name)) => Ok(VmSelector::Name(name)),
+        (Some(uuid), None) => Ok(Some(VmSelector::Uuid(uuid))),
+        (None, Some(name)) => Ok(Some(VmSelector::Name(name))),
         (Some(_), Some(name)) => Err(Error::InvalidParam {
             name: "vm_name".to_owned(),
             value: name,
             expected: "either vm_uuid or vm_name".to_owned(),
         }),
-        (None, None) => Err(Error::MissingParam { name: "vm_uuid", expected: VmUuid::EXPECTED }),
+        (None, None) => Ok(None),
     }
 }
 
@@ -138,7 +148,7 @@ fn adopt(host: impl Fn() -> Result<Host, Error>, mut arguments: Arguments) -> Ou
 
 fn export(host: impl Fn() -> Result<Host, Error>, arguments: Arguments) -> Outcome {
     without_arguments(arguments)?;
-    operations::export(&host()?, FileFormat::Json)
+    Ok(operations::export(&host()?)?.to_text(FileFormat::Json)?)
 }
 
 fn import(host: impl Fn() -> Result<Host, Error>, mut arguments: Arguments) -> Outcome {
@@ -153,4 +163,40 @@ fn prune(host: impl Fn() -> Result<Host, Error>, mut arguments: Arguments) -> Ou
     let dry_run = arguments.flag("dry_run")?;
     arguments.end(&["dry_run"])?;
     json(&operations::prune(&host()?, dry_run)?)
+}
+
+fn history(host: impl Fn() -> Result<Host, Error>, mut arguments: Arguments) -> Outcome {
+    let vm = any_selector(&mut arguments)?;
+    let limit = arguments.optional::<Limit>("limit")?;
+    arguments.end(&["vm_uuid", "vm_name", "limit"])?;
+    json(&operations::history(&host()?, vm.as_ref(), limit.map(|Limit(limit)| limit))?)
+}
+
+fn apply(host: impl Fn() -> Result<Host, Error>, mut arguments: Arguments) -> Outcome {
+    let (vm, pending) = (any_selector(&mut arguments)?, arguments.flag("pending")?);
+    let dry_run = arguments.flag("dry_run")?;
+    arguments.end(&["vm_uuid", "vm_name", "pending", "dry_run"])?;
+    let to = match (vm, pending) {
+        (Some(vm), false) => ApplyTo::Vm(vm),
+        (None, true) => ApplyTo::Pending,
+        _ => return Err(Error::MissingParam { name: "vm_uuid", expected: "either a VM, or pending=true for all" }),
+    };
+    json(&operations::apply(&host()?, &to, dry_run, &mut |_| {})?)
+}
+
+fn check(root: &Root, caller: &Caller, mut arguments: Arguments) -> Outcome {
+    let all_hosts = arguments.flag("all_hosts")?;
+    arguments.end(&["all_hosts"])?;
+    if all_hosts { json(&operations::check_all_hosts(root, caller)?) } else { json(&operations::check(root)) }
+}
+
+/// How many entries.
+struct Limit(u32);
+
+impl FromStr for Limit {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        text.parse().map(Self).map_err(|_| InvalidValue { value: text.to_owned(), expected: "a whole number" })
+    }
 }

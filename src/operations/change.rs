@@ -52,8 +52,7 @@ pub fn register_vm(host: &Host, request: &RegisterVm) -> Result<ChangeReply, Err
         XapiVm::Known { record, .. } => refuse_what_never_starts(uuid, record)?,
         XapiVm::Unknown | XapiVm::Away => {}
     }
-    let writing = host.store.write()?;
-    xapi.take_over(&writing)?;
+    let writing = xapi.write_to_database()?;
     if writing.read().vm(&uuid)?.is_some() {
         return Err(Error::AlreadyRegistered(uuid));
     }
@@ -74,8 +73,7 @@ pub fn update_vm(host: &Host, selector: &VmSelector, change: &UpdateVm) -> Resul
     let uuid = host.resolve(selector)?;
     let mut xapi = WriteThrough::begin(host)?;
     let vm = xapi.look_up(&uuid)?;
-    let writing = host.store.write()?;
-    xapi.take_over(&writing)?;
+    let writing = xapi.write_to_database()?;
     let before = registered(writing.read().vm(&uuid)?, uuid)?;
     refuse_number_of_another(&writing, &uuid, change.vm_id)?;
     writing.set_pool_and_priority(
@@ -116,8 +114,7 @@ pub fn remove_vm(host: &Host, selector: &VmSelector) -> Result<ChangeReply, Erro
     let uuid = host.resolve(selector)?;
     let mut xapi = WriteThrough::begin(host)?;
     let vm = xapi.look_up(&uuid)?;
-    let writing = host.store.write()?;
-    xapi.take_over(&writing)?;
+    let writing = xapi.write_to_database()?;
     let before = registered(writing.read().vm(&uuid)?, uuid)?;
     writing.remove(&uuid)?;
     finish(host, writing, xapi, &vm, Some(before), &uuid)

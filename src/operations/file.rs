@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::Host;
 use super::write_through::WriteThrough;
-use crate::config_file::{ConfigFile, ConfigVm, FileFormat};
+use crate::config_file::{ConfigFile, ConfigVm};
 use crate::error::Error;
 use crate::model::{VmSettings, VmUuid};
 use crate::reply::{ImportReply, PlannedChange, XapiOutcome};
@@ -14,7 +14,7 @@ use crate::store::{Filter, StoredVm, Writing};
 ///
 /// # Errors
 /// The database cannot be read.
-pub fn export(host: &Host, format: FileFormat) -> Result<String, Error> {
+pub fn export(host: &Host) -> Result<ConfigFile, Error> {
     let mut vms = Vec::new();
     host.store.read().for_each_vm(Filter::default(), &mut |vm| {
         vms.push(ConfigVm {
@@ -26,7 +26,7 @@ pub fn export(host: &Host, format: FileFormat) -> Result<String, Error> {
         });
         Ok::<(), Error>(())
     })?;
-    Ok(ConfigFile::new(vms).to_text(format)?)
+    Ok(ConfigFile::new(vms))
 }
 
 /// Makes the registered VMs those of a file: all of it, or nothing. VMs that the file does not name stay as they are, unless
@@ -36,8 +36,7 @@ pub fn export(host: &Host, format: FileFormat) -> Result<String, Error> {
 /// A `vm_id` is another VM's, or the database or XAPI fails; nothing has changed then.
 pub fn import(host: &Host, file: &ConfigFile, prune: bool, dry_run: bool) -> Result<ImportReply, Error> {
     let mut xapi = WriteThrough::begin(host)?;
-    let writing = host.store.write()?;
-    xapi.take_over(&writing)?;
+    let writing = xapi.write_to_database()?;
     let before = all(&writing)?;
     free_numbers(&writing, file)?;
     for vm in &file.vm {

@@ -1,7 +1,12 @@
 //! The operations: one function each. The plugin, the CLI and later the C library only parse, call and print.
 
+mod apply;
 mod change;
+mod check;
+mod device_model;
 mod file;
+mod history;
+mod hosts;
 mod read;
 mod scan;
 mod sync;
@@ -12,14 +17,16 @@ use crate::error::Error;
 use crate::model::VmUuid;
 use crate::paths::Root;
 use crate::settings::Settings;
-use crate::store::Store;
+use crate::store::{Store, Through};
 use crate::xenapi::{self, Session, XapiError};
 
+pub use apply::{ApplyStep, ApplyTo, apply, last_starts};
 pub use change::{RegisterVm, UpdateVm, register_vm, remove_vm, set_pool, set_priority, update_vm};
+pub use check::{check, check_all_hosts};
 pub use file::{export, import};
-pub use read::{
-    check, count_by_pool, count_by_priority, list_pools, list_vms, list_vms_as_json, show_vm, status, version,
-};
+pub use history::history;
+pub use hosts::OtherHost;
+pub use read::{count_by_pool, count_by_priority, list_pools, list_vms, list_vms_as_json, show_vm, status, version};
 pub use scan::{adopt, scan_vms};
 pub use sync::{prune, sync};
 
@@ -33,6 +40,18 @@ pub enum Caller {
     Session(String),
 }
 
+impl Caller {
+    /// Connects to XAPI in the caller's name, with a deadline for all calls together.
+    fn connect(&self, root: &Root) -> Result<Session, XapiError> {
+        let deadline = Deadline::after(xenapi::TIMEOUT);
+        let socket = root.xapi_socket();
+        match self {
+            Self::Root => Session::log_in(&socket, deadline),
+            Self::Session(token) => Session::of_caller(&socket, token.clone(), deadline),
+        }
+    }
+}
+
 /// This host, with everything that an operation needs.
 #[derive(Debug)]
 pub struct Host {
@@ -40,6 +59,7 @@ pub struct Host {
     settings: Settings,
     store: Store,
     caller: Caller,
+    user: Option<String>,
 }
 
 /// Which VM is meant.
@@ -58,18 +78,34 @@ impl Host {
     /// The settings file or the database cannot be used.
     pub fn open(root: Root, caller: Caller) -> Result<Self, Error> {
         let settings = Settings::load(&root.settings())?;
-        let store = Store::open(&root.database())?;
-        Ok(Self { root, settings, store, caller })
+        let through = match caller {
+            Caller::Root => Through::Cli,
+            Caller::Session(_) => Through::Plugin,
+        };
+        let store = Store::open(&root.database())?.with_history(through, settings.history.get());
+        Ok(Self { root, settings, store, caller, user: None })
     }
 
-    /// Connects to XAPI in the caller's name, with a deadline for all calls together.
-    fn connect(&self) -> Result<Session, XapiError> {
-        let deadline = Deadline::after(xenapi::TIMEOUT);
-        let socket = self.root.xapi_socket();
-        match &self.caller {
-            Caller::Root => Session::log_in(&socket, deadline),
-            Caller::Session(token) => Session::of_caller(&socket, token.clone(), deadline),
+    /// Says who is at the keyboard, for the history. Of a plugin's caller XAPI says who it is.
+    #[must_use]
+    pub fn on_behalf_of(self, user: Option<String>) -> Self {
+        Self { user, ..self }
+    }
+
+    /// Makes sure that the caller may change things, and says who it is: root may, and a plugin's caller who has a role
+    /// for it, whether or not XAPI will be written to.
+    fn prove_may_change(&self, session: &mut Session) -> Result<Option<String>, XapiError> {
+        match self.caller {
+            Caller::Root => Ok(self.user.clone()),
+            Caller::Session(_) => {
+                session.prove_pool_operator()?;
+                Ok(session.user())
+            }
         }
+    }
+
+    fn connect(&self) -> Result<Session, XapiError> {
+        self.caller.connect(&self.root)
     }
 
     fn resolve(&self, selector: &VmSelector) -> Result<VmUuid, Error> {

@@ -1,21 +1,16 @@
 //! Operations that only look.
 
-use std::fs;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 
 use serde::Serializer;
 use serde::ser::SerializeSeq;
 
+use super::check::states_of_all_hosts;
 use super::{Host, VmSelector};
-use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::model::{PoolId, Priority};
-use crate::paths::Root;
-use crate::reply::{CheckReply, CountByPool, CountByPriority, PoolsReply, StatusReply, VersionReply, VmReply};
-use crate::settings::Settings;
-use crate::store::{self, CheckItem, Filter};
-use crate::xenapi::{self, Session, XapiError};
+use crate::reply::{CountByPool, CountByPriority, PoolsReply, StatusReply, VersionReply, VmReply};
+use crate::store::{self, Filter};
 
 /// A registered VM: what is configured, and what its last start was given.
 ///
@@ -75,12 +70,12 @@ pub fn count_by_priority(host: &Host) -> Result<CountByPriority, Error> {
     Ok(CountByPriority { high: of(Priority::High), medium: of(Priority::Medium), low: of(Priority::Low) })
 }
 
-/// The state of vgpu-config on this host.
+/// The state of vgpu-config on this host, and in short on every other.
 ///
 /// # Errors
 /// The database cannot be read.
 pub fn status(host: &Host) -> Result<StatusReply, Error> {
-    let xapi = host.connect().and_then(|mut session| session.ping());
+    let xapi = host.connect().and_then(|mut session| states_of_all_hosts(&host.root, &mut session));
     let by_pool = count_by_pool(host)?;
     Ok(StatusReply {
         version: crate::VERSION.to_owned(),
@@ -91,61 +86,17 @@ pub fn status(host: &Host) -> Result<StatusReply, Error> {
         by_priority: count_by_priority(host)?,
         not_in_xapi: host.store.read().count_unpushed()?,
         xapi_answers: xapi.is_ok(),
-        xapi_problem: xapi.err().map(|error| error.to_string()),
+        xapi_problem: xapi.as_ref().err().map(ToString::to_string),
         device: host.settings.device.as_str().to_owned(),
         on_error: host.settings.on_error,
         unregistered: host.settings.unregistered,
         deadline_seconds: host.settings.deadline.as_duration().as_secs_f64(),
+        hosts: xapi.unwrap_or_default(),
     })
 }
 
 /// The version of vgpu-config.
 #[must_use]
 pub fn version() -> VersionReply {
-    VersionReply { version: crate::VERSION, schema: store::LATEST_SCHEMA }
-}
-
-/// Looks at everything that has to be right, and changes nothing. Works where nothing else does.
-#[must_use]
-pub fn check(root: &Root) -> CheckReply {
-    let settings = Settings::load(&root.settings()).map(|_| "the settings are valid".to_owned());
-    let mut checks = vec![CheckItem::new("settings", settings.map_err(|error| error.to_string()))];
-    checks.extend(store::check(&root.database()));
-    checks.push(CheckItem::new("hook", hook(root)));
-    checks.push(CheckItem::new("plugin", executable(&root.plugin())));
-    checks.push(CheckItem::new(
-        "XAPI",
-        xapi(root).map(|()| "XAPI answers".to_owned()).map_err(|error| error.to_string()),
-    ));
-    CheckReply { ok: checks.iter().all(|item| item.ok), checks }
-}
-
-fn xapi(root: &Root) -> Result<(), XapiError> {
-    Session::log_in(&root.xapi_socket(), Deadline::after(xenapi::TIMEOUT))?.ping()
-}
-
-fn executable(path: &std::path::Path) -> Result<String, String> {
-    let shown = path.display();
-    match fs::metadata(path) {
-        Ok(file) if file.is_file() && file.permissions().mode() & 0o111 != 0 => Ok(format!("{shown} is in place")),
-        Ok(_) => Err(format!("{shown} is not an executable file: chmod 755 {shown}, or install vgpu-config again")),
-        Err(error) => Err(format!("{shown}: {error}; install vgpu-config again")),
-    }
-}
-
-/// Our hook has to be there, and nothing may lie beside it that xenopsd cannot run: it would block every VM start.
-fn hook(root: &Root) -> Result<String, String> {
-    let hook = root.hook();
-    let folder = hook.parent().unwrap_or(&hook);
-    let entries =
-        fs::read_dir(folder).map_err(|error| format!("{}: {error}; install vgpu-config again", folder.display()))?;
-    for entry in entries.filter_map(Result::ok) {
-        executable(&entry.path()).map_err(|wrong| {
-            format!(
-                "{wrong}. No VM starts on this host as long as it lies there: xenopsd runs everything in that folder"
-            )
-        })?;
-    }
-    executable(&root.hook_program())?;
-    executable(&hook)
+    VersionReply { version: crate::VERSION.to_owned(), schema: store::LATEST_SCHEMA }
 }

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use super::sync::make;
-use super::{Caller, Host};
+use super::Host;
+use super::sync::{make, take_back};
 use crate::device_args::{self, FoundDevice, PLATFORM_KEY};
 use crate::error::Error;
 use crate::mirror::{MapChange, Mirror};
 use crate::model::VmUuid;
 use crate::reply::{AdoptReply, AdoptedVm, LeftAlone, ScannedVm};
-use crate::store::{StoreError, Writing};
+use crate::store::Writing;
 use crate::xenapi::{MapField, Reference, VmRecord};
 
 /// Every VM of the resource pool: by GPU pool, those without one last, then by name. Templates, snapshots and dom0 are
@@ -52,15 +52,15 @@ pub fn scan_vms(host: &Host) -> Result<Vec<ScannedVm>, Error> {
 /// XAPI or the database cannot be used. What one VM's registration fails with is in the reply; the others are done.
 pub fn adopt(host: &Host, dry_run: bool) -> Result<AdoptReply, Error> {
     let mut session = host.connect()?;
-    if matches!(host.caller, Caller::Session(_)) && !dry_run {
-        session.prove_pool_operator()?;
-    }
+    let user = if dry_run { None } else { host.prove_may_change(&mut session)? };
     let mirror = Mirror::load(&mut session)?;
     let mut records = session.vm_records()?;
     records.sort_by(|(_, one), (_, other)| one.uuid.cmp(&other.uuid));
     let writing = host.store.write()?;
+    writing.set_user(user);
     writing.take_over(&mirror.news(writing.read())?)?;
     let mut reply = AdoptReply { dry_run, adopted: Vec::new(), left_alone: Vec::new() };
+    let mut made = Vec::new();
     for (vm, record) in records.iter().filter(|(_, record)| record.is_a_vm()) {
         let Ok(uuid) = record.uuid.parse::<VmUuid>() else { continue };
         let args = record.platform.get(PLATFORM_KEY).map(String::as_str).unwrap_or_default();
@@ -68,40 +68,42 @@ pub fn adopt(host: &Host, dry_run: bool) -> Result<AdoptReply, Error> {
         if writing.read().vm(&uuid)?.is_some() {
             continue;
         }
-        match register(&writing, &uuid, record, &found) {
-            Ok(adopted) => {
-                let made = changes(host, &writing, &mirror, (&uuid, vm), args)
-                    .and_then(|changes| if dry_run { Ok(()) } else { make(&mut session, &changes) });
-                if let Err(error) = made {
-                    writing.forget(&uuid)?;
-                    reply.left_alone.push(LeftAlone { vm_uuid: uuid, why: error.to_string() });
-                    continue;
-                }
-                writing.mark_pushed(&uuid)?;
-                reply.adopted.push(adopted);
+        let attempt = writing.attempt(|| {
+            let adopted = register(&writing, &uuid, record, &found)?;
+            let changes = changes(host, &writing, &mirror, (&uuid, vm), args)?;
+            if !dry_run {
+                make(&mut session, &changes)?;
             }
-            Err(why) => reply.left_alone.push(LeftAlone { vm_uuid: uuid, why }),
+            writing.mark_pushed(&uuid)?;
+            Ok::<_, Error>((adopted, changes))
+        });
+        match attempt {
+            Ok((adopted, changes)) => {
+                reply.adopted.push(adopted);
+                made.extend(changes);
+            }
+            Err(error) => reply.left_alone.push(LeftAlone { vm_uuid: uuid, why: error.to_string() }),
         }
     }
-    if !dry_run {
-        writing.commit()?;
+    if !dry_run && let Err(error) = writing.commit() {
+        take_back(&mut session, &made);
+        return Err(error.into());
     }
     Ok(reply)
 }
 
 /// Registers a VM as its argument says; says what was decided where that could not be had.
-fn register(writing: &Writing<'_>, uuid: &VmUuid, record: &VmRecord, found: &FoundDevice) -> Result<AdoptedVm, String> {
+fn register(writing: &Writing<'_>, uuid: &VmUuid, record: &VmRecord, found: &FoundDevice) -> Result<AdoptedVm, Error> {
     let (Some(pool), Some(priority)) = (found.pool, found.priority) else {
-        return Err(format!("'{}' has no GPU pool or priority that can be read: register it by hand", found.text));
+        return Err(Error::UnclearArgument(found.text.clone()));
     };
-    let say = |error: StoreError| error.to_string();
     let owner = match found.vm_id {
-        Some(vm_id) => writing.read().owner_of(vm_id).map_err(say)?,
+        Some(vm_id) => writing.read().owner_of(vm_id)?,
         None => None,
     };
     let vm_id = found.vm_id.filter(|_| owner.is_none());
-    writing.insert(uuid, Some(&record.name_label), pool, priority, vm_id).map_err(say)?;
-    let registered = writing.read().vm(uuid).map_err(say)?.ok_or("it vanished")?;
+    writing.insert(uuid, Some(&record.name_label), pool, priority, vm_id)?;
+    let registered = writing.read().vm(uuid)?.ok_or_else(|| Error::Internal(format!("VM {uuid} vanished")))?;
     Ok(AdoptedVm {
         vm_uuid: *uuid,
         vm_name: record.name_label.clone(),

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::{Caller, Host};
+use super::Host;
+use crate::deadline::Deadline;
 use crate::device_args::{self, PLATFORM_KEY};
 use crate::error::Error;
 use crate::mirror::{Comparison, Entry, MapChange, Mirror};
 use crate::model::VmUuid;
 use crate::reply::{LeftAlone, PruneReply, SyncReply};
 use crate::store::Writing;
-use crate::xenapi::{MapField, Reference, Session, VmRecord};
+use crate::xenapi::{self, MapField, Reference, Session, VmRecord};
 
 /// Takes over what other hosts have written, writes what they lack, and corrects the records of the VMs. A dry run says
 /// what would be done and changes nothing.
@@ -18,12 +19,11 @@ use crate::xenapi::{MapField, Reference, Session, VmRecord};
 /// XAPI or the database cannot be used. What one VM's change fails with is in the reply; the others are done.
 pub fn sync(host: &Host, dry_run: bool) -> Result<SyncReply, Error> {
     let mut session = host.connect()?;
-    if matches!(host.caller, Caller::Session(_)) && !dry_run {
-        session.prove_pool_operator()?;
-    }
+    let user = if dry_run { None } else { host.prove_may_change(&mut session)? };
     let mirror = Mirror::load(&mut session)?;
     let records = session.vm_records()?;
     let writing = host.store.write()?;
+    writing.set_user(user);
     let mut reply = SyncReply { dry_run, ..SyncReply::default() };
     take_over_news(&mirror, &writing, &mut reply)?;
     let work = Work { host, mirror: &mirror, records: &records };
@@ -71,19 +71,18 @@ fn take_over_news(mirror: &Mirror, writing: &Writing<'_>, reply: &mut SyncReply)
 /// XAPI or the database cannot be used; what was forgotten until then stays forgotten.
 pub fn prune(host: &Host, dry_run: bool) -> Result<PruneReply, Error> {
     let mut session = host.connect()?;
-    if matches!(host.caller, Caller::Session(_)) && !dry_run {
-        session.prove_pool_operator()?;
-    }
+    let user = if dry_run { None } else { host.prove_may_change(&mut session)? };
     let mirror = Mirror::load(&mut session)?;
     let known: HashSet<_> = session.vm_records()?.into_iter().map(|(_, record)| record.uuid).collect();
     let writing = host.store.write()?;
+    writing.set_user(user);
     let here = writing.read().entries()?;
     let all: BTreeSet<_> = mirror.vms().chain(here.iter().map(|(uuid, _)| *uuid)).collect();
     let pruned: Vec<_> = all.into_iter().filter(|uuid| !known.contains(&uuid.to_string())).collect();
     if !dry_run {
         for uuid in &pruned {
             if let Some(change) = mirror.removal(uuid) {
-                change.make(&mut session)?;
+                make(&mut session, &[change])?;
             }
             writing.forget(uuid)?;
         }
@@ -92,15 +91,24 @@ pub fn prune(host: &Host, dry_run: bool) -> Result<PruneReply, Error> {
     Ok(PruneReply { dry_run, pruned })
 }
 
-/// Makes changes that belong together: all of them, or none.
+/// Makes changes that belong together: all of them, or none. They have XAPI's full time, for many may follow each other.
 pub(super) fn make(session: &mut Session, changes: &[MapChange]) -> Result<(), Error> {
+    session.set_deadline(Deadline::after(xenapi::TIMEOUT));
     for (made, change) in changes.iter().enumerate() {
         if let Err(error) = change.make(session) {
-            changes[..made].iter().rev().for_each(|change| change.take_back(session));
+            take_back(session, &changes[..made]);
             return Err(error.into());
         }
     }
     Ok(())
+}
+
+/// Takes changes back, the last first.
+pub(super) fn take_back(session: &mut Session, changes: &[MapChange]) {
+    for change in changes.iter().rev() {
+        session.set_deadline(Deadline::after(xenapi::TIMEOUT));
+        change.take_back(session);
+    }
 }
 
 struct Work<'a> {

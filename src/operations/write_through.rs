@@ -1,21 +1,22 @@
 //! XAPI's half of a change: look VMs up, write their arguments, put them back where the other half fails.
 
 use super::{Caller, Host};
+use crate::deadline::Deadline;
 use crate::device_args::{self, PLATFORM_KEY};
 use crate::error::Error;
 use crate::mirror::{Comparison, Entry, MapChange, Mirror};
 use crate::model::{VmSettings, VmUuid};
 use crate::reply::XapiOutcome;
-use crate::settings::DeviceName;
 use crate::store::Writing;
-use crate::xenapi::{MapField, Reference, Session, VmRecord, XapiError};
+use crate::xenapi::{self, MapField, Reference, Session, VmRecord, XapiError};
 
 /// XAPI, for the time of one operation: asked in one session, and remembering what to put back.
 pub(super) struct WriteThrough<'a> {
+    host: &'a Host,
     session: Result<Session, XapiError>,
     may_work_without: bool,
-    device: &'a DeviceName,
     mirror: Option<Mirror>,
+    user: Option<String>,
     made: Vec<MapChange>,
 }
 
@@ -51,24 +52,35 @@ impl<'a> WriteThrough<'a> {
     pub fn begin(host: &'a Host) -> Result<Self, Error> {
         let may_work_without = matches!(host.caller, Caller::Root);
         let connected = host.connect().and_then(|mut session| {
-            if !may_work_without {
-                session.prove_pool_operator()?;
-            }
+            let user = host.prove_may_change(&mut session)?;
             let mirror = Mirror::load(&mut session)?;
-            Ok((session, mirror))
+            Ok((session, mirror, user))
         });
-        let (session, mirror) = match connected {
-            Err(error) if may_work_without && error.is_away() => (Err(error), None),
-            connected => connected.map(|(session, mirror)| (Ok(session), Some(mirror)))?,
+        let (session, mirror, user) = match connected {
+            Err(error) if may_work_without && error.is_away() => (Err(error), None, host.user.clone()),
+            connected => connected.map(|(session, mirror, user)| (Ok(session), Some(mirror), user))?,
         };
-        Ok(Self { session, may_work_without, device: &host.settings.device, mirror, made: Vec::new() })
+        Ok(Self { host, session, may_work_without, mirror, user, made: Vec::new() })
     }
 
-    /// Takes over what other hosts have written, so that a change is made to the newest settings and gets no number that
-    /// another VM has elsewhere.
-    pub fn take_over(&self, writing: &Writing<'_>) -> Result<(), Error> {
-        let Some(mirror) = &self.mirror else { return Ok(()) };
-        Ok(writing.take_over(&mirror.news(writing.read())?)?)
+    /// Begins the change, made to the newest settings: what other hosts have written is taken over first, so that no
+    /// number is given away that another VM has elsewhere.
+    pub fn write_to_database(&mut self) -> Result<Writing<'a>, Error> {
+        let writing = self.host.store.write()?;
+        // However long another program held the database, XAPI has its full time.
+        self.begin_wait();
+        writing.set_user(self.user.clone());
+        if let Some(mirror) = &self.mirror {
+            writing.take_over(&mirror.news(writing.read())?)?;
+        }
+        Ok(writing)
+    }
+
+    /// Lets the calls that follow have XAPI's full time: a file may change a thousand VMs.
+    fn begin_wait(&mut self) {
+        if let Ok(session) = &mut self.session {
+            session.set_deadline(Deadline::after(xenapi::TIMEOUT));
+        }
     }
 
     /// Writes what this host now says of a VM to the pool-wide copy.
@@ -91,6 +103,7 @@ impl<'a> WriteThrough<'a> {
 
     /// Looks a VM up.
     pub fn look_up(&mut self, uuid: &VmUuid) -> Result<XapiVm, Error> {
+        self.begin_wait();
         let Ok(session) = &mut self.session else { return Ok(XapiVm::Away) };
         match ask(session, uuid) {
             Err(error) if error.is_away() && self.may_work_without => {
@@ -109,7 +122,7 @@ impl<'a> WriteThrough<'a> {
             (XapiVm::Away | XapiVm::Known { .. }, _) => return Ok(XapiOutcome::Away),
         };
         let old = record.platform.get(PLATFORM_KEY).cloned();
-        let new = device_args::desired(self.device, old.as_deref(), settings)?;
+        let new = device_args::desired(&self.host.settings.device, old.as_deref(), settings)?;
         if old == new {
             return Ok(XapiOutcome::AlreadyRight);
         }
@@ -122,9 +135,12 @@ impl<'a> WriteThrough<'a> {
 
     /// Puts back everything that was written, the last first.
     pub fn undo(&mut self) {
-        let Ok(session) = &mut self.session else { return };
         while let Some(change) = self.made.pop() {
-            change.take_back(session);
+            // What made it necessary may be that the time was up.
+            self.begin_wait();
+            if let Ok(session) = &mut self.session {
+                change.take_back(session);
+            }
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::model::VmUuid;
 use crate::paths::Root;
 use crate::settings::Settings;
-use crate::store::Store;
+use crate::store::{Store, Through};
 
 pub use goal::Unwanted;
 use reconcile::Reconciliation;
@@ -58,6 +58,7 @@ impl Start<'_> {
     pub fn prepare(&self, reached: &dyn Fn(Milestone)) -> Result<Report, Error> {
         let began = Instant::now();
         let store = Store::open_existing(&self.root.database(), self.share(1))?;
+        let store = store.with_history(Through::Hook, self.settings.history.get());
         let mut report = Reconciliation::new(self, &store, Deadline::after(self.time), reached).run()?;
         report.took = began.elapsed();
         Ok(report)

@@ -162,6 +162,8 @@ impl<'a> Reconciliation<'a> {
             (self.reached)(Milestone::BootIsRight);
             report.settings = Some(*settings);
             report.this_boot = ThisBoot::AlreadyRight;
+        }
+        if report.is_known {
             self.note(&report, self.store.write());
         }
         report
@@ -216,6 +218,10 @@ impl<'a> Reconciliation<'a> {
         if self.yields(&registration, args.as_deref(), &xapi) {
             report.yielded = true;
             report.xapi = XapiState::of_answer(&xapi);
+            self.noted(writing.and_then(|writing| {
+                self.note_start(&report, &writing)?;
+                writing.commit()
+            }));
             return Ok(report);
         }
         report.this_boot = self.repair_boot(booting, &mut report)?;
@@ -343,7 +349,11 @@ impl<'a> Reconciliation<'a> {
 
     /// Notes in the database what this start is given and what XAPI has. A start is right without it.
     fn note(&self, report: &Report, writing: Result<Writing<'_>, StoreError>) {
-        if let Err(error) = writing.and_then(|writing| self.write_notes(report, writing)) {
+        self.noted(writing.and_then(|writing| self.write_notes(report, writing)));
+    }
+
+    fn noted(&self, outcome: Result<(), StoreError>) {
+        if let Err(error) = outcome {
             log::warn!("VM {}: what this start is given could not be noted: {error}", self.start.vm_uuid);
         }
     }
@@ -361,11 +371,18 @@ impl<'a> Reconciliation<'a> {
             XapiState::Failed(_) => writing.mark_unpushed(uuid)?,
             XapiState::NotAsked => {}
         }
-        if report.settings.is_some() && report.boots_with_args() {
-            let given = self.find(report.args.as_deref()).map(|found| found.text).unwrap_or_default();
-            writing.note_start(uuid, &self.start.root.host_uuid().unwrap_or_default(), &given)?;
-        }
+        self.note_start(report, &writing)?;
         writing.commit()
+    }
+
+    /// Notes what this start is given, also to a VM that was removed: until it is started again it may have kept its vGPU.
+    fn note_start(&self, report: &Report, writing: &Writing<'_>) -> Result<(), StoreError> {
+        let is_ours = report.is_known || report.settings.is_some();
+        if !(is_ours && report.boots_with_args()) {
+            return Ok(());
+        }
+        let given = self.find(report.args.as_deref()).map(|found| found.text).unwrap_or_default();
+        writing.note_start(&self.start.vm_uuid, &self.start.root.host_uuid().unwrap_or_default(), &given)
     }
 }
 

@@ -50,6 +50,8 @@ pub struct Report {
     pub vm_uuid: VmUuid,
     /// Its name, where the database or XAPI said it.
     pub name: Option<String>,
+    /// Whether it is registered, or was.
+    pub is_known: bool,
     /// Its settings; none where it is to have no argument of ours.
     pub settings: Option<VmSettings>,
     /// Whether it got its settings just now.
@@ -79,6 +81,7 @@ impl Report {
         Self {
             vm_uuid,
             name,
+            is_known: !matches!(registration, Registration::Unknown),
             settings: None,
             registered_now: false,
             unwanted: None,
@@ -93,7 +96,7 @@ impl Report {
 
     /// Whether it is known what the boot under way has.
     pub(super) fn boots_with_args(&self) -> bool {
-        matches!(self.this_boot, ThisBoot::AlreadyRight | ThisBoot::Repaired { .. })
+        matches!(self.this_boot, ThisBoot::AlreadyRight | ThisBoot::Repaired { .. } | ThisBoot::LeftAlone)
     }
 
     /// Whether the boot under way is no reason to worry. Where xenopsd could not be asked but XAPI says what the

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::Connection;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{DATABASE_MODE, DIRECTORY_MODE, Filter, OpenFlags, Reading, StoreError, connect, schema};
 
@@ -14,7 +14,7 @@ use super::{DATABASE_MODE, DIRECTORY_MODE, Filter, OpenFlags, Reading, StoreErro
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// One thing that was looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckItem {
     /// What was looked at.
     pub name: String,

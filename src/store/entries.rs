@@ -81,7 +81,8 @@ impl Writing<'_> {
         for (uuid, _) in news {
             self.forget_number(uuid)?;
         }
-        news.iter().try_for_each(|(uuid, entry)| self.take_over_one(uuid, entry))
+        news.iter().try_for_each(|(uuid, entry)| self.take_over_one(uuid, entry))?;
+        self.sign_as_taken_over(news)
     }
 
     fn take_over_one(&self, uuid: &VmUuid, entry: &Entry) -> Result<(), StoreError> {

@@ -5,6 +5,7 @@
 
 mod check;
 mod entries;
+mod history;
 mod rows;
 mod schema;
 mod writing;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 pub use check::{CheckItem, check};
+pub use history::{Change, HeldSettings, Through};
 pub use rows::{Counts, Filter, LastStart, Reading, Registration, StoredVm};
 pub use schema::LATEST_SCHEMA;
 pub use writing::Writing;
@@ -117,10 +119,21 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
+/// Who writes, and how much of the history is kept.
+#[derive(Debug, Clone, Copy)]
+struct HistoryKeeping {
+    through: Through,
+    keep: u32,
+}
+
+/// How many entries of the history are kept unless the settings say otherwise.
+pub const DEFAULT_HISTORY: u32 = 10_000;
+
 /// An open database.
 #[derive(Debug)]
 pub struct Store {
     connection: Connection,
+    history: HistoryKeeping,
 }
 
 impl Store {
@@ -140,7 +153,7 @@ impl Store {
         }
         let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, PATIENCE)?;
         schema::bring_up_to_date(&mut connection, path)?;
-        let store = Self { connection };
+        let store = Self::new(connection);
         match store.complete_rows() {
             // Whoever only reads is served all the same; whoever writes is told so then.
             Ok(()) | Err(StoreError::ReadOnly | StoreError::Locked) => Ok(store),
@@ -162,9 +175,19 @@ impl Store {
         let known = schema::LATEST_SCHEMA;
         match found.cmp(&known) {
             std::cmp::Ordering::Less => Err(StoreError::Older { path: path.to_owned(), found, known }),
-            std::cmp::Ordering::Equal => Ok(Self { connection }),
+            std::cmp::Ordering::Equal => Ok(Self::new(connection)),
             std::cmp::Ordering::Greater => Err(StoreError::Newer { path: path.to_owned(), found, known }),
         }
+    }
+
+    fn new(connection: Connection) -> Self {
+        Self { connection, history: HistoryKeeping { through: Through::default(), keep: DEFAULT_HISTORY } }
+    }
+
+    /// The same database with a history that names the program, and keeps so many entries.
+    #[must_use]
+    pub fn with_history(self, through: Through, keep: u32) -> Self {
+        Self { history: HistoryKeeping { through, keep }, ..self }
     }
 
     /// What the database says.
@@ -178,7 +201,7 @@ impl Store {
     /// # Errors
     /// Another program writes for longer than this one is willing to wait, or the database cannot be written.
     pub fn write(&self) -> Result<Writing<'_>, StoreError> {
-        Ok(Writing::new(Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?))
+        Writing::new(Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?, self.history)
     }
 
     /// Fills in what rows inserted by hand leave out.

@@ -237,6 +237,22 @@ impl<'c> Reading<'c> {
         Ok(counts)
     }
 
+    /// What the last start of every VM on this host was given, removed ones included.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn last_starts(&self) -> Result<Vec<(String, LastStart)>, StoreError> {
+        let sql = "SELECT vm_uuid, started_at, host_uuid, device_argument FROM last_starts ORDER BY vm_uuid";
+        let mut statement = self.0.prepare_cached(sql)?;
+        let start = |row: &Row<'_>| {
+            Ok((
+                row.get(0)?,
+                LastStart { started_at: row.get(1)?, host_uuid: row.get(2)?, device_argument: row.get(3)? },
+            ))
+        };
+        Ok(statement.query_map([], start)?.collect::<Result<_, _>>()?)
+    }
+
     /// How many changes, removals included, XAPI was not told of yet.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ use crate::deadline::Deadline;
 const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/0001_vms.sql")),
     M::up(include_str!("../../migrations/0002_device_and_starts.sql")),
+    M::up(include_str!("../../migrations/0003_history.sql")),
 ];
 
 /// The schema that this program knows; `PRAGMA user_version` of an up-to-date database.

@@ -1,20 +1,45 @@
 //! Changing the rows.
 
+use std::cell::{Cell, RefCell};
+
 use rusqlite::{Transaction, params};
 
-use super::StoreError;
+use super::history::{Through, last_entry};
 use super::rows::Reading;
+use super::{HistoryKeeping, StoreError};
 use crate::model::{DeviceVmId, PoolId, Priority, VmUuid};
 
 /// A change under way: one transaction, which also reads what it has written.
 #[derive(Debug)]
 pub struct Writing<'c> {
     transaction: Transaction<'c>,
+    history: HistoryKeeping,
+    user: RefCell<Option<String>>,
+    /// The last entry of the history that says who changed what.
+    signed_until: Cell<i64>,
 }
 
 impl<'c> Writing<'c> {
-    pub(super) fn new(transaction: Transaction<'c>) -> Self {
-        Self { transaction }
+    pub(super) fn new(transaction: Transaction<'c>, history: HistoryKeeping) -> Result<Self, StoreError> {
+        let signed_until = Cell::new(last_entry(&transaction)?);
+        Ok(Self { transaction, history, user: RefCell::default(), signed_until })
+    }
+
+    /// Says in whose name the change is made, for the history.
+    pub fn set_user(&self, user: Option<String>) {
+        self.user.replace(user);
+    }
+
+    pub(super) fn user_for(&self, through: Through) -> Option<String> {
+        if through == self.history.through { self.user.borrow().clone() } else { None }
+    }
+
+    pub(super) fn signed_until(&self) -> i64 {
+        self.signed_until.get()
+    }
+
+    pub(super) fn set_signed_until(&self, entry: i64) {
+        self.signed_until.set(entry);
     }
 
     pub(super) fn transaction(&self) -> &Transaction<'c> {
@@ -23,6 +48,20 @@ impl<'c> Writing<'c> {
 
     pub(super) fn execute(&self, sql: &str, params: impl rusqlite::Params) -> Result<usize, StoreError> {
         Ok(self.transaction.execute(sql, params)?)
+    }
+
+    /// Does a part of the change: all of it, or, where it fails, nothing.
+    ///
+    /// # Errors
+    /// As the part has them, or the database cannot be written.
+    pub fn attempt<T, E: From<StoreError>>(&self, part: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        self.execute("SAVEPOINT part", [])?;
+        let outcome = part();
+        if outcome.is_err() {
+            self.execute("ROLLBACK TO part", [])?;
+        }
+        self.execute("RELEASE part", [])?;
+        outcome
     }
 
     /// What the database says with this change in it.
@@ -195,6 +234,8 @@ impl<'c> Writing<'c> {
     /// # Errors
     /// It could not be written; nothing has happened then.
     pub fn commit(self) -> Result<(), StoreError> {
+        self.sign(self.history.through)?;
+        self.shorten_history(self.history.keep)?;
         Ok(self.transaction.commit()?)
     }
 }

@@ -55,13 +55,6 @@ pub const FUNCTIONS: &[Function] = &[
         "dry_run",
         "Brings this host, the other hosts and XAPI to one state. Answers what was taken over, pushed, repaired and left alone.",
     ),
-    function("prune", "dry_run", "Forgets VMs that XAPI does not know any more. Answers which."),
-    function("export", "", "The whole configuration, as a JSON file."),
-    function(
-        "import",
-        "config (the text of a file that export wrote, TOML or JSON); prune, dry_run",
-        "Registers and changes VMs as a file says, all of it or nothing. Answers what was changed.",
-    ),
     function("prune", "dry_run", "Forgets the VMs that XAPI does not know any more. Answers which."),
     function("export", "", "The whole configuration, as the text of a JSON file."),
     function(
@@ -69,8 +62,24 @@ pub const FUNCTIONS: &[Function] = &[
         "config (the text of a file that export wrote, TOML or JSON); prune, dry_run",
         "Makes the configuration what the file says, all of it or nothing. Answers what was changed.",
     ),
-    function("status", "", "The state of vgpu-config on this host."),
-    function("check", "", "Everything that has to be right on this host; changes nothing."),
+    function(
+        "history",
+        "vm_uuid or vm_name, limit (all may be left out)",
+        "Who changed what on this host, the newest first: of one VM, or of all, no more than limit entries.",
+    ),
+    function(
+        "apply",
+        "vm_uuid or vm_name, or pending (true: all); dry_run",
+        "Reboots running VMs that were started with other settings than they have now, one after the other. Answers which \
+         have their settings, and which one did not come back.",
+    ),
+    function("last_starts", "", "What the last start of each VM on this host was given, removed VMs included."),
+    function("status", "", "The state of vgpu-config on this host, and in short on every other."),
+    function(
+        "check",
+        "all_hosts",
+        "Everything that has to be right on this host, or with all_hosts (true) on every host; changes nothing.",
+    ),
     function("version", "", "The version of vgpu-config and of its database's schema."),
 ];
 
@@ -80,7 +89,7 @@ pub const ERRORS: &[(&str, &str)] = &[
         "VGPU_INVALID_PARAM",
         "An argument is wrong, missing or unknown. Parameters: name, value, what is allowed; or a message.",
     ),
-    ("VGPU_NOT_FOUND", "The VM is not registered."),
+    ("VGPU_NOT_FOUND", "The VM is not registered, or there is no such host."),
     ("VGPU_ALREADY_EXISTS", "The VM is registered already, or the vm_id is another VM's."),
     ("VGPU_UNKNOWN_VM", "XAPI knows no such VM."),
     ("VGPU_ARGS_TOO_LONG", "device-model-args would be longer than 2048 bytes."),
@@ -91,8 +100,6 @@ pub const ERRORS: &[(&str, &str)] = &[
     ("VGPU_XENOPSD_ERROR", "xenopsd is away or refused."),
     ("RBAC_PERMISSION_DENIED", "The caller's role may look, but changes need pool-operator. Parameters: XAPI's own."),
     ("VGPU_SETTINGS_ERROR", "/etc/vgpu/vgpu.toml is not valid; the message names the line."),
-    ("VGPU_INVALID_FILE", "The file to import says what such a file cannot say; the message names the line."),
-    ("VGPU_FILE_ERROR", "A file cannot be read or written."),
     ("VGPU_INVALID_FILE", "The file to import says what such a file cannot say; the message names the line."),
     ("VGPU_FILE_ERROR", "The file to import or to write cannot be read or written."),
     ("VGPU_INVALID_CALL", "This was no call of XAPI's."),
@@ -164,6 +171,7 @@ mod tests {
     #[test]
     fn every_function_of_the_plugin_is_in_the_table_and_no_other() {
         let told: BTreeSet<_> = FUNCTIONS.iter().map(|function| function.name.to_owned()).collect();
+        assert_eq!(told.len(), FUNCTIONS.len(), "none twice");
         assert_eq!(told, found(r#"(?m)^\s+"([a-z_]+)" =>"#, &[DISPATCH]));
     }
 
@@ -189,6 +197,7 @@ mod tests {
     #[test]
     fn every_error_code_is_in_the_table_and_no_other() {
         let told: BTreeSet<_> = ERRORS.iter().map(|(code, _)| (*code).to_owned()).collect();
+        assert_eq!(told.len(), ERRORS.len(), "none twice");
         assert_eq!(told, found(r#""((?:VGPU|RBAC|UNKNOWN)_[A-Z_]+)""#, &SOURCES));
     }
 }

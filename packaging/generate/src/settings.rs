@@ -57,6 +57,13 @@ pub const SETTINGS: &[Setting] = &[
         about: "How much is logged: \"error\", \"warn\", \"info\" or \"debug\".",
     },
     Setting {
+        table: None,
+        key: "history",
+        default: "10000",
+        others: &["0", "1000000"],
+        about: "How many changes 'vgpu-admin history' keeps on this host, 0 to 1000000; older ones are forgotten.",
+    },
+    Setting {
         table: Some("defaults"),
         key: "pool",
         default: r#""A""#,

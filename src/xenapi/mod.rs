@@ -3,18 +3,21 @@
 //! On a member of a resource pool the socket forwards everything to the coordinator, so one client serves every host
 //! (xapi-project/xen-api, `ocaml/xapi/api_server.ml`).
 
+mod calls;
+mod records;
+
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use indexmap::IndexMap;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::deadline::Deadline;
 use crate::http::{Connection, HttpError};
-use crate::model::VmUuid;
+
+pub use records::{HostRecord, MapField, Reference, TaskRecord, VmRecord};
 
 /// How long the CLI and the plugin wait for XAPI in one operation. Calls take 1 to 50 ms; a coordinator that was just
 /// lost lets them block.
@@ -72,88 +75,6 @@ fn in_brackets(params: &[String]) -> String {
     if params.is_empty() { String::new() } else { format!(" ({})", params.join(", ")) }
 }
 
-/// XAPI's reference to an object.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct Reference(String);
-
-impl Reference {
-    /// A reference that XAPI has given.
-    #[must_use]
-    pub fn new(text: &str) -> Self {
-        Self(text.to_owned())
-    }
-
-    /// The reference as XAPI writes it.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// A map of XAPI's of which we own keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MapField {
-    /// A VM's `platform`.
-    VmPlatform,
-    /// The resource pool's `other_config`.
-    PoolOtherConfig,
-}
-
-impl MapField {
-    fn add(self) -> &'static str {
-        match self {
-            Self::VmPlatform => "VM.add_to_platform",
-            Self::PoolOtherConfig => "pool.add_to_other_config",
-        }
-    }
-
-    fn remove(self) -> &'static str {
-        match self {
-            Self::VmPlatform => "VM.remove_from_platform",
-            Self::PoolOtherConfig => "pool.remove_from_other_config",
-        }
-    }
-}
-
-/// What we need to know of a VM.
-#[derive(Debug, Clone, Deserialize)]
-pub struct VmRecord {
-    /// Its UUID.
-    pub uuid: String,
-    /// Its name.
-    pub name_label: String,
-    /// Halted, Running, Paused or Suspended.
-    pub power_state: String,
-    /// Whether it is a template.
-    pub is_a_template: bool,
-    /// Whether it is a snapshot, which is never started.
-    pub is_a_snapshot: bool,
-    /// Whether it is dom0 itself.
-    pub is_control_domain: bool,
-    /// The host on which it runs.
-    pub resident_on: Reference,
-    /// What goes to the device model, and more.
-    pub platform: IndexMap<String, String>,
-}
-
-impl VmRecord {
-    /// Whether it is a VM that can be started: no template, no snapshot, not dom0.
-    #[must_use]
-    pub fn is_a_vm(&self) -> bool {
-        !(self.is_a_template || self.is_a_snapshot || self.is_control_domain)
-    }
-}
-
-/// What we need to know of a host.
-#[derive(Debug, Clone, Deserialize)]
-pub struct HostRecord {
-    /// Its UUID.
-    pub uuid: String,
-    /// Its name.
-    pub name_label: String,
-}
-
 /// A session, ours or a caller's.
 pub struct Session {
     connection: Connection,
@@ -187,119 +108,14 @@ impl Session {
         Ok(Self { connection, deadline, token, is_ours: false })
     }
 
-    /// Makes sure that XAPI answers, and that the session is one.
-    ///
-    /// # Errors
-    /// XAPI is away or refuses.
-    pub fn ping(&mut self) -> Result<(), XapiError> {
-        self.call::<Reference>("session.get_this_host", &json!([self.token, self.token])).map(drop)
+    /// The session's reference, for calls that are made at the same time.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
     }
 
-    /// Makes sure that the session's role may change the resource pool's configuration, which is what a change of GPU
-    /// settings is. Not every change makes XAPI write anything, so its refusal cannot be waited for: this asks it to
-    /// remove a key that is not there, which does nothing and is refused to everybody below pool-operator.
-    ///
-    /// # Errors
-    /// XAPI is away, or refuses with its own `RBAC_PERMISSION_DENIED`.
-    pub fn prove_pool_operator(&mut self) -> Result<(), XapiError> {
-        let pools: Vec<Reference> = self.call("pool.get_all", &json!([self.token]))?;
-        for pool in pools {
-            self.call::<String>("pool.remove_from_other_config", &json!([self.token, pool.0, "vgpu:permission"]))?;
-        }
-        Ok(())
-    }
-
-    /// A VM's reference.
-    ///
-    /// # Errors
-    /// XAPI is away or refuses; `None` means that it knows no such VM.
-    pub fn vm_by_uuid(&mut self, uuid: &VmUuid) -> Result<Option<Reference>, XapiError> {
-        match self.call("VM.get_by_uuid", &json!([self.token, uuid])) {
-            Err(error) if error.has_code("UUID_INVALID") => Ok(None),
-            other => other.map(Some),
-        }
-    }
-
-    /// A VM's record.
-    ///
-    /// # Errors
-    /// XAPI is away or refuses.
-    pub fn vm_record(&mut self, vm: &Reference) -> Result<VmRecord, XapiError> {
-        self.call("VM.get_record", &json!([self.token, vm.0]))
-    }
-
-    /// Every VM's record.
-    ///
-    /// # Errors
-    /// XAPI is away or refuses.
-    pub fn vm_records(&mut self) -> Result<Vec<(Reference, VmRecord)>, XapiError> {
-        let records: IndexMap<String, VmRecord> = self.call("VM.get_all_records", &json!([self.token]))?;
-        Ok(records.into_iter().map(|(reference, record)| (Reference(reference), record)).collect())
-    }
-
-    /// The hosts of the resource pool, by their references.
-    ///
-    /// # Errors
-    /// XAPI is away or refuses.
-    pub fn hosts(&mut self) -> Result<IndexMap<String, HostRecord>, XapiError> {
-        self.call("host.get_all_records", &json!([self.token]))
-    }
-
-    /// The resource pool, and its `other_config`.
-    ///
-    /// # Errors
-    /// XAPI is away or refuses.
-    pub fn pool_other_config(&mut self) -> Result<(Reference, IndexMap<String, String>), XapiError> {
-        let pools: Vec<Reference> = self.call("pool.get_all", &json!([self.token]))?;
-        let pool = pools.into_iter().next().ok_or_else(|| XapiError::Nonsense {
-            call: "pool.get_all".to_owned(),
-            reason: "there is no pool".to_owned(),
-        })?;
-        let other_config = self.call("pool.get_other_config", &json!([self.token, pool.0]))?;
-        Ok((pool, other_config))
-    }
-
-    /// Sets a key of one of XAPI's maps, or removes it, as `xe vm-param-set` does: remove, then add. Should the second
-    /// half fail, the value that was there is put back.
-    ///
-    /// # Errors
-    /// XAPI is away or refuses; the value is then what it was, unless XAPI went away in between.
-    pub fn set_map_key(
-        &mut self,
-        map: MapField,
-        object: &Reference,
-        key: &str,
-        old: Option<&str>,
-        new: Option<&str>,
-    ) -> Result<(), XapiError> {
-        if old == new {
-            return Ok(());
-        }
-        if old.is_some() {
-            self.remove_from(map, object, key)?;
-        }
-        let Some(new) = new else { return Ok(()) };
-        let mut outcome = self.add_to(map, object, key, new);
-        if outcome.as_ref().is_err_and(|error| error.has_code("MAP_DUPLICATE_KEY")) {
-            // Somebody else set it between our two calls: the later one counts.
-            self.remove_from(map, object, key)?;
-            outcome = self.add_to(map, object, key, new);
-        }
-        let Err(error) = outcome else { return Ok(()) };
-        if let Some(old) = old
-            && let Err(second) = self.add_to(map, object, key, old)
-        {
-            log::error!("{key} could not be put back to '{old}': {second}");
-        }
-        Err(error)
-    }
-
-    fn add_to(&mut self, map: MapField, object: &Reference, key: &str, value: &str) -> Result<(), XapiError> {
-        self.call::<String>(map.add(), &json!([self.token, object.0, key, value])).map(drop)
-    }
-
-    fn remove_from(&mut self, map: MapField, object: &Reference, key: &str) -> Result<(), XapiError> {
-        self.call::<String>(map.remove(), &json!([self.token, object.0, key])).map(drop)
+    /// Gives the calls that follow another deadline.
+    pub fn set_deadline(&mut self, deadline: Deadline) {
+        self.deadline = deadline;
     }
 
     fn call<T: DeserializeOwned>(&mut self, method: &str, params: &Value) -> Result<T, XapiError> {

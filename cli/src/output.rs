@@ -1,0 +1,67 @@
+//! What is printed and asked.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::process::ExitCode;
+
+use serde::Serialize;
+use vgpu_admin::arguments::Format;
+use vgpu_config::Error;
+
+use crate::{FAILED, WRONG_USAGE};
+
+/// Prints an answer for people or for programs.
+pub fn print<T: Serialize>(format: Format, reply: &T, render: impl Fn(&T) -> String) -> Result<(), Error> {
+    match format {
+        Format::Table => say(&render(reply)),
+        Format::Json => say(&serde_json::to_string(reply).map_err(|error| Error::Reply(error.to_string()))?),
+    }
+}
+
+/// Prints a line.
+pub fn say(text: &str) -> Result<(), Error> {
+    writeln!(io::stdout(), "{text}").map_err(|error| unwritable(&error))
+}
+
+/// Standard output cannot be written.
+pub fn unwritable(error: &io::Error) -> Error {
+    Error::Reply(error.to_string())
+}
+
+/// Asks, unless `--yes` was given: the status to end with where the answer is no, or nobody is there to give one.
+/// `otherwise` is said where the answer is no.
+pub fn refused(command: &str, question: &str, otherwise: &str, yes: bool) -> Result<Option<ExitCode>, Error> {
+    if yes {
+        return Ok(None);
+    }
+    if !io::stdin().is_terminal() {
+        let _ =
+            writeln!(io::stderr(), "vgpu-admin: {command} asks first, and there is no terminal to ask on: add --yes");
+        return Ok(Some(ExitCode::from(WRONG_USAGE)));
+    }
+    if confirmed(question)? {
+        return Ok(None);
+    }
+    say(otherwise)?;
+    Ok(Some(ExitCode::from(FAILED)))
+}
+
+/// Asks on the terminal; only a clear yes is one.
+fn confirmed(question: &str) -> Result<bool, Error> {
+    let _ = write!(io::stderr(), "{question} [y/N] ");
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer).map_err(|error| unwritable(&error))?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+/// An error for people, or the same code and parameters that the plugin answers.
+pub fn complain(error: &Error, format: Format) {
+    let text = match format {
+        Format::Table => format!("vgpu-admin: {error}"),
+        Format::Json => {
+            let (code, params, message) = (error.code(), error.params(), error.to_string());
+            serde_json::json!({"error": {"code": code, "params": params, "message": message}}).to_string()
+        }
+    };
+    // Where standard error cannot be written, the exit status has to do.
+    let _ = writeln!(io::stderr(), "{text}");
+}

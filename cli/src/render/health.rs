@@ -1,0 +1,90 @@
+//! How this host and the others are.
+
+use std::fmt::Write;
+
+use vgpu_config::model::{PoolId, Priority};
+use vgpu_config::reply::{CheckReply, HostState, PoolCheckReply, StatusReply};
+use vgpu_config::store::CheckItem;
+
+use super::{printable, table};
+
+/// The state, in one screen.
+pub fn status(reply: &StatusReply) -> String {
+    let xapi = match &reply.xapi_problem {
+        None => "answers".to_owned(),
+        Some(problem) => problem.clone(),
+    };
+    let changes = match reply.not_in_xapi {
+        0 => "all in XAPI".to_owned(),
+        count => format!("{count} not in XAPI yet: the VM's next start or change tells it"),
+    };
+    let rows = [
+        ("vgpu-config", reply.version.clone()),
+        ("Database", format!("{} (schema {})", reply.database, reply.schema)),
+        ("VMs", format!("{} registered", reply.vms)),
+        ("By GPU pool", format!("{} in {}, {} in {}", reply.by_pool.a, PoolId::A, reply.by_pool.b, PoolId::B)),
+        (
+            "By priority",
+            format!(
+                "{} {}, {} {}, {} {}",
+                reply.by_priority.high,
+                Priority::High,
+                reply.by_priority.medium,
+                Priority::Medium,
+                reply.by_priority.low,
+                Priority::Low
+            ),
+        ),
+        ("Changes", changes),
+        ("XAPI", xapi),
+        ("Device", reply.device.clone()),
+        ("on_error", reply.on_error.to_string()),
+        ("unregistered", reply.unregistered.to_string()),
+        ("deadline", format!("{} s", reply.deadline_seconds)),
+    ];
+    let mut text = table(&[], rows.map(|(label, value)| vec![label.to_owned(), value]));
+    if !reply.hosts.is_empty() {
+        let _ = write!(text, "\n\n{}", table(&["HOST", "VERSION", "STATE"], reply.hosts.iter().map(host_row)));
+    }
+    text
+}
+
+fn host_row(host: &HostState) -> Vec<String> {
+    let version = host.version.clone().unwrap_or_else(|| "-".to_owned());
+    let state = match host.problems.as_slice() {
+        [] => "ok".to_owned(),
+        [problem] => problem.clone(),
+        [problem, more @ ..] => format!("{problem} (and {} more: vgpu-admin check --all-hosts)", more.len()),
+    };
+    vec![host.host_name.clone(), version, state]
+}
+
+/// Every check with its answer.
+pub fn check(reply: &CheckReply) -> String {
+    let wrong = reply.checks.iter().filter(|item| !item.ok).count();
+    format!("{}\n{}", checks(&reply.checks), summary(wrong))
+}
+
+/// Every check of every host.
+pub fn check_all_hosts(reply: &PoolCheckReply) -> String {
+    let mut text = String::new();
+    for host in &reply.hosts {
+        // Writing to a string does not fail.
+        let _ = write!(text, "Host {} ({})\n{}\n\n", printable(&host.host_name), host.host_uuid, checks(&host.checks));
+    }
+    let wrong = reply.hosts.iter().flat_map(|host| &host.checks).filter(|item| !item.ok).count();
+    text + &summary(wrong)
+}
+
+fn checks(items: &[CheckItem]) -> String {
+    let verdict = |ok: bool| if ok { "ok" } else { "WRONG" };
+    table(&[], items.iter().map(|item| vec![verdict(item.ok).to_owned(), item.name.clone(), item.message.clone()]))
+}
+
+fn summary(wrong: usize) -> String {
+    match wrong {
+        0 => "Everything is as it should be.".to_owned(),
+        1 => "1 check failed.".to_owned(),
+        _ => format!("{wrong} checks failed."),
+    }
+}

@@ -1,0 +1,137 @@
+//! What was done in the whole resource pool.
+
+use vgpu_config::model::VmUuid;
+use vgpu_config::reply::{
+    AdoptReply, AdoptedVm, AppliedVm, ApplyReply, HistoryEntry, HistorySettings, ImportReply, PlannedChange,
+    PruneReply, ScannedVm, SettingsReply, SyncReply,
+};
+
+use super::{printable, table};
+
+/// The VMs of the resource pool.
+pub fn scanned(vms: &[ScannedVm]) -> String {
+    let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+    let rows = vms.iter().map(|vm| {
+        vec![
+            or_dash(vm.pool.map(|pool| pool.to_string())),
+            or_dash(vm.priority.map(|priority| priority.to_string())),
+            vm.power_state.to_lowercase(),
+            or_dash(vm.host_name.clone()),
+            vm.vm_uuid.to_string(),
+            vm.vm_name.clone(),
+        ]
+    });
+    table(&["POOL", "PRIORITY", "STATE", "HOST", "VM", "NAME"], rows)
+}
+
+/// What was registered, VM by VM.
+pub fn adopted(reply: &AdoptReply) -> String {
+    let verb = if reply.dry_run { "would be registered" } else { "registered" };
+    let adopted = reply.adopted.iter().map(|vm| {
+        let AdoptedVm { vm_uuid, pool, priority, vm_id, .. } = vm;
+        let shared = vm.shared_with.map(|other| format!("; its argument has the vm_id of {other}, which keeps it"));
+        let (name, shared) = (printable(&vm.vm_name), shared.unwrap_or_default());
+        format!("{vm_uuid} ({name})  {verb}: GPU pool {pool}, priority {priority}, vm_id {vm_id}{shared}")
+    });
+    let left = reply.left_alone.iter().map(|left| format!("{}  left alone: {}", left.vm_uuid, printable(&left.why)));
+    let lines: Vec<_> = adopted.chain(left).collect();
+    if lines.is_empty() { "No VM has an argument that was written by hand.".to_owned() } else { lines.join("\n") }
+}
+
+/// What was forgotten.
+pub fn pruned(reply: &PruneReply) -> String {
+    let verb = if reply.dry_run { "would be forgotten" } else { "forgotten" };
+    let lines: Vec<_> = reply.pruned.iter().map(|vm| format!("{vm}  {verb}: XAPI does not know it any more")).collect();
+    if lines.is_empty() { "XAPI knows every VM that there are settings for.".to_owned() } else { lines.join("\n") }
+}
+
+/// What an import changes, like a diff.
+pub fn imported(reply: &ImportReply) -> String {
+    let settings = |SettingsReply { pool, priority, vm_id }: SettingsReply| format!("{pool} {priority} vm_id {vm_id}");
+    let line = |change: &PlannedChange| {
+        let vm = format!("{} ({})", change.vm_uuid, printable(change.vm_name.as_deref().unwrap_or("-")));
+        match (change.from, change.to) {
+            (None, Some(to)) => format!("+ {vm}  {}", settings(to)),
+            (Some(from), None) => format!("- {vm}  {}", settings(from)),
+            (Some(from), Some(to)) => format!("~ {vm}  {} -> {}", settings(from), settings(to)),
+            (None, None) => format!("  {vm}"),
+        }
+    };
+    let mut lines: Vec<_> = reply.changes.iter().map(line).collect();
+    let would = if reply.dry_run { "would be changed" } else { "changed" };
+    lines.push(format!("{} {would}, {} as the file says already.", reply.changes.len(), reply.unchanged));
+    lines.extend(reply.notes.iter().map(|note| format!("Note: {}", printable(note))));
+    lines.join("\n")
+}
+
+/// What was brought to one state, VM by VM.
+pub fn sync(reply: &SyncReply) -> String {
+    let done = |vms: &[VmUuid], what: &str| vms.iter().map(|vm| format!("{vm}  {what}")).collect::<Vec<_>>();
+    let (taken, pushed, repaired) = if reply.dry_run {
+        (
+            "would be taken over from another host",
+            "would be told to the other hosts",
+            "XAPI's record would be corrected",
+        )
+    } else {
+        ("taken over from another host", "told to the other hosts", "XAPI's record was corrected")
+    };
+    let mut lines = done(&reply.taken, taken);
+    lines.extend(done(&reply.pushed, pushed));
+    lines.extend(done(&reply.repaired, repaired));
+    lines.extend(reply.left_alone.iter().map(|left| format!("{}  left alone: {}", left.vm_uuid, printable(&left.why))));
+    if lines.is_empty() {
+        "Nothing to do: this host, the other hosts and XAPI agree.".to_owned()
+    } else {
+        lines.join("\n")
+    }
+}
+
+/// Who changed what, the newest first.
+pub fn history(entries: &[HistoryEntry]) -> String {
+    if entries.is_empty() {
+        return "Nothing has been changed yet, as far as this host knows.".to_owned();
+    }
+    let rows = entries.iter().map(|entry| {
+        let by = match &entry.changed_by {
+            Some(user) => format!("{}: {user}", entry.through),
+            None => entry.through.clone(),
+        };
+        let name = entry.vm_name.clone().unwrap_or_else(|| "-".to_owned());
+        vec![
+            entry.changed_at.clone(),
+            held(entry.from.as_ref()),
+            held(entry.to.as_ref()),
+            by,
+            entry.vm_uuid.clone(),
+            name,
+        ]
+    });
+    table(&["TIME (UTC)", "FROM", "TO", "BY", "VM", "NAME"], rows)
+}
+
+fn held(settings: Option<&HistorySettings>) -> String {
+    let Some(HistorySettings { pool, priority, vm_id }) = settings else { return "-".to_owned() };
+    match vm_id {
+        Some(vm_id) => format!("{pool} {priority} {vm_id}"),
+        None => format!("{pool} {priority}"),
+    }
+}
+
+/// What was made true, VM by VM.
+pub fn applied(reply: &ApplyReply) -> String {
+    let given = |argument: &str| if argument.is_empty() { "no vGPU".to_owned() } else { argument.to_owned() };
+    let verb = if reply.dry_run { "would be rebooted" } else { "rebooted" };
+    let line = |vm: &AppliedVm| {
+        let from = vm.from.as_deref().map_or_else(|| "unknown".to_owned(), given);
+        let host = vm.host_name.as_deref().unwrap_or("-");
+        let name = printable(&vm.vm_name);
+        format!("{} ({name}) on {host}  {verb}: {from} -> {}", vm.vm_uuid, given(&vm.to))
+    };
+    let mut lines: Vec<_> = reply.applied.iter().map(line).collect();
+    lines.extend(reply.failed.iter().map(|vm| format!("{}  FAILED: {}", vm.vm_uuid, printable(&vm.why))));
+    lines.extend(reply.not_tried.iter().map(|vm| format!("{vm}  not rebooted, because of that")));
+    lines.extend(reply.left_alone.iter().map(|left| format!("{}  left alone: {}", left.vm_uuid, printable(&left.why))));
+    lines.extend(reply.notes.iter().map(|note| printable(note)));
+    if lines.is_empty() { "Every running VM has its settings.".to_owned() } else { lines.join("\n") }
+}

@@ -1,0 +1,105 @@
+//! Whether this host's QEMU gets our argument, and knows what to do with it. Both are the GPU vendor's to provide.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use wait_timeout::ChildExt;
+
+use crate::device_args::PLATFORM_KEY;
+use crate::paths::Root;
+use crate::settings::DeviceName;
+
+/// The setting by which xenopsd is given another wrapper (xapi-project/xen-api, `ocaml/xenopsd/lib/resources.ml`).
+const WRAPPER_SETTING: &str = "upstream-compat-qemu-dm-wrapper";
+/// How long QEMU may take to name its devices.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Whether the program that starts QEMU passes `platform/device-model-args` on. XCP-ng's stock one does not.
+pub(super) fn wrapper_passes_arguments(root: &Root) -> Result<String, String> {
+    let wrapper = wrapper(root);
+    let shown = wrapper.display();
+    let text = fs::read(&wrapper).map_err(|error| format!("{shown}: {error}; no VM with QEMU starts without it"))?;
+    if contains(&text, PLATFORM_KEY) {
+        return Ok(format!("{shown} reads platform/{PLATFORM_KEY}"));
+    }
+    Err(format!(
+        "{shown} does not read platform/{PLATFORM_KEY}, so QEMU gets no vGPU: install the GPU vendor's qemu-wrapper again (an \
+         update of XCP-ng puts the stock one back)"
+    ))
+}
+
+/// Whether QEMU has the device.
+pub(super) fn qemu_knows_device(root: &Root, device: &DeviceName) -> Result<String, String> {
+    let qemu = qemu(root);
+    let shown = qemu.display();
+    let devices = devices_of(&qemu).map_err(|error| format!("{shown} -device help: {error}"))?;
+    let name = device.as_str();
+    if devices.contains(&format!("name \"{name}\"")) {
+        return Ok(format!("{shown} has the device {name}"));
+    }
+    Err(format!(
+        "{shown} has no device {name}, and a VM that is given one does not start: install the GPU vendor's QEMU again, or \
+         correct 'device' in vgpu.toml ({shown} -device help)"
+    ))
+}
+
+/// The wrapper that xenopsd starts: what its settings say, or the stock one.
+fn wrapper(root: &Root) -> PathBuf {
+    let configured = root.xenopsd_settings().into_iter().filter_map(|file| fs::read_to_string(file).ok());
+    let value = |text: String| {
+        let mut settings = text.lines().rev().filter_map(|line| line.split_once('='));
+        settings.find(|(key, _)| key.trim() == WRAPPER_SETTING).map(|(_, value)| value.trim().to_owned())
+    };
+    let name = configured.filter_map(value).next_back().unwrap_or_else(|| "qemu-wrapper".to_owned());
+    root.xen_program(&name)
+}
+
+/// The QEMU that the wrapper starts: it names it in a line `qemu_dm = '/usr/lib64/xen/bin/qemu-system-i386'`.
+fn qemu(root: &Root) -> PathBuf {
+    let text = fs::read_to_string(wrapper(root)).unwrap_or_default();
+    let named = text.lines().find_map(|line| {
+        let (name, value) = line.split_once('=')?;
+        (name.trim() == "qemu_dm").then(|| value.trim().trim_matches(['\'', '"']).to_owned())
+    });
+    let is_path = |name: &String| name.starts_with('/');
+    root.xen_program(&named.filter(is_path).unwrap_or_else(|| "qemu-system-i386".to_owned()))
+}
+
+/// What QEMU prints of its devices, whichever stream it prints it on: that differs by version.
+fn devices_of(qemu: &Path) -> Result<String, String> {
+    let say = |error: std::io::Error| error.to_string();
+    let mut child = Command::new(qemu)
+        .args(["-device", "help"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(say)?;
+    let readers = [child.stdout.take().map(read_all), child.stderr.take().map(read_all)];
+    let ended = child.wait_timeout(PATIENCE).map_err(say)?;
+    if ended.is_none() {
+        let _ = child.kill();
+        let _ = child.wait();
+        return Err(format!("did not end within {} s", PATIENCE.as_secs()));
+    }
+    let texts = readers.into_iter().flatten().map(|reader| reader.join().unwrap_or_default());
+    Ok(texts.map(|text| String::from_utf8_lossy(&text).into_owned()).collect())
+}
+
+/// Reads to the end, so that the program is not held up by a full pipe.
+fn read_all(mut stream: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut text = Vec::new();
+        // What came until it broke is good enough to look for a name in.
+        let _ = stream.read_to_end(&mut text);
+        text
+    })
+}
+
+fn contains(text: &[u8], wanted: &str) -> bool {
+    text.windows(wanted.len()).any(|window| window == wanted.as_bytes())
+}

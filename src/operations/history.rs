@@ -1,0 +1,29 @@
+//! Who changed what, as far as this host knows.
+
+use super::{Host, VmSelector};
+use crate::error::Error;
+use crate::reply::HistoryEntry;
+use crate::store::Through;
+
+/// The changes that this host has seen, the newest first: those of one VM, or all, and no more than `limit`.
+///
+/// # Errors
+/// No registered VM has that name, or the database cannot be read.
+pub fn history(host: &Host, vm: Option<&VmSelector>, limit: Option<u32>) -> Result<Vec<HistoryEntry>, Error> {
+    let uuid = vm.map(|vm| host.resolve(vm)).transpose()?;
+    let here = host.root.host_uuid();
+    let changes = host.store.read().history(uuid.as_ref(), limit)?;
+    Ok(changes
+        .into_iter()
+        .map(|change| HistoryEntry {
+            host_uuid: here.clone().filter(|_| change.through != Through::AnotherHost.as_str()),
+            changed_at: change.changed_at,
+            vm_uuid: change.vm_uuid,
+            vm_name: change.vm_name,
+            from: change.from.map(Into::into),
+            to: change.to.map(Into::into),
+            through: change.through,
+            changed_by: change.changed_by,
+        })
+        .collect())
+}

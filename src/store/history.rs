@@ -1,0 +1,191 @@
+//! Who changed what. Triggers note every change of the rows, whoever makes it; a program's transaction signs what it has
+//! changed, one entry for each VM, before it commits. What nobody has signed was changed by hand.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use rusqlite::{Connection, Row, params};
+
+use super::StoreError;
+use super::rows::Reading;
+use super::writing::Writing;
+use crate::mirror::Entry;
+use crate::model::VmUuid;
+
+/// What a change came through.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Through {
+    /// `vgpu-admin`.
+    Cli,
+    /// The plugin.
+    Plugin,
+    /// The vm-pre-start hook.
+    Hook,
+    /// Another host of the resource pool: it was taken over from XAPI's database.
+    AnotherHost,
+    /// Some other program that uses this library.
+    #[default]
+    Library,
+}
+
+impl Through {
+    /// The name in the database and for people.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cli => "vgpu-admin",
+            Self::Plugin => "plugin",
+            Self::Hook => "hook",
+            Self::AnotherHost => "another host",
+            Self::Library => "library",
+        }
+    }
+}
+
+impl fmt::Display for Through {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
+    }
+}
+
+/// A change of what a VM's device is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// When, UTC.
+    pub changed_at: String,
+    /// The VM's UUID, as it was written.
+    pub vm_uuid: String,
+    /// The VM's name at that time.
+    pub vm_name: Option<String>,
+    /// What it came through: [`Through`], or "by hand".
+    pub through: String,
+    /// The user, where that is known.
+    pub changed_by: Option<String>,
+    /// What the VM had; `None` where it was not registered.
+    pub from: Option<HeldSettings>,
+    /// What it has since; `None` where it was removed.
+    pub to: Option<HeldSettings>,
+}
+
+/// Settings as a row held them. One that was inserted by hand has no number until a program sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldSettings {
+    /// The GPU pool.
+    pub pool: String,
+    /// The priority: 0, 1 or 2.
+    pub priority: i64,
+    /// The device's number.
+    pub vm_id: Option<i64>,
+}
+
+impl Reading<'_> {
+    /// The changes, the newest first: all that are kept, or those of one VM, and no more than `limit`.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn history(&self, vm: Option<&VmUuid>, limit: Option<u32>) -> Result<Vec<Change>, StoreError> {
+        let sql = "
+            SELECT changed_at, vm_uuid, vm_name, through, changed_by, old_pool_id, old_priority, old_device_vm_id,
+                   new_pool_id, new_priority, new_device_vm_id
+            FROM history WHERE (?1 IS NULL OR vm_uuid = ?1) ORDER BY entry_id DESC LIMIT coalesce(?2, -1)";
+        let mut statement = self.connection().prepare_cached(sql)?;
+        let changes = statement.query_map(params![vm.map(ToString::to_string), limit], change)?;
+        Ok(changes.collect::<Result<_, _>>()?)
+    }
+}
+
+fn change(row: &Row<'_>) -> rusqlite::Result<Change> {
+    Ok(Change {
+        changed_at: row.get(0)?,
+        vm_uuid: row.get(1)?,
+        vm_name: row.get(2)?,
+        through: row.get(3)?,
+        changed_by: row.get(4)?,
+        from: held(row, 5)?,
+        to: held(row, 8)?,
+    })
+}
+
+fn held(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<HeldSettings>> {
+    let Some(pool) = row.get(first)? else { return Ok(None) };
+    Ok(Some(HeldSettings { pool, priority: row.get(first + 1)?, vm_id: row.get(first + 2)? }))
+}
+
+/// The number of the last entry so far.
+pub(super) fn last_entry(connection: &Connection) -> Result<i64, StoreError> {
+    let sql = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'history'), 0)";
+    Ok(connection.query_row(sql, [], |row| row.get(0))?)
+}
+
+/// An entry as the triggers left it.
+struct Noted {
+    entry_id: i64,
+    vm_uuid: String,
+    from: Option<HeldSettings>,
+    to: Option<HeldSettings>,
+}
+
+impl Writing<'_> {
+    /// Signs what was changed since the last signature. The steps by which a VM got where it is are of no interest: they
+    /// become one entry, or none where it is what it was.
+    pub(super) fn sign(&self, through: Through) -> Result<(), StoreError> {
+        let mut first: HashMap<String, Noted> = HashMap::new();
+        for noted in self.unsigned()? {
+            match first.get_mut(&noted.vm_uuid) {
+                None => drop(first.insert(noted.vm_uuid.clone(), noted)),
+                Some(first) => {
+                    self.execute("DELETE FROM history WHERE entry_id = ?1", [noted.entry_id])?;
+                    first.to = noted.to;
+                }
+            }
+        }
+        for Noted { entry_id, from, to, .. } in first.into_values() {
+            if from == to {
+                self.execute("DELETE FROM history WHERE entry_id = ?1", [entry_id])?;
+                continue;
+            }
+            let (pool, priority, vm_id) =
+                to.map_or((None, None, None), |to| (Some(to.pool), Some(to.priority), to.vm_id));
+            self.execute(
+                "UPDATE history SET new_pool_id = ?2, new_priority = ?3, new_device_vm_id = ?4, through = ?5, changed_by = ?6
+                 WHERE entry_id = ?1",
+                params![entry_id, pool, priority, vm_id, through.as_str(), self.user_for(through)],
+            )?;
+        }
+        self.set_signed_until(last_entry(self.transaction())?);
+        Ok(())
+    }
+
+    /// Signs what was taken over from another host: it was changed there, and then.
+    pub(super) fn sign_as_taken_over(&self, news: &[(VmUuid, Entry)]) -> Result<(), StoreError> {
+        let before = self.signed_until();
+        self.sign(Through::AnotherHost)?;
+        for (uuid, entry) in news {
+            self.execute(
+                "UPDATE history SET changed_at = coalesce(datetime(?3, 'unixepoch'), changed_at)
+                 WHERE entry_id > ?1 AND vm_uuid = ?2",
+                params![before, uuid.to_string(), entry.changed_at],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Forgets the oldest entries, so that so many stay.
+    pub(super) fn shorten_history(&self, keep: u32) -> Result<(), StoreError> {
+        let sql = "DELETE FROM history
+                   WHERE entry_id <= (SELECT entry_id FROM history ORDER BY entry_id DESC LIMIT 1 OFFSET ?1)";
+        self.execute(sql, [keep])?;
+        Ok(())
+    }
+
+    fn unsigned(&self) -> Result<Vec<Noted>, StoreError> {
+        let sql = "
+            SELECT entry_id, vm_uuid, old_pool_id, old_priority, old_device_vm_id, new_pool_id, new_priority, new_device_vm_id
+            FROM history WHERE entry_id > ?1 ORDER BY entry_id";
+        let mut statement = self.transaction().prepare_cached(sql)?;
+        let noted = |row: &Row<'_>| {
+            Ok(Noted { entry_id: row.get(0)?, vm_uuid: row.get(1)?, from: held(row, 2)?, to: held(row, 5)? })
+        };
+        Ok(statement.query_map([self.signed_until()], noted)?.collect::<Result<_, _>>()?)
+    }
+}

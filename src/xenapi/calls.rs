@@ -1,0 +1,177 @@
+//! The calls that we make.
+
+use indexmap::IndexMap;
+use serde_json::json;
+
+use super::{HostRecord, MapField, Reference, Session, TaskRecord, VmRecord, XapiError};
+use crate::model::VmUuid;
+
+impl Session {
+    /// Makes sure that the session's role may change the resource pool's configuration, which is what a change of GPU
+    /// settings is. Not every change makes XAPI write anything, so its refusal cannot be waited for: this asks it to
+    /// remove a key that is not there, which does nothing and is refused to everybody below pool-operator.
+    ///
+    /// # Errors
+    /// XAPI is away, or refuses with its own `RBAC_PERMISSION_DENIED`.
+    pub fn prove_pool_operator(&mut self) -> Result<(), XapiError> {
+        let pools: Vec<Reference> = self.call("pool.get_all", &json!([self.token]))?;
+        for pool in pools {
+            self.call::<String>("pool.remove_from_other_config", &json!([self.token, pool.0, "vgpu:permission"]))?;
+        }
+        Ok(())
+    }
+
+    /// Whose session it is: the user's name, and the program that logged in (`xe`, `xo-server`, …), for people. `None`
+    /// where XAPI does not say.
+    pub fn user(&mut self) -> Option<String> {
+        // XAPI gives a local superuser the name that it logged in with (`ocaml/xapi/xapi_session.ml`).
+        let name: String = self.call("session.get_auth_user_name", &json!([self.token, self.token])).ok()?;
+        let originator: String = self.call("session.get_originator", &json!([self.token, self.token])).ok()?;
+        let name = if name.is_empty() { "root".to_owned() } else { name };
+        Some(if originator.is_empty() { name } else { format!("{name} ({originator})") })
+    }
+
+    /// A VM's reference.
+    ///
+    /// # Errors
+    /// XAPI is away or refuses; `None` means that it knows no such VM.
+    pub fn vm_by_uuid(&mut self, uuid: &VmUuid) -> Result<Option<Reference>, XapiError> {
+        match self.call("VM.get_by_uuid", &json!([self.token, uuid])) {
+            Err(error) if error.has_code("UUID_INVALID") => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    /// A VM's record.
+    ///
+    /// # Errors
+    /// XAPI is away or refuses.
+    pub fn vm_record(&mut self, vm: &Reference) -> Result<VmRecord, XapiError> {
+        self.call("VM.get_record", &json!([self.token, vm.0]))
+    }
+
+    /// Every VM's record.
+    ///
+    /// # Errors
+    /// XAPI is away or refuses.
+    pub fn vm_records(&mut self) -> Result<Vec<(Reference, VmRecord)>, XapiError> {
+        let records: IndexMap<String, VmRecord> = self.call("VM.get_all_records", &json!([self.token]))?;
+        Ok(records.into_iter().map(|(reference, record)| (Reference(reference), record)).collect())
+    }
+
+    /// The hosts of the resource pool, by their references.
+    ///
+    /// # Errors
+    /// XAPI is away or refuses.
+    pub fn hosts(&mut self) -> Result<IndexMap<String, HostRecord>, XapiError> {
+        self.call("host.get_all_records", &json!([self.token]))
+    }
+
+    /// Calls a function of a plugin on a host, which XAPI reaches wherever it is.
+    ///
+    /// # Errors
+    /// XAPI is away, or refuses with the plugin's own error, or cannot reach the host.
+    pub fn call_plugin(
+        &mut self,
+        host: &Reference,
+        plugin: &str,
+        function: &str,
+        arguments: &[(&str, String)],
+    ) -> Result<String, XapiError> {
+        let arguments: IndexMap<_, _> = arguments.iter().map(|(name, value)| (*name, value)).collect();
+        self.call("host.call_plugin", &json!([self.token, host.0, plugin, function, arguments]))
+    }
+
+    /// The resource pool, and its `other_config`.
+    ///
+    /// # Errors
+    /// XAPI is away or refuses.
+    pub fn pool_other_config(&mut self) -> Result<(Reference, IndexMap<String, String>), XapiError> {
+        let pool = self.pool()?;
+        let other_config = self.call("pool.get_other_config", &json!([self.token, pool.0]))?;
+        Ok((pool, other_config))
+    }
+
+    /// What the resource pool's licence restricts, by name.
+    ///
+    /// # Errors
+    /// XAPI is away or refuses.
+    pub fn pool_restrictions(&mut self) -> Result<IndexMap<String, String>, XapiError> {
+        let pool = self.pool()?;
+        self.call("pool.get_restrictions", &json!([self.token, pool.0]))
+    }
+
+    fn pool(&mut self) -> Result<Reference, XapiError> {
+        let pools: Vec<Reference> = self.call("pool.get_all", &json!([self.token]))?;
+        pools.into_iter().next().ok_or_else(|| XapiError::Nonsense {
+            call: "pool.get_all".to_owned(),
+            reason: "there is no pool".to_owned(),
+        })
+    }
+
+    /// Begins a VM's clean reboot, and does not wait for its end.
+    ///
+    /// # Errors
+    /// XAPI is away or refuses.
+    pub fn begin_clean_reboot(&mut self, vm: &Reference) -> Result<Reference, XapiError> {
+        self.call("Async.VM.clean_reboot", &json!([self.token, vm.0]))
+    }
+
+    /// How a task stands.
+    ///
+    /// # Errors
+    /// XAPI is away or refuses.
+    pub fn task(&mut self, task: &Reference) -> Result<TaskRecord, XapiError> {
+        self.call("task.get_record", &json!([self.token, task.0]))
+    }
+
+    /// Lets XAPI forget a task that has ended; where that fails, XAPI forgets it by itself a day later.
+    pub fn forget_task(&mut self, task: &Reference) {
+        if let Err(error) = self.call::<String>("task.destroy", &json!([self.token, task.0])) {
+            log::debug!("{error}");
+        }
+    }
+
+    /// Sets a key of one of XAPI's maps, or removes it, as `xe vm-param-set` does: remove, then add. Should the second
+    /// half fail, the value that was there is put back.
+    ///
+    /// # Errors
+    /// XAPI is away or refuses; the value is then what it was, unless XAPI went away in between.
+    pub fn set_map_key(
+        &mut self,
+        map: MapField,
+        object: &Reference,
+        key: &str,
+        old: Option<&str>,
+        new: Option<&str>,
+    ) -> Result<(), XapiError> {
+        if old == new {
+            return Ok(());
+        }
+        if old.is_some() {
+            self.remove_from(map, object, key)?;
+        }
+        let Some(new) = new else { return Ok(()) };
+        let mut outcome = self.add_to(map, object, key, new);
+        if outcome.as_ref().is_err_and(|error| error.has_code("MAP_DUPLICATE_KEY")) {
+            // Somebody else set it between our two calls: the later one counts.
+            self.remove_from(map, object, key)?;
+            outcome = self.add_to(map, object, key, new);
+        }
+        let Err(error) = outcome else { return Ok(()) };
+        if let Some(old) = old
+            && let Err(second) = self.add_to(map, object, key, old)
+        {
+            log::error!("{key} could not be put back to '{old}': {second}");
+        }
+        Err(error)
+    }
+
+    fn add_to(&mut self, map: MapField, object: &Reference, key: &str, value: &str) -> Result<(), XapiError> {
+        self.call::<String>(map.add(), &json!([self.token, object.0, key, value])).map(drop)
+    }
+
+    fn remove_from(&mut self, map: MapField, object: &Reference, key: &str) -> Result<(), XapiError> {
+        self.call::<String>(map.remove(), &json!([self.token, object.0, key])).map(drop)
+    }
+}

@@ -1,0 +1,95 @@
+//! XAPI's objects, as far as we need to know them.
+
+use indexmap::IndexMap;
+use serde::Deserialize;
+
+/// XAPI's reference to an object.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Reference(pub(super) String);
+
+impl Reference {
+    /// A reference that XAPI has given.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// The reference as XAPI writes it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A map of XAPI's of which we own keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MapField {
+    /// A VM's `platform`.
+    VmPlatform,
+    /// The resource pool's `other_config`.
+    PoolOtherConfig,
+}
+
+impl MapField {
+    pub(super) fn add(self) -> &'static str {
+        match self {
+            Self::VmPlatform => "VM.add_to_platform",
+            Self::PoolOtherConfig => "pool.add_to_other_config",
+        }
+    }
+
+    pub(super) fn remove(self) -> &'static str {
+        match self {
+            Self::VmPlatform => "VM.remove_from_platform",
+            Self::PoolOtherConfig => "pool.remove_from_other_config",
+        }
+    }
+}
+
+/// What we need to know of a VM.
+#[derive(Debug, Clone, Deserialize)]
+pub struct VmRecord {
+    /// Its UUID.
+    pub uuid: String,
+    /// Its name.
+    pub name_label: String,
+    /// Halted, Running, Paused or Suspended.
+    pub power_state: String,
+    /// Whether it is a template.
+    pub is_a_template: bool,
+    /// Whether it is a snapshot, which is never started.
+    pub is_a_snapshot: bool,
+    /// Whether it is dom0 itself.
+    pub is_control_domain: bool,
+    /// The host on which it runs.
+    pub resident_on: Reference,
+    /// What goes to the device model, and more.
+    pub platform: IndexMap<String, String>,
+}
+
+impl VmRecord {
+    /// Whether it is a VM that can be started: no template, no snapshot, not dom0.
+    #[must_use]
+    pub fn is_a_vm(&self) -> bool {
+        !(self.is_a_template || self.is_a_snapshot || self.is_control_domain)
+    }
+}
+
+/// What we need to know of a host.
+#[derive(Debug, Clone, Deserialize)]
+pub struct HostRecord {
+    /// Its UUID.
+    pub uuid: String,
+    /// Its name.
+    pub name_label: String,
+}
+
+/// How a task stands.
+#[derive(Debug, Clone, Deserialize)]
+pub struct TaskRecord {
+    /// `pending`, `success`, `failure`, `cancelling` or `cancelled`.
+    pub status: String,
+    /// The error's code and parameters, where it failed.
+    pub error_info: Vec<String>,
+}

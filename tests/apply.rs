@@ -1,0 +1,206 @@
+//! `apply`: running VMs get their changed settings now, by a clean reboot, one after the other.
+
+use std::fs;
+
+use serde_json::{Value, json};
+use simulated_host::{Fault, Outage, Role, Service};
+use vgpu_tests::root::Ran;
+use vgpu_tests::{Dom0, Pool, uuid};
+
+/// A host on which so many registered VMs run: `vm1`, `vm2`, …
+fn running(vms: u32) -> (Dom0, Vec<String>) {
+    let dom0 = Dom0::new();
+    let vms: Vec<_> = (1..=vms).map(uuid).collect();
+    for (number, vm) in vms.iter().enumerate() {
+        dom0.create_vm_with_uuid(vm, &format!("vm{}", number + 1));
+        dom0.register(vm, "A", "low");
+        dom0.start(vm);
+    }
+    (dom0, vms)
+}
+
+fn set_high(dom0: &Dom0, vms: &[&String]) {
+    for vm in vms {
+        dom0.plugin("set_priority", &[("vm_uuid", vm), ("priority", "high")]);
+    }
+}
+
+/// The arguments of a running VM's QEMU.
+fn args(dom0: &Dom0, vm: &str) -> Option<String> {
+    dom0.running_platformdata(vm)?.get("device-model-args").cloned()
+}
+
+fn uuids(vms: &Value) -> Vec<&str> {
+    vms.as_array().unwrap().iter().map(|vm| vm["vm_uuid"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn only_vms_that_lack_their_settings_are_rebooted() {
+    let (dom0, vms) = running(3);
+    set_high(&dom0, &[&vms[0], &vms[2]]);
+    let planned = dom0.root.admin_json(&["apply", "--pending", "--dry-run"]);
+    assert_eq!(uuids(&planned["applied"]), [&vms[0], &vms[2]]);
+    assert!(dom0.boots(&vms[0]).len() == 1, "a dry run reboots nothing");
+    let ran = dom0.root.admin(&["apply", "--pending", "--yes"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(
+        ran.stderr,
+        format!("1/2 {} (vm1): rebooting\n2/2 {} (vm3): rebooting\n", vms[0], vms[2]),
+        "how far it is"
+    );
+    assert!(
+        ran.stdout.contains("(vm1) on xcp-ng-1  rebooted: -device vgpu-stub,pool_id=A,priority=low"),
+        "{}",
+        ran.stdout
+    );
+    for vm in [&vms[0], &vms[2]] {
+        assert!(args(&dom0, vm).unwrap().contains("priority=high"));
+    }
+    assert_eq!(dom0.boots(&vms[1]).len(), 1);
+    assert_eq!(dom0.root.admin_ok(&["apply", "--pending"]), "Every running VM has its settings.\n", "nothing to ask");
+}
+
+#[test]
+fn it_asks_first_and_without_a_terminal_wants_to_be_told() {
+    let (dom0, vms) = running(1);
+    set_high(&dom0, &[&vms[0]]);
+    let Ran { code, stderr, .. } = dom0.root.admin(&["apply", "--pending"]);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("apply asks first, and there is no terminal to ask on: add --yes"), "{stderr}");
+    assert_eq!(dom0.root.admin(&["apply"]).code, Some(2), "which VMs has to be said");
+    assert_eq!(dom0.boots(&vms[0]).len(), 1);
+}
+
+#[test]
+fn one_vm_is_named_and_the_others_are_left_alone() {
+    let (dom0, vms) = running(2);
+    set_high(&dom0, &[&vms[0], &vms[1]]);
+    let applied = dom0.plugin("apply", &[("vm_name", "vm2")]);
+    assert_eq!(uuids(&applied["applied"]), [&vms[1]]);
+    assert_eq!((dom0.boots(&vms[0]).len(), dom0.boots(&vms[1]).len()), (1, 2));
+    let said = |vm: &str| dom0.root.admin_ok(&["apply", "--yes", "--vm-uuid", vm]);
+    assert_eq!(said(&vms[1]), format!("VM {} has its settings already.\n", vms[1]));
+    dom0.shutdown(&vms[1]).unwrap();
+    assert_eq!(said(&vms[1]), format!("VM {} is halted: its next start has its settings.\n", vms[1]));
+    let stranger = dom0.create_vm("stranger");
+    assert!(dom0.root.admin_fails(&["apply", "--yes", "--vm-uuid", &stranger]).contains("is not registered"));
+    let refused = dom0.call_plugin("vgpu", "apply", &[]).unwrap_err();
+    assert_eq!(refused.code, "VGPU_INVALID_PARAM");
+}
+
+#[test]
+fn a_vm_that_does_not_come_back_ends_it_and_the_rest_is_left() {
+    let (dom0, vms) = running(3);
+    set_high(&dom0, &[&vms[0], &vms[1], &vms[2]]);
+    // Another hook refuses the second VM's boot.
+    let script = format!("#!/bin/sh\n[ \"$2\" != {} ] || exit 3\n", vms[1]);
+    dom0.root.write("etc/xapi.d/vm-pre-start/60other", script);
+    dom0.root.chmod("etc/xapi.d/vm-pre-start/60other", 0o755);
+    let ran = dom0.root.admin(&["apply", "--pending", "--yes", "--format=json"]);
+    assert_eq!(ran.code, Some(1));
+    let reply: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(uuids(&reply["applied"]), [&vms[0]]);
+    assert_eq!(reply["failed"]["vm_uuid"], vms[1]);
+    assert!(reply["failed"]["why"].as_str().unwrap().contains("XAPI_HOOK_FAILED"), "{reply}");
+    assert_eq!(reply["not_tried"], json!([vms[2]]));
+    assert_eq!((dom0.boots(&vms[2]).len(), ran.stderr.as_str()), (1, ""), "programs are told in JSON alone");
+}
+
+#[test]
+fn a_vm_that_comes_back_without_its_settings_ends_it() {
+    let (dom0, vms) = running(2);
+    set_high(&dom0, &[&vms[0], &vms[1]]);
+    dom0.set_args_in_xapi(&vms[0], Some("-device vgpu-stub,pool_id=B,priority=low,vm_id=4"));
+    dom0.root.settings("no such setting");
+    fs::remove_file(dom0.root.path("etc/xapi.d/vm-pre-start/50vgpu")).unwrap();
+    dom0.root.settings("");
+    let ran = dom0.root.admin(&["apply", "--pending", "--yes"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(
+        ran.stdout.contains("FAILED: it came back with -device vgpu-stub,pool_id=A,priority=low"),
+        "{}",
+        ran.stdout
+    );
+    assert!(ran.stdout.contains("not rebooted, because of that"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_removed_vm_keeps_its_share_until_it_is_rebooted() {
+    let (dom0, vms) = running(1);
+    dom0.plugin("remove_vm", &[("vm_uuid", &vms[0])]);
+    let planned = dom0.plugin("apply", &[("pending", "true"), ("dry_run", "true")]);
+    assert_eq!((uuids(&planned["applied"]), &planned["applied"][0]["to"]), (vec![vms[0].as_str()], &json!("")));
+    dom0.plugin("apply", &[("pending", "true")]);
+    assert_eq!(args(&dom0, &vms[0]), None);
+    assert_eq!(dom0.plugin("apply", &[("pending", "true")])["applied"], json!([]));
+}
+
+#[test]
+fn a_vm_that_ran_before_it_was_registered_is_pending() {
+    let dom0 = Dom0::new();
+    let vm = dom0.create_vm("web01");
+    dom0.start(&vm);
+    dom0.register(&vm, "B", "high");
+    let planned = dom0.root.admin_ok(&["apply", "--pending", "--dry-run"]);
+    assert!(planned.contains("would be rebooted: unknown -> -device vgpu-stub,pool_id=B"), "{planned}");
+    dom0.root.admin_ok(&["apply", "--pending", "--yes"]);
+    assert_eq!(args(&dom0, &vm), dom0.argument(&vm));
+}
+
+#[test]
+fn a_vm_that_has_moved_is_rebooted_where_it_runs() {
+    let pool = Pool::new(3);
+    let vm = pool.host(0).create_vm("web01");
+    pool.on(0).register(&vm, "A", "low");
+    pool.on(1).start(&vm);
+    pool.migrate(&vm, 1, 2).unwrap();
+    assert_eq!(
+        pool.on(0).plugin("apply", &[("pending", "true")])["applied"],
+        json!([]),
+        "the second host knows its start"
+    );
+    pool.on(0).plugin("set_pool", &[("vm_uuid", &vm), ("pool", "B")]);
+    let said = pool.on(0).root.admin_ok(&["apply", "--pending", "--yes"]);
+    assert!(said.contains("(web01) on xcp-ng-3  rebooted: "), "{said}");
+    assert_eq!(pool.runs_on(&vm), Some(2));
+    let args = pool.host(2).running_platformdata(&vm).unwrap()["device-model-args"].clone();
+    assert!(args.contains("pool_id=B"), "{args}");
+}
+
+#[test]
+fn a_vm_on_a_host_that_cannot_say_what_it_has_is_left_alone() {
+    let pool = Pool::new(2);
+    let vm = pool.host(0).create_vm("web01");
+    pool.on(0).register(&vm, "A", "low");
+    pool.on(1).start(&vm);
+    pool.on(0).plugin("set_pool", &[("vm_uuid", &vm), ("pool", "B")]);
+    pool.partition(1, Outage::Hangs);
+    let ran = pool.on(0).root.admin(&["apply", "--pending", "--yes"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stdout.contains("left alone: XAPI cannot reach host xcp-ng-2"), "{}", ran.stdout);
+}
+
+#[test]
+fn xapis_roles_decide_who_may_reboot() {
+    let (dom0, vms) = running(1);
+    set_high(&dom0, &[&vms[0]]);
+    let answer = dom0.call_plugin_as(Role::ReadOnly, "vgpu", "apply", &[("pending", "true")]).unwrap();
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!((uuids(&answer["applied"]), uuids(&answer["left_alone"])), (vec![], vec![vms[0].as_str()]));
+    assert!(answer["left_alone"][0]["why"].as_str().unwrap().contains("RBAC_PERMISSION_DENIED"), "{answer}");
+    assert_eq!(dom0.boots(&vms[0]).len(), 1);
+}
+
+#[test]
+fn where_xapi_goes_away_in_the_middle_that_is_said_and_the_rest_is_left() {
+    let (dom0, vms) = running(2);
+    set_high(&dom0, &[&vms[0], &vms[1]]);
+    dom0.set_fault_after(Service::Xapi, "Async.VM.clean_reboot", 1, Fault::Absent);
+    let ran = dom0.root.admin(&["apply", "--pending", "--yes"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(
+        ran.stdout.contains("(vm1) on xcp-ng-1  rebooted") && ran.stdout.contains(&format!("{}  FAILED: XAPI", vms[1])),
+        "{}",
+        ran.stdout
+    );
+}
