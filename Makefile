@@ -1,4 +1,4 @@
-# make demo    see it work: a simulated host, three VMs, what their QEMUs get
+# make demo    see it work: simulated hosts, a VM that moves, and what the QEMUs get
 # make test    everything that is checked, lint included
 # make lint    formatting, clippy, shellcheck
 # make rpm     the package for XCP-ng's dom0

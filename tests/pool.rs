@@ -224,6 +224,20 @@ fn a_removal_by_hand_is_told_to_the_other_hosts() {
 }
 
 #[test]
+fn a_row_that_was_inserted_by_hand_and_never_seen_by_a_program_is_told_to_the_other_hosts_whole() {
+    let dom0 = Dom0::new();
+    let vm = dom0.create_vm("web01");
+    dom0.sql(&format!("INSERT INTO vms (vm_uuid, pool_id, priority) VALUES ('{vm}', 'B', 2)"));
+    let got = dom0.start(&vm).unwrap();
+    let told = copy(&dom0, &vm).unwrap();
+    let settings = told.settings.expect("it is registered, not removed");
+    assert!(
+        got.ends_with(&format!("pool_id={},priority={},vm_id={}", settings.pool, settings.priority, settings.vm_id))
+    );
+    assert_eq!(dom0.root.admin_json(&["sync"])["pushed"], serde_json::json!([]));
+}
+
+#[test]
 fn a_scan_shows_every_vm_by_gpu_pool_with_its_state_and_its_host() {
     let (dom0, vm) = Dom0::with_registered_vm();
     let stranger = dom0.create_vm("stranger");

@@ -6,8 +6,8 @@ use super::{Milestone, Start};
 use crate::deadline::Deadline;
 use crate::device_args::{self, FoundDevice, PLATFORM_KEY};
 use crate::error::Error;
-use crate::mirror::{Comparison, MapChange, Mirror};
-use crate::model::VmSettings;
+use crate::mirror::{Comparison, Entry, MapChange, Mirror};
+use crate::model::{VmSettings, VmUuid};
 use crate::store::{Registration, Store, StoreError, Writing};
 use crate::xenapi::{MapField, Reference, Session, VmRecord, XapiError};
 use crate::xenopsd::{VmMetadata, Xenopsd, XenopsdError};
@@ -239,14 +239,27 @@ impl<'a> Reconciliation<'a> {
     ) -> Result<Registration, StoreError> {
         let Ok(Xapi { mirror, .. }) = xapi else { return self.registration() };
         let news = mirror.news(self.store.read())?;
-        if let Ok(writing) = writing {
-            writing.take_over(&news)?;
+        if let Ok(writing) = writing
+            && self.take_over(writing, &news).is_ok()
+        {
             return self.registration();
         }
         let registration = self.registration()?;
         Ok(match news.into_iter().find(|(uuid, _)| *uuid == self.start.vm_uuid) {
             Some((_, entry)) => registration.overtaken_by(&self.start.vm_uuid, &entry),
             None => registration,
+        })
+    }
+
+    /// Takes over what other hosts have written, and fills in what a row that was inserted by hand leaves out: what other
+    /// hosts are told has to be what stays. All of it, or nothing.
+    fn take_over(&self, writing: &Writing<'_>, news: &[(VmUuid, Entry)]) -> Result<(), StoreError> {
+        writing.attempt(|| {
+            writing.take_over(news)?;
+            match self.registration()? {
+                Registration::Registered(vm) if vm.number_is_provisional => writing.complete(&self.start.vm_uuid),
+                _ => Ok(()),
+            }
         })
     }
 

@@ -21,7 +21,7 @@ impl Reading<'_> {
     /// The database cannot be read.
     pub fn entry(&self, uuid: &VmUuid) -> Result<Option<Entry>, StoreError> {
         let sql = format!("{SELECT_ENTRY} WHERE vm_state.vm_uuid = ?1");
-        let entry = self.connection().query_row(&sql, [uuid.to_string()], |row| Ok(entry(row))).optional()?;
+        let entry = self.connection().query_row(&sql, [uuid.to_string()], |row| Ok(self.to_entry(row))).optional()?;
         Ok(entry.transpose()?.map(|(_, entry)| entry))
     }
 
@@ -40,32 +40,37 @@ impl Reading<'_> {
     /// The database cannot be read.
     pub fn entries(&self) -> Result<Vec<(VmUuid, Entry)>, StoreError> {
         let mut statement = self.connection().prepare_cached(&format!("{SELECT_ENTRY} ORDER BY vm_state.vm_uuid"))?;
-        let entries = statement.query_map([], |row| Ok(entry(row)))?.collect::<Result<Vec<_>, _>>()?;
+        let entries = statement.query_map([], |row| Ok(self.to_entry(row)))?.collect::<Result<Vec<_>, _>>()?;
         entries.into_iter().collect()
     }
-}
 
-fn entry(row: &Row<'_>) -> Result<(VmUuid, Entry), StoreError> {
-    let key: String = row.get(0)?;
-    let bad = |column, invalid: InvalidValue| StoreError::BadRow {
-        vm_uuid: key.clone(),
-        column,
-        value: invalid.value,
-        expected: invalid.expected,
-    };
-    let uuid = key.parse().map_err(|invalid| bad("vm_uuid", invalid))?;
-    let number: Option<i64> = row.get(3)?;
-    let vm_id = number.map(DeviceVmId::try_from).transpose().map_err(|invalid| bad("device_vm_id", invalid))?;
-    let settings = match (row.get::<_, Option<String>>(1)?, vm_id) {
-        (Some(pool), Some(vm_id)) => Some(VmSettings {
-            pool: pool.parse().map_err(|invalid| bad("pool_id", invalid))?,
-            priority: row.get::<_, i64>(2)?.to_string().parse().map_err(|invalid| bad("priority", invalid))?,
-            vm_id,
-        }),
-        _ => None,
-    };
-    let changed_at = row.get::<_, String>(5)?.parse().unwrap_or_default();
-    Ok((uuid, Entry { settings, vm_id, revision: row.get(4)?, changed_at, more: String::new() }))
+    fn to_entry(self, row: &Row<'_>) -> Result<(VmUuid, Entry), StoreError> {
+        let key: String = row.get(0)?;
+        let bad = |column, invalid: InvalidValue| StoreError::BadRow {
+            vm_uuid: key.clone(),
+            column,
+            value: invalid.value,
+            expected: invalid.expected,
+        };
+        let uuid = key.parse().map_err(|invalid| bad("vm_uuid", invalid))?;
+        let number: Option<i64> = row.get(3)?;
+        let mut vm_id = number.map(DeviceVmId::try_from).transpose().map_err(|invalid| bad("device_vm_id", invalid))?;
+        let settings = match row.get::<_, Option<String>>(1)? {
+            Some(pool) => {
+                // A row that was inserted by hand has no number until a program fills it in: it is no removal.
+                let number = vm_id.map_or_else(|| self.free_number(&uuid), Ok)?;
+                vm_id = Some(number);
+                Some(VmSettings {
+                    pool: pool.parse().map_err(|invalid| bad("pool_id", invalid))?,
+                    priority: row.get::<_, i64>(2)?.to_string().parse().map_err(|invalid| bad("priority", invalid))?,
+                    vm_id: number,
+                })
+            }
+            None => None,
+        };
+        let changed_at = row.get::<_, String>(5)?.parse().unwrap_or_default();
+        Ok((uuid, Entry { settings, vm_id, revision: row.get(4)?, changed_at, more: String::new() }))
+    }
 }
 
 impl Writing<'_> {

@@ -1,0 +1,58 @@
+//! What an act is shown with: titles, and commands as they are typed in dom0.
+
+use std::fs;
+use std::io::IsTerminal;
+use std::process::Command;
+
+use vgpu_tests::{ScratchRoot, programs};
+
+/// The terminal.
+pub struct Stage {
+    colour: bool,
+}
+
+impl Stage {
+    pub fn new() -> Self {
+        Self { colour: std::io::stdout().is_terminal() }
+    }
+
+    pub fn title(&self, text: &str) {
+        println!("\n{}\n", self.bold(&format!("── {text} ──")));
+    }
+
+    pub fn say(&self, text: &str) {
+        println!("{text}");
+    }
+
+    /// What the QEMU of a VM got.
+    pub fn qemu(&self, name: &str, args: Option<&str>) {
+        println!("  QEMU of {name}: {}\n", self.bold(args.unwrap_or("(no vGPU)")));
+    }
+
+    /// Puts `xe` on a host.
+    pub fn install_xe(root: &ScratchRoot) {
+        fs::copy(programs::folder().join("xe"), root.path("usr/bin/xe")).expect("xe can be installed");
+    }
+
+    /// Shows a command as it is typed on a host, and runs it below the host's root.
+    pub fn run(&self, root: &ScratchRoot, prompt: &str, line: &str) -> String {
+        println!("{}", self.bold(&format!("{prompt}# {line}")));
+        let root = root.folder();
+        let below_root = line.replace(" /etc/", &format!(" {}/etc/", root.display()));
+        let path = format!("{}/usr/bin:{}", root.display(), std::env::var("PATH").unwrap_or_default());
+        let output = Command::new("sh").args(["-c", &below_root]).env("PATH", path).output().expect("there is a shell");
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8_lossy(&text).replace(&root.display().to_string(), "");
+        assert!(output.status.success(), "{line}: {text}");
+        let text = text.trim_end();
+        if !text.is_empty() {
+            println!("{text}");
+        }
+        println!();
+        text.to_owned()
+    }
+
+    fn bold(&self, text: &str) -> String {
+        if self.colour { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
