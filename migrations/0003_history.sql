@@ -77,3 +77,10 @@ CREATE TRIGGER vms_deleted AFTER DELETE ON vms
 BEGIN
     UPDATE vm_state SET revision = revision + 1, removed_at = CURRENT_TIMESTAMP WHERE vm_uuid = lower(OLD.vm_uuid);
 END;
+
+-- The same UUID in other letters is the same VM. Where a conflict clause lets the row in, it would stand there twice.
+CREATE TRIGGER vms_refuse_same_uuid BEFORE INSERT ON vms
+WHEN NEW.vm_uuid <> lower(NEW.vm_uuid) AND EXISTS (SELECT 1 FROM vms WHERE vm_uuid = lower(NEW.vm_uuid))
+BEGIN
+    SELECT RAISE(ABORT, 'vm_uuid is registered already, in lower case');
+END;

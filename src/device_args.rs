@@ -54,7 +54,13 @@ fn option_value(device: &DeviceName, settings: &VmSettings, others: &[String]) -
 /// Finds our argument. Of several, the first: QEMU would make a device of each, which we never let happen.
 #[must_use]
 pub fn find(device: &DeviceName, args: &str) -> Option<FoundDevice> {
-    places(device, args).into_iter().next().map(|place| {
+    find_all(device, args).into_iter().next()
+}
+
+/// Finds our argument wherever it stands: by hand it may have been written more than once.
+#[must_use]
+pub fn find_all(device: &DeviceName, args: &str) -> Vec<FoundDevice> {
+    let found = |place: Place| {
         let property =
             |name: &str| place.properties.iter().rev().find_map(|text| text.strip_prefix(name)?.strip_prefix('='));
         FoundDevice {
@@ -63,7 +69,8 @@ pub fn find(device: &DeviceName, args: &str) -> Option<FoundDevice> {
             priority: property("priority").and_then(|text| text.parse().ok()),
             vm_id: property("vm_id").and_then(|text| text.parse().ok()),
         }
-    })
+    };
+    places(device, args).into_iter().map(found).collect()
 }
 
 /// The string with our argument in it, once, as these settings want it: replaced where it stands, else added at the end.

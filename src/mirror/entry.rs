@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::fmt::Write;
+use std::ops::RangeInclusive;
 
 use crate::model::{DeviceVmId, PoolId, Priority, VmSettings, VmUuid};
 
@@ -12,6 +13,10 @@ pub const LONGEST_VALUE: usize = 48;
 const FORMAT: &str = "1";
 /// What the keys begin with.
 const KEY_PREFIX: &str = "vgpu:";
+/// The revisions that can be: one that could not be counted on from would outvote every later change.
+const REVISIONS: RangeInclusive<i64> = 0..=1 << 53;
+/// The times that can be: until the end of the year 9999, in seconds since 1970.
+const TIMES: RangeInclusive<i64> = 0..=253_402_300_799;
 /// Stands for the GPU pool of a VM that was removed.
 const REMOVED: &str = "-";
 
@@ -79,11 +84,14 @@ impl Entry {
                 vm_id,
             }),
         };
+        let number = |text: &str, range: RangeInclusive<i64>| {
+            text.parse().ok().filter(|number| range.contains(number)).ok_or_else(damaged)
+        };
         Ok(Self {
             settings,
             vm_id,
-            revision: revision.parse().map_err(|_| damaged())?,
-            changed_at: changed_at.parse().map_err(|_| damaged())?,
+            revision: number(revision, REVISIONS)?,
+            changed_at: number(changed_at, TIMES)?,
             more: fields.next().unwrap_or_default().to_owned(),
         })
     }
@@ -144,9 +152,20 @@ mod tests {
     #[test]
     fn a_newer_format_is_recognized_as_one() {
         assert_eq!(Entry::parse("2 whatever comes"), Err(EntryError::Newer("2".to_owned())));
-        for text in
-            ["", "1", "1 A 2", "x A 2 7 3 4", "1 C 2 7 3 4", "1 A 9 7 3 4", "1 A 2 0 3 4", "1 A 2 - 3 4", "1 A 2 7 x 4"]
-        {
+        for text in [
+            "",
+            "1",
+            "1 A 2",
+            "x A 2 7 3 4",
+            "1 A 2 7 9223372036854775807 0",
+            "1 A 2 7 -1 0",
+            "1 A 2 7 1 999999999999",
+            "1 C 2 7 3 4",
+            "1 A 9 7 3 4",
+            "1 A 2 0 3 4",
+            "1 A 2 - 3 4",
+            "1 A 2 7 x 4",
+        ] {
             assert_eq!(Entry::parse(text), Err(EntryError::Damaged(text.to_owned())));
         }
     }

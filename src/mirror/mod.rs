@@ -8,7 +8,7 @@
 mod entry;
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use indexmap::IndexMap;
 
@@ -23,6 +23,23 @@ pub use entry::{Entry, EntryError, LONGEST_VALUE};
 pub struct Mirror {
     pool: Reference,
     values: IndexMap<String, String>,
+}
+
+/// What other hosts have written and this one has not taken over.
+#[derive(Debug, Clone, Default)]
+pub struct News {
+    /// The VMs with their newer entries.
+    pub entries: Vec<(VmUuid, Entry)>,
+    /// Every VM that the copy has anything about.
+    pub carried: HashSet<VmUuid>,
+}
+
+impl News {
+    /// Whether there is nothing to take over.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
 }
 
 /// What the copy has for a VM, compared with what this host has.
@@ -91,7 +108,7 @@ impl Mirror {
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn news(&self, read: Reading<'_>) -> Result<Vec<(VmUuid, Entry)>, StoreError> {
+    pub fn news(&self, read: Reading<'_>) -> Result<News, StoreError> {
         let here: HashMap<_, _> = read.entries()?.into_iter().collect();
         let newer = |uuid: VmUuid| match self.compare(&uuid, here.get(&uuid)) {
             Comparison::CopyIsNewer(entry) => Some((uuid, entry)),
@@ -101,10 +118,10 @@ impl Mirror {
             }
             Comparison::Same | Comparison::HostIsNewer => None,
         };
-        let mut news: Vec<_> = self.vms().filter_map(newer).collect();
+        let mut entries: Vec<_> = self.vms().filter_map(newer).collect();
         // The same order on every host.
-        news.sort_by_key(|(uuid, _)| *uuid);
-        Ok(news)
+        entries.sort_by_key(|(uuid, _)| *uuid);
+        Ok(News { entries, carried: self.vms().collect() })
     }
 
     /// The change that makes the copy say what this host says of a VM; `None` where it says so.
@@ -148,15 +165,15 @@ impl MapChange {
     /// Makes the change.
     ///
     /// # Errors
-    /// XAPI is away or refuses.
+    /// XAPI is away or refuses; whether the change was made is not known then, and it has to be taken back.
     pub fn make(&self, session: &mut Session) -> Result<(), XapiError> {
         session.set_map_key(self.map, &self.object, &self.key, self.old.as_deref(), self.new.as_deref())
     }
 
-    /// Takes the change back; where that fails the log says so.
+    /// Takes the change back, also one that failed halfway; where that fails the log says so.
     pub fn take_back(&self, session: &mut Session) {
         let Self { map, object, key, old, new } = self;
-        if let Err(error) = session.set_map_key(*map, object, key, new.as_deref(), old.as_deref()) {
+        if let Err(error) = session.put_map_key_back(*map, object, key, old.as_deref(), new.as_deref()) {
             log::error!("{key} could not be put back to {old:?}: {error}");
         }
     }

@@ -46,13 +46,14 @@ pub struct UpdateVm {
 pub fn register_vm(host: &Host, request: &RegisterVm) -> Result<ChangeReply, Error> {
     let uuid = request.vm_uuid;
     let mut xapi = WriteThrough::begin(host)?;
+    let writing = xapi.write_to_database()?;
     let vm = xapi.look_up(&uuid)?;
     match &vm {
         XapiVm::Unknown if !request.force => return Err(Error::UnknownToXapi(uuid)),
         XapiVm::Known { record, .. } => refuse_what_never_starts(uuid, record)?,
         XapiVm::Unknown | XapiVm::Away => {}
     }
-    let writing = xapi.write_to_database()?;
+    xapi.take_over(&writing)?;
     if writing.read().vm(&uuid)?.is_some() {
         return Err(Error::AlreadyRegistered(uuid));
     }
@@ -72,8 +73,9 @@ pub fn update_vm(host: &Host, selector: &VmSelector, change: &UpdateVm) -> Resul
     }
     let uuid = host.resolve(selector)?;
     let mut xapi = WriteThrough::begin(host)?;
-    let vm = xapi.look_up(&uuid)?;
     let writing = xapi.write_to_database()?;
+    let vm = xapi.look_up(&uuid)?;
+    xapi.take_over(&writing)?;
     let before = registered(writing.read().vm(&uuid)?, uuid)?;
     refuse_number_of_another(&writing, &uuid, change.vm_id)?;
     writing.set_pool_and_priority(
@@ -113,8 +115,9 @@ pub fn set_priority(host: &Host, vm: &VmSelector, priority: Priority) -> Result<
 pub fn remove_vm(host: &Host, selector: &VmSelector) -> Result<ChangeReply, Error> {
     let uuid = host.resolve(selector)?;
     let mut xapi = WriteThrough::begin(host)?;
-    let vm = xapi.look_up(&uuid)?;
     let writing = xapi.write_to_database()?;
+    let vm = xapi.look_up(&uuid)?;
+    xapi.take_over(&writing)?;
     let before = registered(writing.read().vm(&uuid)?, uuid)?;
     writing.remove(&uuid)?;
     finish(host, writing, xapi, &vm, Some(before), &uuid)

@@ -148,7 +148,7 @@ fn difference(root: &Root, session: &mut Session) -> Result<Difference, Error> {
         Err(StoreError::Missing(_)) => return Ok(Difference { behind: mirror.vms().count(), ..Difference::default() }),
         store => store?,
     };
-    let mut difference = Difference { behind: mirror.news(store.read())?.len(), ..Difference::default() };
+    let mut difference = Difference { behind: mirror.news(store.read())?.entries.len(), ..Difference::default() };
     for (uuid, entry) in store.read().entries()? {
         // XAPI had it and does not know the VM any more: it was pruned on another host.
         let is_pruned = !known.contains(&uuid.to_string()) && store.read().is_pushed(&uuid)?;

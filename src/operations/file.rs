@@ -37,16 +37,19 @@ pub fn export(host: &Host) -> Result<ConfigFile, Error> {
 pub fn import(host: &Host, file: &ConfigFile, prune: bool, dry_run: bool) -> Result<ImportReply, Error> {
     let mut xapi = WriteThrough::begin(host)?;
     let writing = xapi.write_to_database()?;
+    xapi.take_over(&writing)?;
     let before = all(&writing)?;
-    free_numbers(&writing, file)?;
-    for vm in &file.vm {
-        put(&writing, vm)?;
-    }
     if prune {
         let named: HashSet<_> = file.vm.iter().map(|vm| vm.vm_uuid).collect();
         for vm in before.iter().filter(|vm| !named.contains(&vm.uuid)) {
             writing.remove(&vm.uuid)?;
         }
+    }
+    free_numbers(&writing, file)?;
+    // Those that say their number first: it may be the one that another would be given.
+    let (numbered, others): (Vec<_>, Vec<_>) = file.vm.iter().partition(|vm| vm.vm_id.is_some());
+    for vm in numbered.into_iter().chain(others) {
+        put(&writing, vm)?;
     }
     let mut reply = ImportReply { dry_run, changes: plan(&before, &all(&writing)?), unchanged: 0, notes: Vec::new() };
     reply.unchanged = file.vm.len() - reply.changes.iter().filter(|change| change.to.is_some()).count();

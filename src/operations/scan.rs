@@ -4,13 +4,14 @@ use std::collections::HashMap;
 
 use super::Host;
 use super::sync::{make, take_back};
+use crate::deadline::Deadline;
 use crate::device_args::{self, FoundDevice, PLATFORM_KEY};
 use crate::error::Error;
 use crate::mirror::{MapChange, Mirror};
 use crate::model::VmUuid;
 use crate::reply::{AdoptReply, AdoptedVm, LeftAlone, ScannedVm};
-use crate::store::Writing;
-use crate::xenapi::{MapField, Reference, VmRecord};
+use crate::store::{Registration, Writing};
+use crate::xenapi::{self, MapField, Reference, VmRecord};
 
 /// Every VM of the resource pool: by GPU pool, those without one last, then by name. Templates, snapshots and dom0 are
 /// no VMs here.
@@ -53,11 +54,12 @@ pub fn scan_vms(host: &Host) -> Result<Vec<ScannedVm>, Error> {
 pub fn adopt(host: &Host, dry_run: bool) -> Result<AdoptReply, Error> {
     let mut session = host.connect()?;
     let user = if dry_run { None } else { host.prove_may_change(&mut session)? };
-    let mirror = Mirror::load(&mut session)?;
-    let mut records = session.vm_records()?;
-    records.sort_by(|(_, one), (_, other)| one.uuid.cmp(&other.uuid));
     let writing = host.store.write()?;
     writing.set_user(user);
+    session.set_deadline(Deadline::after(xenapi::TIMEOUT));
+    let mut records = session.vm_records()?;
+    records.sort_by(|(_, one), (_, other)| one.uuid.cmp(&other.uuid));
+    let mirror = Mirror::load(&mut session)?;
     writing.take_over(&mirror.news(writing.read())?)?;
     let mut reply = AdoptReply { dry_run, adopted: Vec::new(), left_alone: Vec::new() };
     let mut made = Vec::new();
@@ -65,8 +67,14 @@ pub fn adopt(host: &Host, dry_run: bool) -> Result<AdoptReply, Error> {
         let Ok(uuid) = record.uuid.parse::<VmUuid>() else { continue };
         let args = record.platform.get(PLATFORM_KEY).map(String::as_str).unwrap_or_default();
         let Some(found) = device_args::find(&host.settings.device, args) else { continue };
-        if writing.read().vm(&uuid)?.is_some() {
-            continue;
+        match writing.read().registration(&uuid)? {
+            Registration::Registered(_) => continue,
+            Registration::Removed { vm_id, .. } if vm_id.is_some() && vm_id == found.vm_id => {
+                let why = "it was removed, and its next start takes the argument out: register it if it is to have one";
+                reply.left_alone.push(LeftAlone { vm_uuid: uuid, why: why.to_owned() });
+                continue;
+            }
+            Registration::Removed { .. } | Registration::Unknown => {}
         }
         let attempt = writing.attempt(|| {
             let adopted = register(&writing, &uuid, record, &found)?;

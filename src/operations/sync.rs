@@ -20,10 +20,12 @@ use crate::xenapi::{self, MapField, Reference, Session, VmRecord};
 pub fn sync(host: &Host, dry_run: bool) -> Result<SyncReply, Error> {
     let mut session = host.connect()?;
     let user = if dry_run { None } else { host.prove_may_change(&mut session)? };
-    let mirror = Mirror::load(&mut session)?;
-    let records = session.vm_records()?;
     let writing = host.store.write()?;
     writing.set_user(user);
+    // In the order opposite to the one in which they are written: a record that is newer than the copy would seem wrong.
+    session.set_deadline(Deadline::after(xenapi::TIMEOUT));
+    let records = session.vm_records()?;
+    let mirror = Mirror::load(&mut session)?;
     let mut reply = SyncReply { dry_run, ..SyncReply::default() };
     take_over_news(&mirror, &writing, &mut reply)?;
     let work = Work { host, mirror: &mirror, records: &records };
@@ -60,7 +62,7 @@ fn take_over_news(mirror: &Mirror, writing: &Writing<'_>, reply: &mut SyncReply)
     }
     let news = mirror.news(writing.read())?;
     writing.take_over(&news)?;
-    reply.taken.extend(news.into_iter().map(|(uuid, _)| uuid));
+    reply.taken.extend(news.entries.into_iter().map(|(uuid, _)| uuid));
     Ok(())
 }
 
@@ -72,10 +74,11 @@ fn take_over_news(mirror: &Mirror, writing: &Writing<'_>, reply: &mut SyncReply)
 pub fn prune(host: &Host, dry_run: bool) -> Result<PruneReply, Error> {
     let mut session = host.connect()?;
     let user = if dry_run { None } else { host.prove_may_change(&mut session)? };
-    let mirror = Mirror::load(&mut session)?;
-    let known: HashSet<_> = session.vm_records()?.into_iter().map(|(_, record)| record.uuid).collect();
     let writing = host.store.write()?;
     writing.set_user(user);
+    session.set_deadline(Deadline::after(xenapi::TIMEOUT));
+    let known: HashSet<_> = session.vm_records()?.into_iter().map(|(_, record)| record.uuid).collect();
+    let mirror = Mirror::load(&mut session)?;
     let here = writing.read().entries()?;
     let all: BTreeSet<_> = mirror.vms().chain(here.iter().map(|(uuid, _)| *uuid)).collect();
     let pruned: Vec<_> = all.into_iter().filter(|uuid| !known.contains(&uuid.to_string())).collect();
@@ -96,7 +99,8 @@ pub(super) fn make(session: &mut Session, changes: &[MapChange]) -> Result<(), E
     session.set_deadline(Deadline::after(xenapi::TIMEOUT));
     for (made, change) in changes.iter().enumerate() {
         if let Err(error) = change.make(session) {
-            take_back(session, &changes[..made]);
+            // Also the one that failed: nobody knows how far it got.
+            take_back(session, &changes[..=made]);
             return Err(error.into());
         }
     }

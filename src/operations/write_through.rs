@@ -47,33 +47,49 @@ impl XapiVm {
 }
 
 impl<'a> WriteThrough<'a> {
-    /// Connects in the caller's name. Root may work where XAPI is away; a plugin's caller needs a role that may change
-    /// things, whether or not this change will make XAPI write anything.
+    /// Connects in the caller's name. Root may work where XAPI lets nobody in; a plugin's caller needs a role that may
+    /// change things, whether or not this change will make XAPI write anything.
     pub fn begin(host: &'a Host) -> Result<Self, Error> {
         let may_work_without = matches!(host.caller, Caller::Root);
         let connected = host.connect().and_then(|mut session| {
             let user = host.prove_may_change(&mut session)?;
-            let mirror = Mirror::load(&mut session)?;
-            Ok((session, mirror, user))
+            Ok((session, user))
         });
-        let (session, mirror, user) = match connected {
-            Err(error) if may_work_without && error.is_away() => (Err(error), None, host.user.clone()),
-            connected => connected.map(|(session, mirror, user)| (Ok(session), Some(mirror), user))?,
+        let (session, user) = match connected {
+            // A host without its coordinator refuses root with whatever it believes to be the reason.
+            Err(error) if may_work_without => (Err(error), host.user.clone()),
+            connected => connected.map(|(session, user)| (Ok(session), user))?,
         };
-        Ok(Self { host, session, may_work_without, mirror, user, made: Vec::new() })
+        Ok(Self { host, session, may_work_without, mirror: None, user, made: Vec::new() })
     }
 
-    /// Begins the change, made to the newest settings: what other hosts have written is taken over first, so that no
-    /// number is given away that another VM has elsewhere.
+    /// Begins the change in the database. What is asked of XAPI from now on stays true until the change is committed, as far
+    /// as this host is concerned.
     pub fn write_to_database(&mut self) -> Result<Writing<'a>, Error> {
         let writing = self.host.store.write()?;
+        writing.set_user(self.user.clone());
         // However long another program held the database, XAPI has its full time.
         self.begin_wait();
-        writing.set_user(self.user.clone());
-        if let Some(mirror) = &self.mirror {
-            writing.take_over(&mirror.news(writing.read())?)?;
-        }
         Ok(writing)
+    }
+
+    /// Takes over what other hosts have written, so that a change is made to the newest settings and gets no number that
+    /// another VM has elsewhere. They write this first and the VM's record then, so the record is to be read before this:
+    /// a record that is newer than what is taken over would be taken for a wrong one.
+    pub fn take_over(&mut self, writing: &Writing<'_>) -> Result<(), Error> {
+        let Ok(session) = &mut self.session else { return Ok(()) };
+        match Mirror::load(session) {
+            Ok(mirror) => {
+                writing.take_over(&mirror.news(writing.read())?)?;
+                self.mirror = Some(mirror);
+                Ok(())
+            }
+            Err(error) if error.is_away() && self.may_work_without => {
+                self.session = Err(error);
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Lets the calls that follow have XAPI's full time: a file may change a thousand VMs.
@@ -90,8 +106,9 @@ impl<'a> WriteThrough<'a> {
             return Err(Error::Mirror { vm_uuid: *uuid, error });
         }
         if let Some(change) = mirror.change(uuid, entry) {
+            // Also where it fails: nobody knows how far it got.
+            self.made.push(change.clone());
             change.make(session)?;
-            self.made.push(change);
         }
         Ok(())
     }
@@ -128,8 +145,8 @@ impl<'a> WriteThrough<'a> {
         }
         let (map, object, key) = (MapField::VmPlatform, reference.clone(), PLATFORM_KEY.to_owned());
         let change = MapChange { map, object, key, old, new };
+        self.made.push(change.clone());
         change.make(session)?;
-        self.made.push(change);
         Ok(XapiOutcome::Written)
     }
 

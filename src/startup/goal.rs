@@ -42,25 +42,26 @@ pub(super) fn goal(
     settings: &Settings,
     vm_uuid: VmUuid,
     registration: &Registration,
-    found: Option<&FoundDevice>,
+    found: &[FoundDevice],
     store: Reading<'_>,
 ) -> Result<Goal, StoreError> {
-    let found_number = found.and_then(|found| found.vm_id);
+    let numbers: Vec<_> = found.iter().filter_map(|found| found.vm_id).collect();
     let was_removed = match registration {
         Registration::Registered(vm) => return Ok(Goal::Have(vm.settings)),
-        Registration::Removed { vm_id, .. } if found_number.is_some() && *vm_id == found_number => {
+        Registration::Removed { vm_id: Some(vm_id), .. } if numbers.contains(vm_id) => {
             return Ok(Goal::HaveNot(Unwanted::Removed));
         }
         Registration::Removed { .. } => true,
         Registration::Unknown => false,
     };
-    let origin = match found_number {
-        Some(number) => store.owner_of(number)?.filter(|owner| *owner != vm_uuid),
-        None => None,
-    };
+    let mut origin = None;
+    for number in numbers {
+        // A number that a removed VM had is its too: it may come back with it.
+        origin = origin.or(store.holder_of(number)?.filter(|holder| *holder != vm_uuid));
+    }
     // Who was removed on purpose is not registered again behind the administrator's back, and a hand-written argument
     // is nobody's to replace.
-    let may_register = !was_removed && (found.is_none() || origin.is_some());
+    let may_register = !was_removed && (found.is_empty() || origin.is_some());
     Ok(match (settings.unregistered, origin) {
         (Unregistered::Default, origin) if may_register => {
             Goal::Register { pool: settings.defaults.pool, priority: settings.defaults.priority, origin }

@@ -6,8 +6,8 @@ use super::{Milestone, Start};
 use crate::deadline::Deadline;
 use crate::device_args::{self, FoundDevice, PLATFORM_KEY};
 use crate::error::Error;
-use crate::mirror::{Comparison, Entry, MapChange, Mirror};
-use crate::model::{VmSettings, VmUuid};
+use crate::mirror::{Comparison, MapChange, Mirror, News};
+use crate::model::VmSettings;
 use crate::store::{Registration, Store, StoreError, Writing};
 use crate::xenapi::{MapField, Reference, Session, VmRecord, XapiError};
 use crate::xenopsd::{VmMetadata, Xenopsd, XenopsdError};
@@ -105,7 +105,7 @@ impl<'a> Reconciliation<'a> {
     fn ask_xapi(&self) -> XapiAnswer {
         let deadline = self.deadline.at_most(self.start.share(4));
         let mut session = Session::log_in(&self.start.root.xapi_socket(), deadline)?;
-        let mirror = Mirror::load(&mut session)?;
+        // In the order opposite to the one in which they are written: a record that is newer than the copy would seem wrong.
         let vm = match session.vm_by_uuid(&self.start.vm_uuid)? {
             None => None,
             Some(vm) => {
@@ -113,6 +113,7 @@ impl<'a> Reconciliation<'a> {
                 Some(XapiVm { vm, name, args: platform.swap_remove(PLATFORM_KEY) })
             }
         };
+        let mirror = Mirror::load(&mut session)?;
         Ok(Xapi { session, mirror, vm })
     }
 
@@ -132,8 +133,8 @@ impl<'a> Reconciliation<'a> {
     }
 
     fn goal(&self, registration: &Registration, args: Option<&str>) -> Result<Goal, Error> {
-        let found = self.find(args);
-        Ok(goal(self.start.settings, self.start.vm_uuid, registration, found.as_ref(), self.store.read())?)
+        let found = device_args::find_all(&self.start.settings.device, args.unwrap_or_default());
+        Ok(goal(self.start.settings, self.start.vm_uuid, registration, &found, self.store.read())?)
     }
 
     fn wanted(&self, args: Option<&str>, settings: Option<&VmSettings>) -> Result<Option<String>, Error> {
@@ -245,7 +246,7 @@ impl<'a> Reconciliation<'a> {
             return self.registration();
         }
         let registration = self.registration()?;
-        Ok(match news.into_iter().find(|(uuid, _)| *uuid == self.start.vm_uuid) {
+        Ok(match news.entries.into_iter().find(|(uuid, _)| *uuid == self.start.vm_uuid) {
             Some((_, entry)) => registration.overtaken_by(&self.start.vm_uuid, &entry),
             None => registration,
         })
@@ -253,7 +254,7 @@ impl<'a> Reconciliation<'a> {
 
     /// Takes over what other hosts have written, and fills in what a row that was inserted by hand leaves out: what other
     /// hosts are told has to be what stays. All of it, or nothing.
-    fn take_over(&self, writing: &Writing<'_>, news: &[(VmUuid, Entry)]) -> Result<(), StoreError> {
+    fn take_over(&self, writing: &Writing<'_>, news: &News) -> Result<(), StoreError> {
         writing.attempt(|| {
             writing.take_over(news)?;
             match self.registration()? {
@@ -268,7 +269,7 @@ impl<'a> Reconciliation<'a> {
         let Goal::Register { pool, priority, origin } = goal else { return goal };
         let uuid = &self.start.vm_uuid;
         let registered = match writing {
-            Ok(writing) => writing.insert(uuid, None, pool, priority, None).and_then(|()| writing.read().vm(uuid)),
+            Ok(writing) => writing.insert_by_default(uuid, pool, priority).and_then(|()| writing.read().vm(uuid)),
             Err(error) => Err(StoreError::NotWritable(error.to_string())),
         };
         match (registered, origin) {
@@ -283,11 +284,17 @@ impl<'a> Reconciliation<'a> {
     }
 
     /// While XAPI cannot be asked, a row that it was told of yields to arguments that carry this VM's own number: every
-    /// change is written to XAPI at once, so they are at least as new. A row with changes of its own wins.
+    /// change is written to XAPI at once, so they are at least as new. So does a removal, for the VM may have been registered
+    /// again elsewhere. A row with changes of its own wins. A refusal is no opinion of XAPI's here: a host without its
+    /// coordinator refuses with whatever it believes to be the reason.
     fn yields(&self, registration: &Registration, args: Option<&str>, xapi: &XapiAnswer) -> bool {
-        let (Registration::Registered(vm), Err(error)) = (registration, xapi) else { return false };
         let found = self.find(args).and_then(|found| found.settings());
-        error.is_away() && vm.is_pushed() && found.is_some_and(|found| found.vm_id == vm.settings.vm_id)
+        let own_number = match registration {
+            Registration::Registered(vm) if vm.is_pushed() => Some(vm.settings.vm_id),
+            Registration::Removed { vm_id, pushed: true } => *vm_id,
+            _ => None,
+        };
+        xapi.is_err() && own_number.is_some() && found.map(|found| found.vm_id) == own_number
     }
 
     fn repair_boot(&self, booting: Booting, report: &mut Report) -> Result<ThisBoot, Error> {
@@ -314,9 +321,8 @@ impl<'a> Reconciliation<'a> {
         let Ok(Xapi { session, mirror, vm }) = xapi else { return XapiState::of_answer(xapi) };
         let changes = self.changes(mirror, vm.as_ref(), settings);
         let made = changes.and_then(|changes| {
-            let made = !changes.is_empty();
-            changes.into_iter().try_for_each(|change| change.make(session))?;
-            Ok(made)
+            changes.iter().try_for_each(|change| self.make(session, change))?;
+            Ok(!changes.is_empty())
         });
         match made {
             Err(error) => XapiState::Failed(error.to_string()),
@@ -326,11 +332,25 @@ impl<'a> Reconciliation<'a> {
         }
     }
 
+    /// Makes a change where there is time for it, and for taking it back: between its two halves the key is not there, and
+    /// with it all that is not ours in it.
+    fn make(&self, session: &mut Session, change: &MapChange) -> Result<(), XapiError> {
+        let needed = self.start.share(3);
+        if self.deadline.remaining().is_none_or(|left| left < needed) {
+            return Err(XapiError::TimedOut);
+        }
+        session.set_deadline(self.deadline.at_most(self.start.share(2)));
+        change.make(session).inspect_err(|_| {
+            session.set_deadline(self.deadline);
+            change.take_back(session);
+        })
+    }
+
     /// Tells the other hosts of a removal by hand. Where that fails, the next start or sync does.
     fn push_removal(&self, xapi: &mut Xapi) {
         let changes = self.changes(&xapi.mirror, None, None);
-        let pushed =
-            changes.and_then(|changes| Ok(changes.iter().try_for_each(|change| change.make(&mut xapi.session))?));
+        let pushed = changes
+            .and_then(|changes| Ok(changes.iter().try_for_each(|change| self.make(&mut xapi.session, change))?));
         if let Err(error) = pushed {
             log::warn!("VM {}: its removal could not be told to the other hosts: {error}", self.start.vm_uuid);
         }
@@ -381,8 +401,8 @@ impl<'a> Reconciliation<'a> {
         }
         match report.xapi {
             XapiState::Repaired | XapiState::AlreadyRight | XapiState::UnknownVm => writing.mark_pushed(uuid)?,
-            XapiState::Failed(_) => writing.mark_unpushed(uuid)?,
-            XapiState::NotAsked => {}
+            // What XAPI was told of before, it was: the next start looks again all the same.
+            XapiState::Failed(_) | XapiState::NotAsked => {}
         }
         self.note_start(report, &writing)?;
         writing.commit()

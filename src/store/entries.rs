@@ -1,11 +1,13 @@
 //! The rows as the pool-wide copy tells them, and taking over what another host has written.
 
+use std::collections::HashSet;
+
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::StoreError;
 use super::rows::Reading;
 use super::writing::Writing;
-use crate::mirror::Entry;
+use crate::mirror::{Entry, News};
 use crate::model::{DeviceVmId, InvalidValue, VmSettings, VmUuid};
 
 /// A VM that is registered or was removed: one row each.
@@ -34,14 +36,16 @@ impl Reading<'_> {
         Ok(self.connection().query_row(sql, [uuid.to_string()], |row| row.get(0))?)
     }
 
-    /// What this database says of every VM that it ever heard of.
+    /// What this database says of every VM that it ever heard of. A row that cannot be understood is left out, so that it
+    /// is no other VM's trouble; the log and `check` name it.
     ///
     /// # Errors
     /// The database cannot be read.
     pub fn entries(&self) -> Result<Vec<(VmUuid, Entry)>, StoreError> {
         let mut statement = self.connection().prepare_cached(&format!("{SELECT_ENTRY} ORDER BY vm_state.vm_uuid"))?;
         let entries = statement.query_map([], |row| Ok(self.to_entry(row)))?.collect::<Result<Vec<_>, _>>()?;
-        entries.into_iter().collect()
+        let understood = |entry: Result<_, StoreError>| entry.inspect_err(|error| log::error!("{error}")).ok();
+        Ok(entries.into_iter().filter_map(understood).collect())
     }
 
     fn to_entry(self, row: &Row<'_>) -> Result<(VmUuid, Entry), StoreError> {
@@ -81,26 +85,35 @@ impl Writing<'_> {
     ///
     /// # Errors
     /// The database cannot be written.
-    pub fn take_over(&self, news: &[(VmUuid, Entry)]) -> Result<(), StoreError> {
+    pub fn take_over(&self, news: &News) -> Result<(), StoreError> {
         // A number that one VM gives up and another gets is no conflict, whichever comes first.
-        for (uuid, _) in news {
+        for (uuid, _) in &news.entries {
             self.forget_number(uuid)?;
         }
-        news.iter().try_for_each(|(uuid, entry)| self.take_over_one(uuid, entry))?;
-        self.sign_as_taken_over(news)
+        news.entries.iter().try_for_each(|(uuid, entry)| self.take_over_one(uuid, entry, &news.carried))?;
+        self.sign_as_taken_over(&news.entries)
     }
 
-    fn take_over_one(&self, uuid: &VmUuid, entry: &Entry) -> Result<(), StoreError> {
+    fn take_over_one(&self, uuid: &VmUuid, entry: &Entry, carried: &HashSet<VmUuid>) -> Result<(), StoreError> {
         let holder = self.holder_of_number(uuid, entry)?;
+        // What was told to the other hosts and is not carried any more was pruned: it has no claim against the living.
+        let has_claim = match &holder {
+            Some((holder, _)) => carried.contains(holder) || !self.read().is_pushed(holder)?,
+            None => false,
+        };
         let gives_way = holder.as_ref().is_some_and(|(holder, is_registered)| {
-            entry.settings.is_none() || (*is_registered && has_precedence(holder, uuid, entry.vm_id))
+            entry.settings.is_none() || (*is_registered && has_claim && has_precedence(holder, uuid, entry.vm_id))
         });
         match &entry.settings {
             Some(settings) => self.take_over_settings(uuid, *settings, entry.changed_at)?,
             None => self.take_over_removal(uuid)?,
         }
-        if let (Some((holder, _)), false) = (&holder, gives_way) {
+        if let (Some((holder, is_registered)), false) = (&holder, gives_way) {
             self.forget_number(holder)?;
+            if *is_registered && !has_claim {
+                // Nobody has changed it, so there is nothing to tell the other hosts; the next program gives it a number.
+                self.execute("UPDATE vm_state SET revision = revision - 1 WHERE vm_uuid = ?1", [holder.to_string()])?;
+            }
         }
         if let (Some(vm_id), false) = (entry.vm_id, gives_way) {
             self.execute(
@@ -121,7 +134,7 @@ impl Writing<'_> {
         )?;
         match holder {
             Some(_) if gives_way && entry.settings.is_some() => self.renumber(uuid),
-            Some((holder, true)) if !gives_way => self.renumber(&holder),
+            Some((holder, true)) if !gives_way && has_claim => self.renumber(&holder),
             _ => Ok(()),
         }
     }

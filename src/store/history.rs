@@ -7,7 +7,7 @@ use std::fmt;
 use rusqlite::{Connection, Row, params};
 
 use super::StoreError;
-use super::rows::Reading;
+use super::rows::{Reading, text_of_people};
 use super::writing::Writing;
 use crate::mirror::Entry;
 use crate::model::VmUuid;
@@ -98,7 +98,7 @@ fn change(row: &Row<'_>) -> rusqlite::Result<Change> {
     Ok(Change {
         changed_at: row.get(0)?,
         vm_uuid: row.get(1)?,
-        vm_name: row.get(2)?,
+        vm_name: text_of_people(row, 2)?,
         through: row.get(3)?,
         changed_by: row.get(4)?,
         from: held(row, 5)?,

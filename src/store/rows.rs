@@ -1,5 +1,6 @@
 //! The rows, and reading them.
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::StoreError;
@@ -130,7 +131,7 @@ impl Counts {
 
 const SELECT_VM: &str = "
     SELECT vms.vm_uuid, vm_name, pool_id, priority, device_vm_id, coalesce(revision, 0), coalesce(pushed_revision, -1),
-           coalesce(created_at, ''), coalesce(updated_at, ''), started_at, host_uuid, device_argument
+           CAST(coalesce(created_at, '') AS TEXT), CAST(coalesce(updated_at, '') AS TEXT), started_at, host_uuid, device_argument
     FROM vms
     LEFT JOIN vm_state ON vm_state.vm_uuid = lower(vms.vm_uuid)
     LEFT JOIN last_starts ON last_starts.vm_uuid = lower(vms.vm_uuid)";
@@ -194,6 +195,14 @@ impl<'c> Reading<'c> {
     pub fn owner_of(&self, vm_id: DeviceVmId) -> Result<Option<VmUuid>, StoreError> {
         let sql = "SELECT vms.vm_uuid FROM vms JOIN vm_state USING (vm_uuid) WHERE device_vm_id = ?1";
         Ok(self.uuids(sql, &[&vm_id.get()])?.pop())
+    }
+
+    /// The VM that a device's number belongs to or belonged to: a registered one, or one that was removed.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn holder_of(&self, vm_id: DeviceVmId) -> Result<Option<VmUuid>, StoreError> {
+        Ok(self.uuids("SELECT vm_uuid FROM vm_state WHERE device_vm_id = ?1", &[&vm_id.get()])?.pop())
     }
 
     /// Hands every VM that the filter lets through to `visit`, one by one: by GPU pool, most urgent first, then by name.
@@ -306,7 +315,7 @@ impl<'c> Reading<'c> {
         };
         Ok(StoredVm {
             uuid,
-            name: row.get(1)?,
+            name: text_of_people(row, 1)?,
             settings,
             number_is_provisional: stored_number.is_none(),
             revision: row.get(5)?,
@@ -316,6 +325,16 @@ impl<'c> Reading<'c> {
             last_start,
         })
     }
+}
+
+/// A text that people have typed, in whatever encoding.
+pub(super) fn text_of_people(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
+    Ok(match row.get_ref(column)? {
+        ValueRef::Null => None,
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        ValueRef::Integer(number) => Some(number.to_string()),
+        ValueRef::Real(number) => Some(number.to_string()),
+    })
 }
 
 fn read_column<T>(vm_uuid: &str, column: &'static str, value: Result<T, InvalidValue>) -> Result<T, StoreError> {

@@ -93,6 +93,18 @@ impl<'c> Writing<'c> {
         }
     }
 
+    /// Adds a VM that was never registered, because a setting says so: it counts less than what anybody chooses, on whatever
+    /// host.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn insert_by_default(&self, uuid: &VmUuid, pool: PoolId, priority: Priority) -> Result<(), StoreError> {
+        self.insert(uuid, None, pool, priority, None)?;
+        let sql = "UPDATE vm_state SET revision = 0, pushed_revision = -1 WHERE vm_uuid = ?1";
+        self.execute(sql, [uuid.to_string()])?;
+        Ok(())
+    }
+
     /// Changes a registered VM's GPU pool and priority; the same again is no change.
     ///
     /// # Errors
@@ -190,18 +202,6 @@ impl<'c> Writing<'c> {
         self.transaction.execute(
             "UPDATE vm_state SET device_vm_id = ?2 WHERE vm_uuid = ?1 AND device_vm_id IS NULL",
             params![uuid.to_string(), number.get()],
-        )?;
-        Ok(())
-    }
-
-    /// Notes that XAPI may not have what this database says of a VM.
-    ///
-    /// # Errors
-    /// The database cannot be written.
-    pub fn mark_unpushed(&self, uuid: &VmUuid) -> Result<(), StoreError> {
-        self.transaction.execute(
-            "UPDATE vm_state SET pushed_revision = revision - 1 WHERE vm_uuid = ?1 AND pushed_revision >= revision",
-            [uuid.to_string()],
         )?;
         Ok(())
     }

@@ -132,11 +132,10 @@ impl Session {
         }
     }
 
-    /// Sets a key of one of XAPI's maps, or removes it, as `xe vm-param-set` does: remove, then add. Should the second
-    /// half fail, the value that was there is put back.
+    /// Sets a key of one of XAPI's maps, or removes it, as `xe vm-param-set` does: remove, then add.
     ///
     /// # Errors
-    /// XAPI is away or refuses; the value is then what it was, unless XAPI went away in between.
+    /// XAPI is away or refuses; the key then holds the old value, the new one, or is not there.
     pub fn set_map_key(
         &mut self,
         map: MapField,
@@ -152,19 +151,36 @@ impl Session {
             self.remove_from(map, object, key)?;
         }
         let Some(new) = new else { return Ok(()) };
-        let mut outcome = self.add_to(map, object, key, new);
-        if outcome.as_ref().is_err_and(|error| error.has_code("MAP_DUPLICATE_KEY")) {
-            // Somebody else set it between our two calls: the later one counts.
-            self.remove_from(map, object, key)?;
-            outcome = self.add_to(map, object, key, new);
+        match self.add_to(map, object, key, new) {
+            Err(error) if error.has_code("MAP_DUPLICATE_KEY") => {
+                // Somebody else set it between our two calls: the later one counts.
+                self.remove_from(map, object, key)?;
+                self.add_to(map, object, key, new)
+            }
+            added => added,
         }
-        let Err(error) = outcome else { return Ok(()) };
-        if let Some(old) = old
-            && let Err(second) = self.add_to(map, object, key, old)
-        {
-            log::error!("{key} could not be put back to '{old}': {second}");
+    }
+
+    /// Puts an old value back after a change that failed, whatever became of that change. What somebody else has set
+    /// meanwhile stays.
+    ///
+    /// # Errors
+    /// XAPI is away or refuses.
+    pub fn put_map_key_back(
+        &mut self,
+        map: MapField,
+        object: &Reference,
+        key: &str,
+        old: Option<&str>,
+        new: Option<&str>,
+    ) -> Result<(), XapiError> {
+        let mut values: IndexMap<String, String> = self.call(map.get(), &json!([self.token, object.0]))?;
+        let now = values.swap_remove(key);
+        let now = now.as_deref();
+        if now == old || (now.is_some() && now != new) {
+            return Ok(());
         }
-        Err(error)
+        self.set_map_key(map, object, key, now, old)
     }
 
     fn add_to(&mut self, map: MapField, object: &Reference, key: &str, value: &str) -> Result<(), XapiError> {

@@ -7,7 +7,7 @@ mod calls;
 mod records;
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -77,7 +77,9 @@ fn in_brackets(params: &[String]) -> String {
 
 /// A session, ours or a caller's.
 pub struct Session {
-    connection: Connection,
+    socket: PathBuf,
+    /// None after a call that went wrong on the way: its reply may still come, and would be taken for the next one's.
+    connection: Option<Connection>,
     deadline: Deadline,
     token: String,
     /// A plugin's session is its caller's: ending it would throw the caller out.
@@ -105,7 +107,7 @@ impl Session {
     /// XAPI is away.
     pub fn of_caller(socket: &Path, token: String, deadline: Deadline) -> Result<Self, XapiError> {
         let connection = Connection::open(socket, deadline).map_err(|error| transport("connect", &error))?;
-        Ok(Self { connection, deadline, token, is_ours: false })
+        Ok(Self { socket: socket.to_owned(), connection: Some(connection), deadline, token, is_ours: false })
     }
 
     /// The session's reference, for calls that are made at the same time.
@@ -121,14 +123,17 @@ impl Session {
     fn call<T: DeserializeOwned>(&mut self, method: &str, params: &Value) -> Result<T, XapiError> {
         let nonsense = |reason: String| XapiError::Nonsense { call: method.to_owned(), reason };
         let request = json!({"jsonrpc": "2.0", "method": method, "params": params, "id": 1}).to_string();
-        let reply = self
-            .connection
-            .request("POST", "/jsonrpc", request.as_bytes(), self.deadline)
-            .map_err(|error| transport(method, &error))?;
+        let lost = |error: HttpError| transport(method, &error);
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => Connection::open(&self.socket, self.deadline).map_err(lost)?,
+        };
+        let reply = connection.request("POST", "/jsonrpc", request.as_bytes(), self.deadline).map_err(lost)?;
         if reply.status != 200 {
             return Err(nonsense(format!("HTTP status {}", reply.status)));
         }
         let envelope: Envelope = serde_json::from_slice(&reply.body).map_err(|error| nonsense(error.to_string()))?;
+        self.connection = Some(connection);
         match (envelope.error, envelope.result) {
             (Some(RpcError::Object { message, data }), _) => {
                 Err(XapiError::Refused { call: method.to_owned(), code: message, params: data.into() })

@@ -32,6 +32,13 @@ pub enum MapField {
 }
 
 impl MapField {
+    pub(super) fn get(self) -> &'static str {
+        match self {
+            Self::VmPlatform => "VM.get_platform",
+            Self::PoolOtherConfig => "pool.get_other_config",
+        }
+    }
+
     pub(super) fn add(self) -> &'static str {
         match self {
             Self::VmPlatform => "VM.add_to_platform",

@@ -13,5 +13,5 @@ fn main() {
     let stage = Stage::new();
     OneHost::play(&stage);
     ThreeHosts::play(&stage);
-    stage.say("That was it. The scratch folders and the simulated hosts are gone when this ends.");
+    Stage::say("That was it. The scratch folders and the simulated hosts are gone when this ends.");
 }

@@ -38,14 +38,14 @@ impl<'a> OneHost<'a> {
 
     fn register(&self) {
         self.stage.title("Three ways to give a VM its vGPU settings");
-        self.stage.say("Through XAPI, as Xen Orchestra or a script would, from any host of the pool:");
+        Stage::say("Through XAPI, as Xen Orchestra or a script would, from any host of the pool:");
         let host = self.dom0.host_uuid().to_owned();
         self.run(&format!(
             "xe host-call-plugin host-uuid={host} plugin=vgpu fn=register_vm args:vm_uuid={WEB} args:pool=A args:priority=high"
         ));
-        self.stage.say("On the command line of dom0:");
+        Stage::say("On the command line of dom0:");
         self.run(&format!("vgpu-admin register-vm --vm-uuid={RENDER} --pool=B --priority=medium"));
-        self.stage.say("By hand, in the database:");
+        Stage::say("By hand, in the database:");
         let insert = format!("INSERT INTO vms (vm_uuid, vm_name, pool_id, priority) VALUES ('{DB}', 'db01', 'A', 0)");
         self.run(&format!("sqlite3 /etc/vgpu/vgpu_config.db \"{insert}\""));
     }
@@ -56,7 +56,7 @@ impl<'a> OneHost<'a> {
             self.run(&format!("xe vm-start uuid={uuid}"));
             self.show_qemu(uuid, name);
         }
-        self.stage.say(
+        Stage::say(
             "XAPI did not know of db01's row. The vm-pre-start hook saw it and repaired that boot, and XAPI for the next:",
         );
         self.show_log();
@@ -66,7 +66,7 @@ impl<'a> OneHost<'a> {
         self.stage.title("Change one while it runs, then reboot it from inside");
         self.run(&format!("vgpu-admin update-vm --vm-uuid={WEB} --pool=B --priority=low"));
         self.show_qemu(WEB, "web01");
-        self.stage.say("web01's guest reboots:");
+        Stage::say("web01's guest reboots:");
         self.dom0.reboot_from_inside(WEB);
         self.show_qemu(WEB, "web01");
         self.run("vgpu-admin list-vms");
@@ -79,7 +79,7 @@ impl<'a> OneHost<'a> {
         let clone = self.run(&format!("xe vm-clone uuid={RENDER} new-name-label=render-copy"));
         self.run(&format!("xe vm-start uuid={clone}"));
         self.show_qemu(&clone, "render-copy");
-        self.stage.say(
+        Stage::say(
             "It is no one's vGPU until somebody registers it. (unregistered = \"inherit\" in vgpu.toml does so by itself.)",
         );
     }
@@ -102,7 +102,7 @@ impl<'a> OneHost<'a> {
     fn show_log(&self) {
         for line in self.dom0.hook_log() {
             let from = line.find("vgpu-hook").unwrap_or_default();
-            self.stage.say(&format!("  {}", &line[from..]));
+            Stage::say(&format!("  {}", &line[from..]));
         }
     }
 }

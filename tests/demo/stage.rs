@@ -20,7 +20,7 @@ impl Stage {
         println!("\n{}\n", self.bold(&format!("── {text} ──")));
     }
 
-    pub fn say(&self, text: &str) {
+    pub fn say(text: &str) {
         println!("{text}");
     }
 

@@ -32,7 +32,7 @@ impl<'a> ThreeHosts<'a> {
         self.pool.host(0).create_vm_with_uuid(VM, NAME);
         self.run(0, &format!("vgpu-admin register-vm --vm-uuid={VM} --pool=A --priority=medium"));
         self.run(1, "vgpu-admin list-vms");
-        self.stage.say("The second host has not heard of it. It asks XAPI before it starts the VM:\n");
+        Stage::say("The second host has not heard of it. It asks XAPI before it starts the VM:\n");
         self.run(1, &format!("xe vm-start uuid={VM} on=xcp-ng-2"));
         self.show_qemu(1);
         self.run(1, "vgpu-admin list-vms");
@@ -42,9 +42,9 @@ impl<'a> ThreeHosts<'a> {
         self.stage.title("Changed on the third host, moved there while it runs, and rebooted by its guest");
         self.run(2, &format!("vgpu-admin update-vm --vm-uuid={VM} --pool=B --priority=high"));
         self.run(2, &format!("xe vm-migrate uuid={VM} host=xcp-ng-3"));
-        self.stage.say("A migration carries the running QEMU's argument along:");
+        Stage::say("A migration carries the running QEMU's argument along:");
         self.show_qemu(2);
-        self.stage.say("Its guest reboots:");
+        Stage::say("Its guest reboots:");
         self.pool.on(2).reboot_from_inside(VM);
         self.show_qemu(2);
     }
@@ -56,7 +56,7 @@ impl<'a> ThreeHosts<'a> {
         self.show_qemu(2);
         let log = self.pool.host(2).syslog_lines();
         let line = log.iter().rev().find(|line| line.contains("vgpu-hook")).cloned().unwrap_or_default();
-        self.stage.say(&format!("  {}\n", &line[line.find("vgpu-hook").unwrap_or_default()..]));
+        Stage::say(&format!("  {}\n", &line[line.find("vgpu-hook").unwrap_or_default()..]));
         self.pool.restore_coordinator();
     }
 
