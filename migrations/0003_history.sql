@@ -84,3 +84,12 @@ WHEN NEW.vm_uuid <> lower(NEW.vm_uuid) AND EXISTS (SELECT 1 FROM vms WHERE vm_uu
 BEGIN
     SELECT RAISE(ABORT, 'vm_uuid is registered already, in lower case');
 END;
+
+-- A name is for people. "updated_at" decides between two hosts that changed a VM's settings equally often, so it tells when
+-- those were changed.
+DROP TRIGGER vms_touched;
+CREATE TRIGGER vms_touched AFTER UPDATE OF vm_uuid, pool_id, priority ON vms
+WHEN NEW.updated_at IS OLD.updated_at
+BEGIN
+    UPDATE vms SET updated_at = CURRENT_TIMESTAMP WHERE vm_id = NEW.vm_id;
+END;

@@ -211,6 +211,30 @@ fn sync_says_what_it_does_and_a_dry_run_only_says() {
 }
 
 #[test]
+fn sync_fills_an_empty_database_from_what_xapi_carries() {
+    let (dom0, vm) = Dom0::with_registered_vm();
+    for number in 1..=3 {
+        dom0.create_vm_with_uuid(&uuid(number), &format!("vm{number}"));
+        dom0.register(&uuid(number), "B", "low");
+    }
+    dom0.plugin("set_pool", &[("vm_uuid", &vm), ("pool", "B")]);
+    dom0.plugin("remove_vm", &[("vm_uuid", &uuid(3))]);
+    let (list, xapi) = (dom0.root.admin_ok(&["list-vms"]), dom0.pool_other_config());
+    // The host is installed anew.
+    std::fs::remove_dir_all(dom0.root.path("etc/vgpu")).unwrap();
+    assert_eq!(dom0.root.admin_json(&["sync"])["taken"].as_array().unwrap().len(), 4);
+    assert_eq!(dom0.root.admin_ok(&["list-vms"]), list, "the names too");
+    assert_eq!(dom0.pool_other_config(), xapi);
+    assert!(
+        dom0.root
+            .admin(&["register-vm", "--vm-uuid", &uuid(3), "--pool=A", "--priority=low"])
+            .stdout
+            .contains("registered")
+    );
+    assert_eq!(copy(&dom0, &uuid(3)).unwrap().revision, 3, "counted on from the removal");
+}
+
+#[test]
 fn a_removal_by_hand_is_told_to_the_other_hosts() {
     let (dom0, vm) = Dom0::with_registered_vm();
     dom0.sql("DELETE FROM vms");

@@ -48,6 +48,12 @@ pub fn sync(host: &Host, dry_run: bool) -> Result<SyncReply, Error> {
         }
         writing.mark_pushed(uuid)?;
     }
+    for (_, record) in &records {
+        // The copy carries no names: they are for people, and XAPI has them.
+        if let Ok(uuid) = record.uuid.parse() {
+            writing.name_if_nameless(&uuid, &record.name_label)?;
+        }
+    }
     if !dry_run {
         writing.commit()?;
     }
