@@ -1,6 +1,8 @@
 //! `apply`: running VMs get their changed settings now, by a clean reboot, one after the other.
 
 use std::fs;
+use std::io::Write;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use simulated_host::{Fault, Outage, Role, Service};
@@ -203,4 +205,33 @@ fn where_xapi_goes_away_in_the_middle_that_is_said_and_the_rest_is_left() {
         "{}",
         ran.stdout
     );
+}
+
+/// Runs a command line on a terminal, and answers what it asks.
+fn on_a_terminal(dom0: &Dom0, arguments: &str, answer: &str) -> String {
+    let line = format!("{} {arguments}; echo ended with $?", dom0.root.path("usr/bin/vgpu-admin").display());
+    let mut terminal = Command::new("script");
+    let terminal = terminal.args(["-qec", &line, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut terminal = terminal.spawn().unwrap();
+    terminal.stdin.take().unwrap().write_all(answer.as_bytes()).unwrap();
+    String::from_utf8_lossy(&terminal.wait_with_output().unwrap().stdout).into_owned()
+}
+
+#[test]
+fn on_a_terminal_it_asks_and_shows_how_far_it_is() {
+    let (dom0, vms) = running(1);
+    set_high(&dom0, &[&vms[0]]);
+    let said = on_a_terminal(&dom0, "apply --pending", "n\n");
+    assert!(
+        said.contains("would be rebooted: ") && said.contains("Reboot them now, one after the other? [y/N]"),
+        "{said}"
+    );
+    assert!(said.contains("Nothing was rebooted.") && said.contains("ended with 1"), "{said}");
+    assert_eq!(dom0.boots(&vms[0]).len(), 1);
+    // Long enough to be seen.
+    dom0.root.write("etc/xapi.d/vm-pre-start/60slow", "#!/bin/sh\nsleep 0.5\n");
+    dom0.root.chmod("etc/xapi.d/vm-pre-start/60slow", 0o755);
+    let said = on_a_terminal(&dom0, "apply --pending", "y\n");
+    assert!(said.contains(&format!("1/1 {} (vm1): rebooting", vms[0])), "{said}");
+    assert!(said.contains("(vm1) on xcp-ng-1  rebooted: ") && said.contains("ended with 0"), "{said}");
 }

@@ -142,7 +142,11 @@ fn a_removal_that_others_know_of_yields_to_arguments_at_hand_while_xapi_is_away(
 
 /// A sqlite3 shell that holds the database until it is told how to end.
 fn hold(dom0: &Dom0) -> Child {
-    let mut shell = Command::new("sqlite3").arg(dom0.root.database()).stdin(Stdio::piped()).spawn().unwrap();
+    let mut shell = Command::new(vgpu_tests::tools::sqlite_3_7_17())
+        .arg(dom0.root.database())
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
     shell.stdin.as_mut().unwrap().write_all(b"BEGIN IMMEDIATE;\n").unwrap();
     thread::sleep(Duration::from_millis(300));
     shell
