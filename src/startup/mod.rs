@@ -9,8 +9,10 @@
 //!   VM.stat ───┘                      differ: VM.add (this boot), then XAPI (the next)
 //! ```
 
+mod found;
 mod goal;
 mod reconcile;
+mod repair;
 mod report;
 
 use std::time::{Duration, Instant};
