@@ -332,9 +332,36 @@ fn prune_forgets_the_settings_and_removals_of_vms_that_xapi_does_not_know_any_mo
 
 #[test]
 fn what_was_pruned_on_another_host_does_not_come_back_with_a_sync() {
-    let (dom0, vm) = Dom0::with_registered_vm();
-    dom0.set_pool_other_config(&key(&vm), None);
-    dom0.destroy(&vm).unwrap();
-    assert_eq!(dom0.plugin("sync", &[])["pushed"], serde_json::json!([]));
-    assert_eq!(copy(&dom0, &vm), None);
+    for edit in ["SELECT 1", "UPDATE vms SET priority = 0", "DELETE FROM vms"] {
+        let (dom0, vm) = Dom0::with_registered_vm();
+        dom0.set_pool_other_config(&key(&vm), None);
+        dom0.destroy(&vm).unwrap();
+        dom0.sql(edit);
+        assert_eq!(dom0.plugin("sync", &[])["pushed"], serde_json::json!([]), "{edit}");
+        assert_eq!(copy(&dom0, &vm), None, "{edit}");
+    }
+}
+
+#[test]
+fn a_vm_that_is_yet_to_come_is_told_to_the_other_hosts_by_a_sync() {
+    let dom0 = Dom0::new();
+    dom0.set_fault(Service::Xapi, Fault::Absent).unwrap();
+    dom0.root.admin_ok(&["register-vm", "--vm-uuid", &uuid(1), "--pool=A", "--priority=low", "--force"]);
+    dom0.clear_faults().unwrap();
+    assert_eq!(dom0.plugin("sync", &[])["pushed"], serde_json::json!([uuid(1)]));
+    assert!(copy(&dom0, &uuid(1)).is_some());
+}
+
+#[test]
+fn adopt_and_prune_leave_alone_what_a_newer_program_has_written() {
+    let dom0 = Dom0::new();
+    let vm = dom0.create_vm("web01");
+    dom0.set_args_in_xapi(&vm, Some("-device vgpu-stub,pool_id=B,priority=low,vm_id=77"));
+    for vm in [&vm, &uuid(1)] {
+        dom0.set_pool_other_config(&key(vm), Some("2 something new"));
+    }
+    let before = dom0.pool_other_config();
+    assert_eq!(dom0.plugin("adopt", &[])["left_alone"][0]["vm_uuid"], vm);
+    assert_eq!(dom0.plugin("prune", &[])["pruned"], serde_json::json!([]));
+    assert_eq!(dom0.pool_other_config(), before);
 }

@@ -106,7 +106,8 @@ impl Entry {
         };
         // Writing to a string does not fail.
         let _ = write!(text, " {} {}", self.revision, self.changed_at);
-        if !self.more.is_empty() && text.len() + 1 + self.more.len() <= LONGEST_VALUE {
+        let fits = text.len() + 1 + self.more.len() <= LONGEST_VALUE && !self.more.contains(char::is_control);
+        if !self.more.is_empty() && fits {
             let _ = write!(text, " {}", self.more);
         }
         text

@@ -151,7 +151,7 @@ fn difference(root: &Root, session: &mut Session) -> Result<Difference, Error> {
     let mut difference = Difference { behind: mirror.news(store.read())?.entries.len(), ..Difference::default() };
     for (uuid, entry) in store.read().entries()? {
         // XAPI had it and does not know the VM any more: it was pruned on another host.
-        let is_pruned = !known.contains(&uuid.to_string()) && store.read().is_pushed(&uuid)?;
+        let is_pruned = !known.contains(&uuid.to_string()) && store.read().was_ever_pushed(&uuid)?;
         let is_newer = mirror.compare(&uuid, Some(&entry)) == Comparison::HostIsNewer;
         difference.ahead += usize::from(is_newer && !is_pruned);
     }

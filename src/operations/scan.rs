@@ -7,7 +7,7 @@ use super::sync::{make, take_back};
 use crate::deadline::Deadline;
 use crate::device_args::{self, FoundDevice, PLATFORM_KEY};
 use crate::error::Error;
-use crate::mirror::{MapChange, Mirror};
+use crate::mirror::{Comparison, MapChange, Mirror};
 use crate::model::VmUuid;
 use crate::reply::{AdoptReply, AdoptedVm, LeftAlone, ScannedVm};
 use crate::store::{Registration, Writing};
@@ -131,6 +131,9 @@ fn changes(
     args: &str,
 ) -> Result<Vec<MapChange>, Error> {
     let entry = writing.read().entry(uuid)?.ok_or_else(|| Error::Internal(format!("VM {uuid} vanished")))?;
+    if let Comparison::NotForUs(error) = mirror.compare(uuid, Some(&entry)) {
+        return Err(Error::Mirror { vm_uuid: *uuid, error });
+    }
     let mut changes: Vec<_> = mirror.change(uuid, &entry).into_iter().collect();
     let new = device_args::desired(&host.settings.device, Some(args), entry.settings.as_ref())?;
     if new.as_deref() != Some(args) {

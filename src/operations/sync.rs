@@ -31,7 +31,7 @@ pub fn sync(host: &Host, dry_run: bool) -> Result<SyncReply, Error> {
     let work = Work { host, mirror: &mirror, records: &records };
     let entries = writing.read().entries()?;
     for (uuid, entry) in &entries {
-        let todo = match work.changes(uuid, entry, writing.read().is_pushed(uuid)?) {
+        let todo = match work.changes(uuid, entry, writing.read().was_ever_pushed(uuid)?) {
             Ok(todo) => todo,
             Err(error) => {
                 reply.left_alone.push(LeftAlone { vm_uuid: *uuid, why: error.to_string() });
@@ -87,7 +87,15 @@ pub fn prune(host: &Host, dry_run: bool) -> Result<PruneReply, Error> {
     let mirror = Mirror::load(&mut session)?;
     let here = writing.read().entries()?;
     let all: BTreeSet<_> = mirror.vms().chain(here.iter().map(|(uuid, _)| *uuid)).collect();
-    let pruned: Vec<_> = all.into_iter().filter(|uuid| !known.contains(&uuid.to_string())).collect();
+    let is_dead = |uuid: &VmUuid| match mirror.compare(uuid, None) {
+        _ if known.contains(&uuid.to_string()) => false,
+        Comparison::NotForUs(error) => {
+            log::warn!("VM {uuid}: what the resource pool has of it {error}");
+            false
+        }
+        _ => true,
+    };
+    let pruned: Vec<_> = all.into_iter().filter(is_dead).collect();
     if !dry_run {
         for uuid in &pruned {
             if let Some(change) = mirror.removal(uuid) {
@@ -129,7 +137,7 @@ struct Work<'a> {
 
 impl Work<'_> {
     /// What XAPI lacks of what this host says of a VM.
-    fn changes(&self, uuid: &VmUuid, entry: &Entry, pushed: bool) -> Result<Vec<MapChange>, Error> {
+    fn changes(&self, uuid: &VmUuid, entry: &Entry, was_told: bool) -> Result<Vec<MapChange>, Error> {
         let mut changes = Vec::new();
         match self.mirror.compare(uuid, Some(entry)) {
             Comparison::HostIsNewer => changes.extend(self.mirror.change(uuid, entry)),
@@ -138,8 +146,9 @@ impl Work<'_> {
             Comparison::Same | Comparison::CopyIsNewer(_) => {}
         }
         let Some((vm, record)) = self.records.iter().find(|(_, record)| record.uuid == uuid.to_string()) else {
-            // XAPI knew of it and does not know the VM any more: it was pruned elsewhere.
-            if pushed && self.mirror.compare(uuid, None) == Comparison::Same {
+            // XAPI knew of it and does not know the VM any more: it was pruned elsewhere, also where this host has changed it
+            // since. One that XAPI was never told of is yet to come.
+            if was_told && self.mirror.compare(uuid, None) == Comparison::Same {
                 changes.clear();
             }
             return Ok(changes);

@@ -36,6 +36,16 @@ impl Reading<'_> {
         Ok(self.connection().query_row(sql, [uuid.to_string()], |row| row.get(0))?)
     }
 
+    /// Whether XAPI was told of a VM at any time.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn was_ever_pushed(&self, uuid: &VmUuid) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM vm_state
+                   WHERE vm_uuid = ?1 AND (pushed_revision > 0 OR pushed_revision >= revision))";
+        Ok(self.connection().query_row(sql, [uuid.to_string()], |row| row.get(0))?)
+    }
+
     /// What this database says of every VM that it ever heard of. A row that cannot be understood is left out, so that it
     /// is no other VM's trouble; the log and `check` name it.
     ///
