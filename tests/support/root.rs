@@ -26,8 +26,13 @@ impl ScratchRoot {
     #[must_use]
     pub fn new() -> Self {
         // A short path: a unix socket's may not be longer than 107 bytes.
-        let folder = TempDir::with_prefix_in("vgpu-", "/tmp").unwrap();
-        let root = Self { folder };
+        Self::new_in(Path::new("/tmp"))
+    }
+
+    /// The same below a folder whose path is as short.
+    #[must_use]
+    pub fn new_in(parent: &Path) -> Self {
+        let root = Self { folder: TempDir::with_prefix_in("vgpu-", parent).unwrap() };
         let built = programs::folder();
         root.install(&built.join("vgpu-admin"), "usr/bin/vgpu-admin");
         root.install(&built.join("vgpu"), "etc/xapi.d/plugins/vgpu");

@@ -114,6 +114,15 @@ impl SimulatedHost {
         self.copy(uuid, name, CopyKind::Clone)
     }
 
+    /// Copies a VM; the copy gets a given UUID, where a test is to be repeated exactly.
+    ///
+    /// # Errors
+    /// As XAPI has them.
+    pub fn clone_vm_with_uuid(&self, uuid: &str, name: &str, copy: &str) -> Result<(), ApiError> {
+        let cloned = self.vm_ref(&self.clone_vm(uuid, name)?)?;
+        self.dom0.pool.write(|database| database.set(Class::Vm, &cloned, "uuid", copy))
+    }
+
     /// Takes a snapshot and gives its UUID.
     ///
     /// # Errors
