@@ -86,9 +86,19 @@ impl World<'_> {
         operation: impl FnOnce(&mut Self) -> Result<T, String>,
     ) -> Result<T, String> {
         let cut = cut.filter(|_| !self.broken[host] && !self.crashed[host]);
-        if let Some(Cut { after, fault }) = cut {
-            self.host(host).set_fault_after_any(Service::Xapi, *after, fault.clone());
-            self.hurry(host, *fault == Fault::Hangs);
+        match cut {
+            Some(Cut::After(after, fault)) => {
+                self.host(host).set_fault_after_any(Service::Xapi, *after, fault.clone());
+            }
+            Some(Cut::Refuses) => {
+                let refusal = Fault::error("INTERNAL_ERROR", &["on purpose"]);
+                let set = self.host(host).set_fault_in(Service::Xapi, "VM.remove_from_platform", refusal);
+                set.expect("no socket is closed for that");
+            }
+            None => {}
+        }
+        if cut.is_some_and(Cut::hangs) {
+            self.hurry(host, true);
         }
         let outcome = operation(self);
         if cut.is_some() {
@@ -96,6 +106,22 @@ impl World<'_> {
             self.hurry(host, false);
         }
         outcome
+    }
+
+    /// The same for an operation that does all or nothing: refused, it leaves what the hosts share as it was.
+    fn undoing(
+        &mut self,
+        host: usize,
+        cut: Option<&Cut>,
+        operation: impl FnOnce(&mut Self) -> Answer,
+    ) -> Result<Answer, String> {
+        let before = self.replica();
+        let answer = self.with_cut(host, cut, |world| Ok(operation(world)))?;
+        let may_change = answer.is_ok() || matches!(cut, Some(Cut::After(..))) || self.broken[host];
+        if !may_change && self.replica() != before {
+            return Err(format!("{answer:?}, but XAPI went from {before:?} to {:?}", self.replica()));
+        }
+        Ok(answer)
     }
 
     /// Notes what an operation has done, or may have done where it failed.
@@ -107,7 +133,7 @@ impl World<'_> {
 
     fn make_change(&mut self, host: usize, vm: VmUuid, change: Change, by: Program, cut: Option<&Cut>) -> Outcome {
         let before = self.ledger.newest(host, &vm).and_then(|said| said.settings);
-        let reply = self.with_cut(host, cut, |world| Ok(world.change(host, vm, change, by)))?;
+        let reply = self.undoing(host, cut, |world| world.change(host, vm, change, by))?;
         let Ok(reply) = reply else { return self.note(host, &reply, |_| Told::default()) };
         let met_xapi = reply["xapi"] != "away";
         let said = settings_in(&reply["vm"]);
@@ -141,9 +167,9 @@ impl World<'_> {
                 .collect(),
         );
         let import = |world: &mut Self| {
-            Ok(world.library(host).and_then(|host| answer(operations::import(&host, &file, prune, false))))
+            world.library(host).and_then(|host| answer(operations::import(&host, &file, prune, false)))
         };
-        let reply = self.with_cut(host, cut, import)?;
+        let reply = self.undoing(host, cut, import)?;
         self.note(host, &reply, |reply| {
             let notes = reply["notes"].as_array().into_iter().flatten();
             let is_away = notes.filter_map(Value::as_str).any(|note| note.contains("Only the database"));

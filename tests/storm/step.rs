@@ -124,13 +124,20 @@ pub enum Program {
     Plugin,
 }
 
-/// XAPI goes away after so many calls of the operation, which then can undo nothing: as if it were killed there.
+/// What XAPI does to an operation on its way.
 #[derive(Debug, Clone)]
-pub struct Cut {
-    /// The calls that succeed before.
-    pub after: usize,
-    /// How it goes away.
-    pub fault: Fault,
+pub enum Cut {
+    /// It goes away after so many calls, so that nothing can be undone: as if the program were killed there.
+    After(usize, Fault),
+    /// It refuses to take a VM's argument away, and does all else: what was written before has to be undone.
+    Refuses,
+}
+
+impl Cut {
+    /// Whether whoever calls XAPI waits for it.
+    pub fn hangs(&self) -> bool {
+        matches!(self, Self::After(_, Fault::Hangs))
+    }
 }
 
 /// An edit with the sqlite3 shell.
@@ -173,11 +180,21 @@ pub enum Trouble {
 
 /// A case, at random.
 pub fn any_case() -> impl Strategy<Value = Case> {
+    // Where no VM is registered, little can happen to one.
+    let first = proptest::collection::vec(any_registration(), 0..4);
+    let rest = proptest::collection::vec(any_step(), 0..26);
     let order = Just([0, 1, 2]).prop_shuffle();
-    (proptest::collection::vec(any_step(), 1..24), order, 0..HOSTS).prop_map(|(steps, order, first_start)| Case {
-        steps,
-        order,
-        first_start,
+    (first, rest, order, 0..HOSTS).prop_map(|(first, rest, order, first_start)| {
+        let steps = first.into_iter().chain(rest).collect();
+        Case { steps, order, first_start }
+    })
+}
+
+fn any_registration() -> impl Strategy<Value = Step> {
+    let number = proptest::option::weighted(0.3, any_number());
+    (0..HOSTS, 0..MOST_VMS, any_settings(), number, any_program()).prop_map(|(host, vm, settings, number, by)| {
+        let change = Change::Register(settings, number);
+        Step { host, vm, event: Event::Change { change, by, cut: None } }
     })
 }
 
@@ -225,15 +242,15 @@ fn any_program() -> impl Strategy<Value = Program> {
 
 fn any_cut() -> impl Strategy<Value = Option<Cut>> {
     let fault = prop_oneof![3 => Just(Fault::Absent), 1 => Just(Fault::DropsReply)];
-    let cut = (0..12_usize, fault).prop_map(|(after, fault)| Cut { after, fault });
-    proptest::option::weighted(0.15, cut)
+    let after = (0..12_usize, fault).prop_map(|(after, fault)| Cut::After(after, fault));
+    proptest::option::weighted(0.2, prop_oneof![3 => after, 1 => Just(Cut::Refuses)])
 }
 
 /// Only a start gives up soon where XAPI hangs.
 fn any_cut_of_a_start() -> impl Strategy<Value = Option<Cut>> {
     prop_oneof![
         39 => any_cut(),
-        1 => (0..9_usize).prop_map(|after| Some(Cut { after, fault: Fault::Hangs })),
+        1 => (0..9_usize).prop_map(|after| Some(Cut::After(after, Fault::Hangs))),
     ]
 }
 
