@@ -161,6 +161,7 @@ impl<'a> Reconciliation<'a> {
             }));
             return Ok(report);
         }
+        report.prevailed = xapi.is_err().then(|| why_it_prevails(&registration));
         report.this_boot = self.repair_boot(booting, &mut report)?;
         report.xapi = self.repair_xapi(&mut xapi, report.settings.as_ref());
         self.note(&report, writing);
@@ -231,5 +232,19 @@ impl<'a> Reconciliation<'a> {
             _ => None,
         };
         xapi.is_err() && own_number.is_some() && found.map(|found| found.vm_id) == own_number
+    }
+}
+
+/// Why the database does not yield to arguments that differ, where XAPI cannot be asked.
+fn why_it_prevails(registration: &Registration) -> &'static str {
+    let has_changes = match registration {
+        Registration::Registered(vm) => !vm.is_pushed(),
+        Registration::Removed { pushed, .. } => !pushed,
+        Registration::Unknown => false,
+    };
+    if has_changes {
+        "it has changes that XAPI was not told of"
+    } else {
+        "the arguments at hand did not carry this VM's own vm_id"
     }
 }

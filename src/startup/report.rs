@@ -66,6 +66,8 @@ pub struct Report {
     pub xapi: XapiState,
     /// Whether the database gave way to arguments that are at least as new, because XAPI could not be asked.
     pub yielded: bool,
+    /// Why it did not, where XAPI could not be asked.
+    pub prevailed: Option<&'static str>,
     /// What else went wrong.
     pub problems: Vec<String>,
     /// How long it took.
@@ -89,6 +91,7 @@ impl Report {
             this_boot: ThisBoot::LeftAlone,
             xapi: XapiState::NotAsked,
             yielded: false,
+            prevailed: None,
             problems: Vec::new(),
             took: Duration::ZERO,
         }
@@ -122,7 +125,11 @@ impl Report {
                 (false, ThisBoot::Unknown(_)) => "the next boot could not be looked at",
                 (false, _) => "this boot is right, the next start repairs itself again",
             };
-            problems.push(format!("{reason}; {consequence}"));
+            let decided = match (self.prevailed, &self.this_boot) {
+                (Some(why), ThisBoot::Repaired { .. }) => format!("the database won, {why}; "),
+                _ => String::new(),
+            };
+            problems.push(format!("{reason}; {decided}{consequence}"));
         }
         problems.extend(self.problems.iter().cloned());
         (!problems.is_empty()).then(|| problems.join("; "))
