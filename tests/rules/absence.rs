@@ -9,14 +9,12 @@ use vgpu_tests::Pool;
 
 use crate::support::{
     HOSTS, args, assert_one_state, entry, key, known_vm, pool_with_known_vm, pool_with_registered_vm, row, set_pool,
-    set_value, shown, started, value,
+    set_value, shown, started, value, wait_until,
 };
 
 /// Waits until there is no entry of a VM: a change is between its two halves.
 fn wait_for_gap(pool: &Pool, vm: &str) {
-    while value(pool, vm).is_some() {
-        thread::sleep(Duration::from_millis(2));
-    }
+    wait_until("the gap", || value(pool, vm).is_none());
 }
 
 #[test]

@@ -1,14 +1,15 @@
 //! Rule 2, where the program ends between XAPI's two halves of a change or before its commit: the next operation, hook or
 //! sync on any host brings all to one state.
 
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::thread;
-use std::time::Duration;
 
 use simulated_host::{Fault, Service};
 use vgpu_tests::Pool;
 
-use crate::support::{HOSTS, assert_one_state, entry, known_vm, pool_with_vm, row, set_pool, started, sync_all};
+use crate::support::{
+    HOSTS, assert_one_state, entry, known_vm, pool_with_vm, row, set_pool, started, sync_all, wait_until,
+};
 
 /// More calls than any change makes.
 const MANY: usize = 40;
@@ -141,13 +142,8 @@ const KILLED_IN: [(&str, &str); 4] = [
 ];
 
 /// Waits until the last call that XAPI has carried out is this one: the next one hangs, or is about to.
-fn wait_for(pool: &Pool, call: &str, program: &mut Option<Child>) {
-    while pool.calls().last().map(String::as_str) != Some(call) {
-        if let Some(ended) = program.as_mut().and_then(|program| program.try_wait().unwrap()) {
-            panic!("{ended} before {call}: {:?}", pool.calls());
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
+fn wait_for(pool: &Pool, call: &str) {
+    wait_until(call, || pool.calls().last().map(String::as_str) == Some(call));
 }
 
 #[test]
@@ -161,9 +157,8 @@ fn a_program_that_is_killed_in_a_call_leaves_what_the_next_one_on_any_host_bring
             pool.clear_calls();
             let mut command = host.root.command("usr/bin/vgpu-admin");
             command.args(["set-pool", "--vm-uuid", &vm, "--pool", "B"]).stdout(Stdio::null()).stderr(Stdio::null());
-            let mut program = Some(command.spawn().unwrap());
-            wait_for(&pool, before, &mut program);
-            let mut program = program.unwrap();
+            let mut program = command.spawn().unwrap();
+            wait_for(&pool, before);
             program.kill().unwrap();
             assert_eq!(program.wait().unwrap().code(), None, "a signal has ended it");
             host.clear_faults().unwrap();
@@ -183,10 +178,8 @@ fn a_host_that_crashes_in_a_call_leaves_what_every_other_brings_to_one_state() {
         thread::scope(|scope| {
             let change = scope.spawn(|| pool.on(2).call_plugin("vgpu", "set_pool", &[("vm_uuid", &vm), ("pool", "B")]));
             // The question whether the caller may is a removal too.
-            while !pool.calls().contains(&"pool.get_other_config".to_owned()) {
-                thread::sleep(Duration::from_millis(5));
-            }
-            wait_for(&pool, before, &mut None);
+            wait_until("the question", || pool.calls().iter().any(|call| call == "pool.get_other_config"));
+            wait_for(&pool, before);
             pool.crash(2);
             change.join().unwrap().unwrap_err();
         });
@@ -211,9 +204,7 @@ fn a_host_that_crashes_in_a_start_leaves_what_the_next_start_elsewhere_brings_to
         let before = if method == "VM.add_to_platform" { "VM.remove_from_platform" } else { "pool.get_other_config" };
         thread::scope(|scope| {
             let start = scope.spawn(|| pool.on(1).vm_start(&vm));
-            while !pool.calls().iter().any(|call| call == before) {
-                thread::sleep(Duration::from_millis(5));
-            }
+            wait_until(before, || pool.calls().iter().any(|call| call == before));
             pool.crash(1);
             start.join().unwrap().unwrap_err();
         });

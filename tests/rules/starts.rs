@@ -6,7 +6,7 @@ use vgpu_tests::dom0::hook_exit;
 
 use crate::support::{
     HOSTS, args, assert_one_state, entry, hook_log, last_log, pool_with_known_vm, pool_with_registered_vm, revision,
-    set_args, set_pool, sql, started,
+    set_args, set_pool, sql, started, wait_until,
 };
 
 #[test]
@@ -68,9 +68,7 @@ fn a_start_does_not_wait_for_a_change_that_hangs_on_another_host() {
     pool.on(0).set_fault_in(Service::Xapi, "VM.remove_from_platform", Fault::Hangs).unwrap();
     std::thread::scope(|scope| {
         let change = scope.spawn(|| pool.on(0).call_plugin("vgpu", "set_pool", &[("vm_uuid", &vm), ("pool", "B")]));
-        while entry(&pool, &vm).is_none_or(|entry| entry.revision == 1) {
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
+        wait_until("the new entry", || entry(&pool, &vm).is_some_and(|entry| entry.revision == 2));
         let boot = pool.on(1).vm_start(&vm).unwrap();
         assert!(!change.is_finished(), "the start was not to wait for it");
         assert_eq!(hook_exit(&boot), Exit::Code(0));
