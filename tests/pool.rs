@@ -173,6 +173,25 @@ fn two_vms_that_got_one_number_on_two_hosts_end_with_two() {
 }
 
 #[test]
+fn a_number_that_was_given_because_of_a_conflict_counts_less_than_what_somebody_does_elsewhere() {
+    let dom0 = Dom0::new();
+    let [first, second] = [1, 2].map(|number| {
+        dom0.create_vm_with_uuid(&uuid(number), "web");
+        uuid(number)
+    });
+    dom0.root.admin_ok(&["register-vm", "--vm-uuid", &second, "--pool=A", "--priority=low", "--vm-id=7"]);
+    let registered = copy(&dom0, &second).unwrap();
+    dom0.set_pool_other_config(&key(&first), Some("1 B 1 7 1 1790000000"));
+    dom0.root.admin_ok(&["sync"]);
+    let renumbered = copy(&dom0, &second).unwrap();
+    assert_eq!((renumbered.revision, renumbered.vm_id == registered.vm_id), (2, false));
+    // Another host has removed it in the same second as it was registered.
+    dom0.set_pool_other_config(&key(&second), Some(&format!("1 - - 7 2 {}", registered.changed_at)));
+    dom0.root.admin_ok(&["sync"]);
+    assert!(dom0.root.admin_fails(&["show-vm", "--vm-uuid", &second]).contains("is not registered"));
+}
+
+#[test]
 fn what_xapi_refuses_halfway_is_taken_back() {
     let (dom0, vm) = Dom0::with_registered_vm();
     let before = dom0.pool_other_config();

@@ -45,7 +45,7 @@ pub struct UpdateVm {
 /// It is registered already, XAPI does not know it, the number is another VM's, or the database or XAPI fails.
 pub fn register_vm(host: &Host, request: &RegisterVm) -> Result<ChangeReply, Error> {
     let uuid = request.vm_uuid;
-    let mut xapi = WriteThrough::begin(host)?;
+    let mut xapi = WriteThrough::begin(host, false)?;
     let writing = xapi.write_to_database()?;
     let vm = xapi.look_up(&uuid)?;
     match &vm {
@@ -72,7 +72,7 @@ pub fn update_vm(host: &Host, selector: &VmSelector, change: &UpdateVm) -> Resul
         return Err(Error::NothingToChange);
     }
     let uuid = host.resolve(selector)?;
-    let mut xapi = WriteThrough::begin(host)?;
+    let mut xapi = WriteThrough::begin(host, false)?;
     let writing = xapi.write_to_database()?;
     let vm = xapi.look_up(&uuid)?;
     xapi.take_over(&writing)?;
@@ -114,7 +114,7 @@ pub fn set_priority(host: &Host, vm: &VmSelector, priority: Priority) -> Result<
 /// It is not registered, or the database or XAPI fails.
 pub fn remove_vm(host: &Host, selector: &VmSelector) -> Result<ChangeReply, Error> {
     let uuid = host.resolve(selector)?;
-    let mut xapi = WriteThrough::begin(host)?;
+    let mut xapi = WriteThrough::begin(host, false)?;
     let writing = xapi.write_to_database()?;
     let vm = xapi.look_up(&uuid)?;
     xapi.take_over(&writing)?;

@@ -35,7 +35,7 @@ pub fn export(host: &Host) -> Result<ConfigFile, Error> {
 /// # Errors
 /// A `vm_id` is another VM's, or the database or XAPI fails; nothing has changed then.
 pub fn import(host: &Host, file: &ConfigFile, prune: bool, dry_run: bool) -> Result<ImportReply, Error> {
-    let mut xapi = WriteThrough::begin(host)?;
+    let mut xapi = WriteThrough::begin(host, dry_run)?;
     let writing = xapi.write_to_database()?;
     xapi.take_over(&writing)?;
     let before = all(&writing)?;

@@ -31,6 +31,10 @@ pub fn sync(host: &Host, dry_run: bool) -> Result<SyncReply, Error> {
     let work = Work { host, mirror: &mirror, records: &records };
     let entries = writing.read().entries()?;
     for (uuid, entry) in &entries {
+        if matches!(mirror.compare(uuid, None), Comparison::NotForUs(_)) {
+            // Whoever wrote it knows what the VM is to have; the reply has it among those that are left alone.
+            continue;
+        }
         let todo = match work.changes(uuid, entry, writing.read().was_ever_pushed(uuid)?) {
             Ok(todo) => todo,
             Err(error) => {
@@ -139,11 +143,8 @@ impl Work<'_> {
     /// What XAPI lacks of what this host says of a VM.
     fn changes(&self, uuid: &VmUuid, entry: &Entry, was_told: bool) -> Result<Vec<MapChange>, Error> {
         let mut changes = Vec::new();
-        match self.mirror.compare(uuid, Some(entry)) {
-            Comparison::HostIsNewer => changes.extend(self.mirror.change(uuid, entry)),
-            // Whoever wrote it knows what the VM is to have.
-            Comparison::NotForUs(_) => return Ok(changes),
-            Comparison::Same | Comparison::CopyIsNewer(_) => {}
+        if self.mirror.compare(uuid, Some(entry)) == Comparison::HostIsNewer {
+            changes.extend(self.mirror.change(uuid, entry));
         }
         let Some((vm, record)) = self.records.iter().find(|(_, record)| record.uuid == uuid.to_string()) else {
             // XAPI knew of it and does not know the VM any more: it was pruned elsewhere, also where this host has changed it

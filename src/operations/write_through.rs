@@ -48,11 +48,11 @@ impl XapiVm {
 
 impl<'a> WriteThrough<'a> {
     /// Connects in the caller's name. Root may work where XAPI lets nobody in; a plugin's caller needs a role that may
-    /// change things, whether or not this change will make XAPI write anything.
-    pub fn begin(host: &'a Host) -> Result<Self, Error> {
+    /// change things, whether or not this change will make XAPI write anything; a dry run needs none.
+    pub fn begin(host: &'a Host, dry_run: bool) -> Result<Self, Error> {
         let may_work_without = matches!(host.caller, Caller::Root);
         let connected = host.connect().and_then(|mut session| {
-            let user = host.prove_may_change(&mut session)?;
+            let user = if dry_run { None } else { host.prove_may_change(&mut session)? };
             Ok((session, user))
         });
         let (session, user) = match connected {

@@ -118,12 +118,13 @@ impl Writing<'_> {
             Some(settings) => self.take_over_settings(uuid, *settings, entry.changed_at)?,
             None => self.take_over_removal(uuid)?,
         }
-        if let (Some((holder, is_registered)), false) = (&holder, gives_way) {
-            self.forget_number(holder)?;
-            if *is_registered && !has_claim {
-                // Nobody has changed it, so there is nothing to tell the other hosts; the next program gives it a number.
-                self.execute("UPDATE vm_state SET revision = revision - 1 WHERE vm_uuid = ?1", [holder.to_string()])?;
-            }
+        let loser = holder.filter(|_| !gives_way);
+        let before = match &loser {
+            Some((loser, true)) => self.read().entry(loser)?,
+            _ => None,
+        };
+        if let Some((loser, _)) = &loser {
+            self.forget_number(loser)?;
         }
         if let (Some(vm_id), false) = (entry.vm_id, gives_way) {
             self.execute(
@@ -131,22 +132,31 @@ impl Writing<'_> {
                 params![uuid.to_string(), vm_id.get()],
             )?;
         }
-        // The triggers have counted and timed all this as changes of this host's.
         self.execute(
-            "UPDATE vm_state SET revision = ?2, pushed_revision = ?2,
+            "UPDATE vm_state SET pushed_revision = ?2,
                  removed_at = CASE WHEN ?3 THEN NULL ELSE datetime(?4, 'unixepoch') END
              WHERE vm_uuid = ?1",
             params![uuid.to_string(), entry.revision, entry.settings.is_some(), entry.changed_at],
         )?;
-        self.execute(
-            "UPDATE vms SET updated_at = datetime(?2, 'unixepoch') WHERE vm_uuid = ?1",
-            params![uuid.to_string(), entry.changed_at],
-        )?;
-        match holder {
-            Some(_) if gives_way && entry.settings.is_some() => self.renumber(uuid),
-            Some((holder, true)) if !gives_way && has_claim => self.renumber(&holder),
+        self.count_and_time(uuid, entry.revision, entry.changed_at)?;
+        match (loser, before) {
+            (Some((loser, _)), Some(before)) if has_claim => self.renumber(&loser, &before),
+            // Nobody has changed it, so there is nothing to tell the other hosts; the next program gives it a number.
+            (Some((loser, _)), Some(before)) => self.count_and_time(&loser, before.revision, before.changed_at),
+            _ if gives_way && entry.settings.is_some() => self.renumber(uuid, entry),
             _ => Ok(()),
         }
+    }
+
+    /// Says how often a VM was changed and when, after triggers have counted and timed what was no change of this host's.
+    fn count_and_time(&self, uuid: &VmUuid, revision: i64, changed_at: i64) -> Result<(), StoreError> {
+        let uuid = uuid.to_string();
+        self.execute("UPDATE vm_state SET revision = ?2 WHERE vm_uuid = ?1", params![uuid, revision])?;
+        self.execute(
+            "UPDATE vms SET updated_at = datetime(?2, 'unixepoch') WHERE vm_uuid = ?1",
+            params![uuid, changed_at],
+        )?;
+        Ok(())
     }
 
     fn take_over_settings(&self, uuid: &VmUuid, settings: VmSettings, changed_at: i64) -> Result<(), StoreError> {
@@ -187,14 +197,15 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// Gives a VM another number, as a change of its own.
-    fn renumber(&self, uuid: &VmUuid) -> Result<(), StoreError> {
+    /// Gives a VM that was what `before` says another number, as a change of its own. Nobody has asked for it, so it is
+    /// timed before whatever somebody does with the VM from then on: at one revision, that counts more.
+    fn renumber(&self, uuid: &VmUuid, before: &Entry) -> Result<(), StoreError> {
         let number = self.read().free_number(uuid)?;
         self.execute(
-            "UPDATE vm_state SET device_vm_id = coalesce(device_vm_id, ?2), revision = revision + 1 WHERE vm_uuid = ?1",
+            "UPDATE vm_state SET device_vm_id = coalesce(device_vm_id, ?2) WHERE vm_uuid = ?1",
             params![uuid.to_string(), number.get()],
         )?;
-        Ok(())
+        self.count_and_time(uuid, before.revision + 1, (before.changed_at - 1).max(0))
     }
 }
 

@@ -114,6 +114,7 @@ fn a_vm_operator_reads_on_every_host_and_keeps_the_session() {
             ("sync", &[("dry_run", "true")]),
             ("adopt", &[("dry_run", "true")]),
             ("prune", &[("dry_run", "true")]),
+            ("import", &[("config", "version = 1"), ("dry_run", "true")]),
         ] {
             let answer = pool.on(host).call_plugin_in(&session, "vgpu", function, arguments);
             answer.unwrap_or_else(|error| panic!("{function} on host {host}: {error}"));
