@@ -6,6 +6,7 @@
 mod check;
 mod entries;
 mod history;
+mod records;
 mod rows;
 mod schema;
 mod writing;
@@ -20,7 +21,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavio
 
 pub use check::{CheckItem, check};
 pub use history::{Change, HeldSettings, Through};
-pub use rows::{Counts, Filter, LastStart, Reading, Registration, StoredVm};
+pub use records::{Counts, Filter, LastStart, Registration, StoredVm};
+pub use rows::Reading;
 pub use schema::LATEST_SCHEMA;
 pub use writing::Writing;
 
