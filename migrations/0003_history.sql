@@ -19,11 +19,15 @@ CREATE TABLE history (
 );
 CREATE INDEX idx_history_vm_uuid ON history (vm_uuid);
 
+-- REPLACE takes the row that was there away and fires no trigger for that: the newest entry knows what it had.
 CREATE TRIGGER history_of_registration AFTER INSERT ON vms
 BEGIN
-    INSERT INTO history (vm_uuid, vm_name, new_pool_id, new_priority, new_device_vm_id)
-        VALUES (lower(NEW.vm_uuid), NEW.vm_name, NEW.pool_id, NEW.priority,
-                (SELECT device_vm_id FROM vm_state WHERE vm_uuid = lower(NEW.vm_uuid)));
+    INSERT INTO history (vm_uuid, vm_name, old_pool_id, old_priority, old_device_vm_id,
+                         new_pool_id, new_priority, new_device_vm_id)
+        SELECT lower(NEW.vm_uuid), NEW.vm_name, last.new_pool_id, last.new_priority, last.new_device_vm_id,
+               NEW.pool_id, NEW.priority, (SELECT device_vm_id FROM vm_state WHERE vm_uuid = lower(NEW.vm_uuid))
+        FROM (SELECT max(entry_id) AS entry_id FROM history WHERE vm_uuid = lower(NEW.vm_uuid)) AS newest
+        LEFT JOIN history AS last ON last.entry_id = newest.entry_id;
 END;
 
 CREATE TRIGGER history_of_change AFTER UPDATE OF vm_uuid, pool_id, priority ON vms

@@ -124,6 +124,14 @@ pub enum Error {
         /// Its parameters.
         params: Vec<String>,
     },
+    /// Another host has not answered in time.
+    #[error(
+        "host {host} has not answered in time, and what was begun there may go on: look with 'vgpu-admin --host={host} history'"
+    )]
+    NoAnswerYet {
+        /// The host's name.
+        host: String,
+    },
     /// What another host answered cannot be understood.
     #[error("what host {host} answered cannot be understood ({reason}): is its vgpu-config of another version?")]
     OtherAnswer {
@@ -189,7 +197,7 @@ impl Error {
             Self::Store(_) => "VGPU_DB_ERROR",
             // RBAC_PERMISSION_DENIED is XAPI's own answer to a caller who may not: every client of XAPI knows it.
             Self::Xapi(XapiError::Refused { code, .. }) if code == "RBAC_PERMISSION_DENIED" => code,
-            Self::Xapi(_) => "VGPU_XAPI_ERROR",
+            Self::Xapi(_) | Self::NoAnswerYet { .. } => "VGPU_XAPI_ERROR",
             Self::Xenopsd(_) => "VGPU_XENOPSD_ERROR",
             Self::ConfigFile(_) => "VGPU_INVALID_FILE",
             Self::Settings(_) => "VGPU_SETTINGS_ERROR",

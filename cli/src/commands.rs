@@ -55,14 +55,14 @@ pub fn run(root: Root, arguments: Arguments) -> Outcome {
             |vms| render::scanned(vms),
         )),
         Command::Adopt { dry_run } => {
-            let call = Call::of("adopt").with("dry_run", &dry_run);
+            let call = Call::of("adopt").with("dry_run", &dry_run).patiently();
             let reply = target.show(&call, |here| operations::adopt(here.host()?, dry_run), render::adopted)?;
             Ok(status(reply.left_alone.is_empty()))
         }
         Command::Export { file } => export(&target, &file),
         Command::Import { file, prune, dry_run } => import(&target, &file, prune, dry_run),
         Command::Sync { dry_run } => {
-            let call = Call::of("sync").with("dry_run", &dry_run);
+            let call = Call::of("sync").with("dry_run", &dry_run).patiently();
             let reply = target.show(&call, |here| operations::sync(here.host()?, dry_run), render::sync)?;
             Ok(status(reply.left_alone.is_empty()))
         }
@@ -155,7 +155,7 @@ fn remove_vm(target: &Target, vm: &VmSelector, yes: bool) -> Outcome {
 }
 
 fn prune(target: &Target, dry_run: bool, yes: bool) -> Outcome {
-    let call = |dry_run: bool| Call::of("prune").with("dry_run", &dry_run);
+    let call = |dry_run: bool| Call::of("prune").with("dry_run", &dry_run).patiently();
     if !dry_run {
         let planned = target.ask(&call(true), |here| operations::prune(here.host()?, true))?;
         let question = format!("{}\nForget all of this?", render::pruned(&planned));
@@ -188,7 +188,7 @@ fn import(target: &Target, file: &Path, prune: bool, dry_run: bool) -> Outcome {
             expected: format!("a file of at most {LONGEST_FILE} bytes; import it here, every host gets it"),
         });
     }
-    let call = Call::of("import").with("config", &text).with("prune", &prune).with("dry_run", &dry_run);
+    let call = Call::of("import").with("config", &text).with("prune", &prune).with("dry_run", &dry_run).patiently();
     let operation = |host: &_| operations::import(host, &config, prune, dry_run);
     done(target.show(&call, |here| operation(here.host()?), render::imported))
 }

@@ -15,7 +15,7 @@ use crate::output;
 
 /// How long another host may take.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// How long it may take to reboot VMs there, one after the other.
+/// How long it may take to change many VMs there, or to reboot them one after the other.
 const LONG_PATIENCE: Duration = Duration::from_hours(24);
 
 /// Where an operation is carried out, and how its answer is printed.
@@ -82,7 +82,7 @@ impl Call {
         }
     }
 
-    /// One that may take as long as VMs take to reboot.
+    /// One that may take long: a change of many VMs, or their reboots.
     pub fn patiently(self) -> Self {
         Self { patience: LONG_PATIENCE, ..self }
     }

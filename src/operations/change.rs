@@ -152,11 +152,10 @@ fn finish(
     before: Option<StoredVm>,
     uuid: &VmUuid,
 ) -> Result<ChangeReply, Error> {
-    let written = write_and_commit(writing, &mut xapi, xapi_vm, uuid);
-    if written.is_err() {
-        xapi.undo();
-    }
-    let (outcome, after) = written?;
+    let plan = xapi.plan(uuid, writing.read().entry(uuid)?.as_ref(), xapi_vm)?;
+    // The database is held until what was written is taken back, so that nothing on this host believes it meanwhile.
+    let outcome = xapi.write(plan).inspect_err(|_| xapi.undo())?;
+    let after = commit(writing, outcome, uuid).inspect_err(|_| xapi.undo())?;
     let changed = match (&before, &after) {
         (Some(before), Some(after)) => before.settings != after.settings,
         _ => true,
@@ -173,21 +172,14 @@ fn finish(
     Ok(ChangeReply { changed, vm, xapi: outcome, power_state, takes_effect, notes })
 }
 
-fn write_and_commit(
-    writing: Writing<'_>,
-    xapi: &mut WriteThrough<'_>,
-    xapi_vm: &XapiVm,
-    uuid: &VmUuid,
-) -> Result<(XapiOutcome, Option<StoredVm>), Error> {
-    xapi.write_entry(uuid, writing.read().entry(uuid)?.as_ref())?;
-    let after = writing.read().vm(uuid)?;
-    let outcome = xapi.write(xapi_vm, after.as_ref().map(|vm| &vm.settings))?;
+/// Notes that XAPI was told, where it was, and commits; answers the VM as it is then.
+fn commit(writing: Writing<'_>, outcome: XapiOutcome, uuid: &VmUuid) -> Result<Option<StoredVm>, Error> {
     if outcome != XapiOutcome::Away {
         writing.mark_pushed(uuid)?;
     }
     let after = writing.read().vm(uuid)?;
     writing.commit()?;
-    Ok((outcome, after))
+    Ok(after)
 }
 
 fn notes(xapi: &WriteThrough<'_>, vm: &XapiVm, uuid: &VmUuid) -> Vec<String> {

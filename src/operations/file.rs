@@ -54,11 +54,8 @@ pub fn import(host: &Host, file: &ConfigFile, prune: bool, dry_run: bool) -> Res
     let mut reply = ImportReply { dry_run, changes: plan(&before, &all(&writing)?), unchanged: 0, notes: Vec::new() };
     reply.unchanged = file.vm.len() - reply.changes.iter().filter(|change| change.to.is_some()).count();
     if !dry_run {
-        let applied = apply(&mut xapi, writing, &mut reply);
-        if applied.is_err() {
-            xapi.undo();
-        }
-        applied?;
+        apply(&mut xapi, &writing, &mut reply).inspect_err(|_| xapi.undo())?;
+        writing.commit().inspect_err(|_| xapi.undo())?;
     }
     reply.notes.extend(
         xapi.away().map(|why| format!("{why}. Only the database was changed; each VM's next start tells XAPI.")),
@@ -121,19 +118,22 @@ fn plan(before: &[StoredVm], after: &[StoredVm]) -> Vec<PlannedChange> {
     after.iter().chain(removed).map(change).filter(|change| change.from != change.to).collect()
 }
 
-fn apply(xapi: &mut WriteThrough<'_>, writing: Writing<'_>, reply: &mut ImportReply) -> Result<(), Error> {
+/// Tells XAPI of all changes, once it is clear that none of them is refused for what it says.
+fn apply(xapi: &mut WriteThrough<'_>, writing: &Writing<'_>, reply: &mut ImportReply) -> Result<(), Error> {
+    let mut plans = Vec::new();
     for PlannedChange { vm_uuid, .. } in &reply.changes {
         let vm = xapi.look_up(vm_uuid)?;
-        xapi.write_entry(vm_uuid, writing.read().entry(vm_uuid)?.as_ref())?;
-        let settings = writing.read().vm(vm_uuid)?.map(|vm| vm.settings);
-        match xapi.write(&vm, settings.as_ref())? {
+        plans.push((*vm_uuid, xapi.plan(vm_uuid, writing.read().entry(vm_uuid)?.as_ref(), &vm)?));
+    }
+    for (vm_uuid, plan) in plans {
+        match xapi.write(plan)? {
             XapiOutcome::Away => {}
             XapiOutcome::UnknownVm => {
                 reply.notes.push(format!("XAPI knows no VM {vm_uuid} (yet)."));
-                writing.mark_pushed(vm_uuid)?;
+                writing.mark_pushed(&vm_uuid)?;
             }
-            XapiOutcome::Written | XapiOutcome::AlreadyRight => writing.mark_pushed(vm_uuid)?,
+            XapiOutcome::Written | XapiOutcome::AlreadyRight => writing.mark_pushed(&vm_uuid)?,
         }
     }
-    Ok(writing.commit()?)
+    Ok(())
 }

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::paths::Root;
-use crate::xenapi::{HostRecord, Reference, Session, XapiError};
+use crate::xenapi::{self, HostRecord, Reference, Session, XapiError};
 
 /// The plugin's name.
 const PLUGIN: &str = "vgpu";
@@ -59,6 +59,7 @@ impl OtherHost {
 
 fn of_host(host: &str, error: XapiError) -> Error {
     match error {
+        XapiError::TimedOut => Error::NoAnswerYet { host: host.to_owned() },
         XapiError::Refused { code, params, .. } => Error::OtherHost { host: host.to_owned(), code, params },
         error => Error::Xapi(error),
     }
@@ -79,16 +80,16 @@ pub(super) fn on_every_host<T: DeserializeOwned + Send>(
 ) -> Result<Vec<Answered<T>>, XapiError> {
     let mut hosts: Vec<_> = session.hosts()?.into_iter().collect();
     hosts.sort_by(|(_, one), (_, other)| (&one.name_label, &one.uuid).cmp(&(&other.name_label, &other.uuid)));
-    let token = session.token();
+    let token = session.token().to_owned();
     let ask = |reference: String, name: &str| -> Result<T, Error> {
-        let mut session = Session::of_caller(&root.xapi_socket(), token.to_owned(), Deadline::after(PATIENCE))?;
+        let mut session = Session::of_caller(&root.xapi_socket(), token.clone(), Deadline::after(PATIENCE))?;
         let answer = session.call_plugin(&Reference::new(&reference), PLUGIN, function, &[]);
         let answer = answer.map_err(|error| of_host(name, error))?;
         serde_json::from_str(&answer)
             .map_err(|error| Error::OtherAnswer { host: name.to_owned(), reason: error.to_string() })
     };
     let ask = &ask;
-    Ok(thread::scope(|scope| {
+    let answers = thread::scope(|scope| {
         let asked: Vec<_> = hosts
             .into_iter()
             .map(|(reference, host)| {
@@ -101,5 +102,8 @@ pub(super) fn on_every_host<T: DeserializeOwned + Send>(
             Answered { host, answer }
         };
         asked.into_iter().map(collect).collect()
-    }))
+    });
+    // Whoever was slow has not used up the time of what comes after.
+    session.set_deadline(Deadline::after(xenapi::TIMEOUT));
+    Ok(answers)
 }

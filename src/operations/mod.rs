@@ -82,7 +82,7 @@ impl Host {
             Caller::Root => Through::Cli,
             Caller::Session(_) => Through::Plugin,
         };
-        let store = Store::open(&root.database())?.with_history(through, settings.history.get());
+        let store = Store::open_for(&root.database(), through, settings.history.get())?;
         Ok(Self { root, settings, store, caller, user: None })
     }
 

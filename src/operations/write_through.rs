@@ -5,7 +5,7 @@ use crate::deadline::Deadline;
 use crate::device_args::{self, PLATFORM_KEY};
 use crate::error::Error;
 use crate::mirror::{Comparison, Entry, MapChange, Mirror};
-use crate::model::{VmSettings, VmUuid};
+use crate::model::VmUuid;
 use crate::reply::XapiOutcome;
 use crate::store::Writing;
 use crate::xenapi::{self, MapField, Reference, Session, VmRecord, XapiError};
@@ -25,6 +25,12 @@ pub(super) enum XapiVm {
     Known { vm: Reference, record: Box<VmRecord> },
     Unknown,
     Away,
+}
+
+/// What XAPI is to be told of a VM, and what that comes to.
+pub(super) struct Plan {
+    changes: Vec<MapChange>,
+    outcome: XapiOutcome,
 }
 
 impl XapiVm {
@@ -99,18 +105,45 @@ impl<'a> WriteThrough<'a> {
         }
     }
 
-    /// Writes what this host now says of a VM to the pool-wide copy.
-    pub fn write_entry(&mut self, uuid: &VmUuid, entry: Option<&Entry>) -> Result<(), Error> {
-        let (Some(mirror), Some(entry), Ok(session)) = (&self.mirror, entry, &mut self.session) else { return Ok(()) };
-        if let Comparison::NotForUs(error) = mirror.compare(uuid, Some(entry)) {
-            return Err(Error::Mirror { vm_uuid: *uuid, error });
+    /// What XAPI is to be told of a VM: the entry in the pool-wide copy, then its arguments. Whatever can be refused without
+    /// asking XAPI is refused here, before anything is written: what other hosts have read cannot be taken back from them.
+    pub fn plan(&self, uuid: &VmUuid, entry: Option<&Entry>, vm: &XapiVm) -> Result<Plan, Error> {
+        let (Some(mirror), Ok(_)) = (&self.mirror, &self.session) else {
+            return Ok(Plan { changes: Vec::new(), outcome: XapiOutcome::Away });
+        };
+        let mut changes = Vec::new();
+        if let Some(entry) = entry {
+            if let Comparison::NotForUs(error) = mirror.compare(uuid, Some(entry)) {
+                return Err(Error::Mirror { vm_uuid: *uuid, error });
+            }
+            changes.extend(mirror.change(uuid, entry));
         }
-        if let Some(change) = mirror.change(uuid, entry) {
+        let (reference, record) = match vm {
+            XapiVm::Known { vm, record } => (vm, record),
+            XapiVm::Unknown => return Ok(Plan { changes, outcome: XapiOutcome::UnknownVm }),
+            XapiVm::Away => return Ok(Plan { changes, outcome: XapiOutcome::Away }),
+        };
+        let settings = entry.and_then(|entry| entry.settings);
+        let old = record.platform.get(PLATFORM_KEY).cloned();
+        let new = device_args::desired(&self.host.settings.device, old.as_deref(), settings.as_ref())?;
+        if old == new {
+            return Ok(Plan { changes, outcome: XapiOutcome::AlreadyRight });
+        }
+        let (map, object, key) = (MapField::VmPlatform, reference.clone(), PLATFORM_KEY.to_owned());
+        changes.push(MapChange { map, object, key, old, new });
+        Ok(Plan { changes, outcome: XapiOutcome::Written })
+    }
+
+    /// Writes what was planned.
+    pub fn write(&mut self, plan: Plan) -> Result<XapiOutcome, Error> {
+        self.begin_wait();
+        for change in plan.changes {
+            let Ok(session) = &mut self.session else { return Ok(XapiOutcome::Away) };
             // Also where it fails: nobody knows how far it got.
             self.made.push(change.clone());
             change.make(session)?;
         }
-        Ok(())
+        Ok(plan.outcome)
     }
 
     /// Why XAPI is away, where it is.
@@ -129,25 +162,6 @@ impl<'a> WriteThrough<'a> {
             }
             answer => Ok(answer?),
         }
-    }
-
-    /// Writes the arguments that a VM with these settings, or with none, is to have.
-    pub fn write(&mut self, vm: &XapiVm, settings: Option<&VmSettings>) -> Result<XapiOutcome, Error> {
-        let (reference, record, session) = match (vm, &mut self.session) {
-            (XapiVm::Known { vm, record }, Ok(session)) => (vm, record, session),
-            (XapiVm::Unknown, _) => return Ok(XapiOutcome::UnknownVm),
-            (XapiVm::Away | XapiVm::Known { .. }, _) => return Ok(XapiOutcome::Away),
-        };
-        let old = record.platform.get(PLATFORM_KEY).cloned();
-        let new = device_args::desired(&self.host.settings.device, old.as_deref(), settings)?;
-        if old == new {
-            return Ok(XapiOutcome::AlreadyRight);
-        }
-        let (map, object, key) = (MapField::VmPlatform, reference.clone(), PLATFORM_KEY.to_owned());
-        let change = MapChange { map, object, key, old, new };
-        self.made.push(change.clone());
-        change.make(session)?;
-        Ok(XapiOutcome::Written)
     }
 
     /// Puts back everything that was written, the last first.

@@ -100,11 +100,22 @@ impl Writing<'_> {
         for (uuid, _) in &news.entries {
             self.forget_number(uuid)?;
         }
-        news.entries.iter().try_for_each(|(uuid, entry)| self.take_over_one(uuid, entry, &news.carried))?;
-        self.sign_as_taken_over(&news.entries)
+        let mut without_number = Vec::new();
+        for (uuid, entry) in &news.entries {
+            without_number.extend(self.take_over_one(uuid, entry, &news.carried)?);
+        }
+        self.sign_as_taken_over(&news.entries)?;
+        // What follows is this host's own change.
+        without_number.iter().try_for_each(|(uuid, before)| self.renumber(uuid, before))
     }
 
-    fn take_over_one(&self, uuid: &VmUuid, entry: &Entry, carried: &HashSet<VmUuid>) -> Result<(), StoreError> {
+    /// Takes over one VM's entry. Who has to have another number because of that is told, with what it was.
+    fn take_over_one(
+        &self,
+        uuid: &VmUuid,
+        entry: &Entry,
+        carried: &HashSet<VmUuid>,
+    ) -> Result<Option<(VmUuid, Entry)>, StoreError> {
         let holder = self.holder_of_number(uuid, entry)?;
         // What was told to the other hosts and is not carried any more was pruned: it has no claim against the living.
         let has_claim = match &holder {
@@ -139,13 +150,16 @@ impl Writing<'_> {
             params![uuid.to_string(), entry.revision, entry.settings.is_some(), entry.changed_at],
         )?;
         self.count_and_time(uuid, entry.revision, entry.changed_at)?;
-        match (loser, before) {
-            (Some((loser, _)), Some(before)) if has_claim => self.renumber(&loser, &before),
-            // Nobody has changed it, so there is nothing to tell the other hosts; the next program gives it a number.
-            (Some((loser, _)), Some(before)) => self.count_and_time(&loser, before.revision, before.changed_at),
-            _ if gives_way && entry.settings.is_some() => self.renumber(uuid, entry),
-            _ => Ok(()),
-        }
+        Ok(match (loser, before) {
+            (Some((loser, _)), Some(before)) => {
+                // For now nobody has changed it. One without a claim has nothing to tell the other hosts either; the next
+                // program gives it a number.
+                self.count_and_time(&loser, before.revision, before.changed_at)?;
+                has_claim.then_some((loser, before))
+            }
+            _ if gives_way && entry.settings.is_some() => Some((*uuid, entry.clone())),
+            _ => None,
+        })
     }
 
     /// Says how often a VM was changed and when, after triggers have counted and timed what was no change of this host's.

@@ -147,15 +147,25 @@ impl Store {
     /// # Errors
     /// The file cannot be opened, is damaged, locked for longer than [`PATIENCE`], or newer than this program.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_for(path, Through::default(), DEFAULT_HISTORY)
+    }
+
+    /// The same for a program that signs what it changes in the history, of which it keeps so many entries.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_for(path: &Path, through: Through, keep: u32) -> Result<Self, StoreError> {
         if let Err(error) = make_file(path) {
             return match error.kind() {
-                io::ErrorKind::ReadOnlyFilesystem if path.exists() => Self::open_existing(path, PATIENCE),
+                io::ErrorKind::ReadOnlyFilesystem if path.exists() => {
+                    Ok(Self::open_existing(path, PATIENCE)?.with_history(through, keep))
+                }
                 _ => Err(StoreError::Unopenable { path: path.to_owned(), reason: error.to_string() }),
             };
         }
         let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, PATIENCE)?;
         schema::bring_up_to_date(&mut connection, path)?;
-        let store = Self::new(connection);
+        let store = Self::new(connection).with_history(through, keep);
         match store.complete_rows() {
             // Whoever only reads is served all the same; whoever writes is told so then.
             Ok(()) | Err(StoreError::ReadOnly | StoreError::Locked) => Ok(store),
@@ -206,12 +216,13 @@ impl Store {
         Writing::new(Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?, self.history)
     }
 
-    /// Fills in what rows inserted by hand leave out.
+    /// Fills in what rows inserted by hand leave out, and notes those that are gone without a trace.
     fn complete_rows(&self) -> Result<(), StoreError> {
-        if self.read().incomplete_vms()?.is_empty() {
+        if self.read().incomplete_vms()?.is_empty() && !self.read().has_vanished_vms()? {
             return Ok(());
         }
         let writing = self.write()?;
+        writing.note_vanished_vms()?;
         for vm_uuid in writing.read().incomplete_vms()? {
             writing.complete(&vm_uuid)?;
         }

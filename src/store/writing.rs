@@ -56,8 +56,10 @@ impl<'c> Writing<'c> {
     /// As the part has them, or the database cannot be written.
     pub fn attempt<T, E: From<StoreError>>(&self, part: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         self.execute("SAVEPOINT part", [])?;
+        let signed_until = self.signed_until();
         let outcome = part();
         if outcome.is_err() {
+            self.set_signed_until(signed_until);
             self.execute("ROLLBACK TO part", [])?;
         }
         self.execute("RELEASE part", [])?;
