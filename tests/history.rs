@@ -151,3 +151,50 @@ fn for_people_it_is_a_table() {
     assert!(lines[2].contains("plugin: root (test)"), "{said}");
     assert!(Dom0::new().root.admin_ok(&["history"]).starts_with("Nothing has been changed yet"));
 }
+
+#[test]
+fn looking_shortens_nothing_and_a_bound_above_the_default_holds() {
+    let dom0 = Dom0::new();
+    dom0.root.settings("history = 50000");
+    let fill = "INSERT INTO history (vm_uuid, new_pool_id) VALUES ('x', 'A');";
+    let double = "INSERT INTO history (vm_uuid, new_pool_id) SELECT vm_uuid, new_pool_id FROM history;";
+    dom0.sql(&format!("BEGIN; {fill} {} COMMIT;", double.repeat(14)));
+    dom0.sql(&format!("INSERT INTO vms (vm_uuid, pool_id, priority) VALUES ('{VM}', 'A', 2)"));
+    dom0.root.admin_ok(&["list-vms"]);
+    assert_eq!(dom0.sql("SELECT count(*) FROM history").trim(), "16385");
+}
+
+#[test]
+fn a_row_that_was_replaced_by_hand_says_what_it_had_and_one_that_had_to_go_is_a_removal() {
+    let (dom0, vm) = Dom0::with_registered_vm();
+    let other = dom0.create_vm("other");
+    dom0.sql(&format!("REPLACE INTO vms (vm_uuid, pool_id, priority) VALUES ('{vm}', 'B', 0)"));
+    assert_eq!(history(&dom0)[0]["from"]["pool"], "A");
+    let taken = dom0.sql("SELECT vm_id FROM vms");
+    dom0.sql(&format!(
+        "REPLACE INTO vms (vm_id, vm_uuid, pool_id, priority) VALUES ({}, '{other}', 'A', 2)",
+        taken.trim()
+    ));
+    let removal = dom0.root.admin_json(&["history", "--vm-uuid", &vm])[0].clone();
+    assert_eq!((&removal["to"], &removal["through"]), (&Value::Null, &json!("by hand")));
+    assert_eq!(removal["from"]["pool"], "B");
+    dom0.root.admin_ok(&["sync"]);
+    assert!(dom0.pool_other_config()[&format!("vgpu:{vm}")].starts_with("1 - -"), "the other hosts are told");
+    assert_eq!(dom0.start(&vm), None);
+}
+
+#[test]
+fn who_gives_a_vm_another_number_because_of_a_conflict_signs_that() {
+    let dom0 = Dom0::new();
+    let [first, second] = [1, 2].map(|number| {
+        dom0.create_vm_with_uuid(&uuid(number), "web");
+        uuid(number)
+    });
+    dom0.root.admin_ok(&["register-vm", "--vm-uuid", &second, "--pool=A", "--priority=low", "--vm-id=7"]);
+    dom0.set_pool_other_config(&format!("vgpu:{first}"), Some("1 B 1 7 1 1790000000"));
+    dom0.root.admin_ok(&["sync"]);
+    let renumbered = &dom0.root.admin_json(&["history", "--vm-uuid", &second])[0];
+    assert_eq!((&renumbered["through"], &renumbered["from"]["vm_id"]), (&json!("vgpu-admin"), &json!(7)));
+    assert_ne!(renumbered["to"]["vm_id"], 7);
+    assert_eq!(dom0.root.admin_json(&["history", "--vm-uuid", &first])[0]["through"], "another host");
+}

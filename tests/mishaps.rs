@@ -291,3 +291,25 @@ fn one_vm_has_one_row_in_whatever_letters_its_uuid_is_typed() {
     assert!(said.stderr.contains("registered already"), "{said:?}");
     assert_eq!(dom0.sql("SELECT count(*), pool_id FROM vms").trim(), "1|A");
 }
+
+#[test]
+fn what_is_refused_for_what_it_says_was_never_told_to_anybody() {
+    let dom0 = Dom0::new();
+    let [good, long] = [uuid(1), uuid(2)];
+    for vm in [&good, &long] {
+        dom0.create_vm_with_uuid(vm, "web");
+    }
+    dom0.set_args_in_xapi(&long, Some(&format!("-name {}", "x".repeat(2030))));
+    let vm = |uuid: &str| format!("[[vm]]\nvm_uuid = \"{uuid}\"\npool = \"A\"\npriority = \"high\"\n");
+    let config = format!("version = 1\n{}{}", vm(&good), vm(&long));
+    dom0.clear_calls();
+    for (function, arguments) in [
+        ("import", vec![("config", config.as_str())]),
+        ("register_vm", vec![("vm_uuid", long.as_str()), ("pool", "A"), ("priority", "low")]),
+    ] {
+        let refused = dom0.call_plugin("vgpu", function, &arguments).unwrap_err();
+        assert_eq!(refused.code, "VGPU_ARGS_TOO_LONG", "{function}");
+    }
+    let writes: Vec<_> = dom0.calls().into_iter().filter(|call| call.contains(".add_to_")).collect();
+    assert_eq!(writes, Vec::<String>::new(), "what another host has read cannot be taken back from it");
+}

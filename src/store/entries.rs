@@ -104,9 +104,8 @@ impl Writing<'_> {
         for (uuid, entry) in &news.entries {
             without_number.extend(self.take_over_one(uuid, entry, &news.carried)?);
         }
-        self.sign_as_taken_over(&news.entries)?;
-        // What follows is this host's own change.
-        without_number.iter().try_for_each(|(uuid, before)| self.renumber(uuid, before))
+        without_number.iter().try_for_each(|(uuid, before)| self.renumber(uuid, before))?;
+        self.sign_as_taken_over(&news.entries, self.through())
     }
 
     /// Takes over one VM's entry. Who has to have another number because of that is told, with what it was.

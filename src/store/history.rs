@@ -1,7 +1,7 @@
 //! Who changed what. Triggers note every change of the rows, whoever makes it; a program's transaction signs what it has
 //! changed, one entry for each VM, before it commits. What nobody has signed was changed by hand.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use rusqlite::{Connection, Row, params};
@@ -138,7 +138,7 @@ struct Noted {
 impl Writing<'_> {
     /// Signs what was changed since the last signature. The steps by which a VM got where it is are of no interest: they
     /// become one entry, or none where it is what it was.
-    pub(super) fn sign(&self, through: Through) -> Result<(), StoreError> {
+    pub(super) fn sign(&self, through: impl Fn(&str) -> Through) -> Result<(), StoreError> {
         let mut first: HashMap<String, Noted> = HashMap::new();
         for noted in self.unsigned()? {
             match first.get_mut(&noted.vm_uuid) {
@@ -149,7 +149,8 @@ impl Writing<'_> {
                 }
             }
         }
-        for Noted { entry_id, from, to, .. } in first.into_values() {
+        for Noted { entry_id, vm_uuid, from, to } in first.into_values() {
+            let through = through(&vm_uuid);
             if from == to {
                 self.execute("DELETE FROM history WHERE entry_id = ?1", [entry_id])?;
                 continue;
@@ -166,10 +167,12 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// Signs what was taken over from another host: it was changed there, and then.
-    pub(super) fn sign_as_taken_over(&self, news: &[(VmUuid, Entry)]) -> Result<(), StoreError> {
+    /// Signs what was taken over from another host: it was changed there, and then. What else had to change because of
+    /// that, `own` has changed.
+    pub(super) fn sign_as_taken_over(&self, news: &[(VmUuid, Entry)], own: Through) -> Result<(), StoreError> {
         let before = self.signed_until();
-        self.sign(Through::AnotherHost)?;
+        let taken: HashSet<_> = news.iter().map(|(uuid, _)| uuid.to_string()).collect();
+        self.sign(|vm| if taken.contains(vm) { Through::AnotherHost } else { own })?;
         for (uuid, entry) in news {
             self.execute(
                 "UPDATE history SET changed_at = coalesce(datetime(?3, 'unixepoch'), changed_at)

@@ -30,6 +30,10 @@ impl<'c> Writing<'c> {
         self.user.replace(user);
     }
 
+    pub(super) fn through(&self) -> Through {
+        self.history.through
+    }
+
     pub(super) fn user_for(&self, through: Through) -> Option<String> {
         if through == self.history.through { self.user.borrow().clone() } else { None }
     }
@@ -236,7 +240,7 @@ impl<'c> Writing<'c> {
     /// # Errors
     /// It could not be written; nothing has happened then.
     pub fn commit(self) -> Result<(), StoreError> {
-        self.sign(self.history.through)?;
+        self.sign(|_| self.history.through)?;
         self.shorten_history(self.history.keep)?;
         Ok(self.transaction.commit()?)
     }
