@@ -235,3 +235,79 @@ fn on_a_terminal_it_asks_and_shows_how_far_it_is() {
     assert!(said.contains(&format!("1/1 {} (vm1): rebooting", vms[0])), "{said}");
     assert!(said.contains("(vm1) on xcp-ng-1  rebooted: ") && said.contains("ended with 0"), "{said}");
 }
+
+#[test]
+fn each_vm_is_looked_at_again_before_its_reboot() {
+    let (dom0, vms) = running(3);
+    set_high(&dom0, &[&vms[0], &vms[1], &vms[2]]);
+    // While the first reboots, the second gets back what it runs with, and the third is shut down.
+    let admin = dom0.root.path("usr/bin/vgpu-admin").display().to_string();
+    let script = format!(
+        "#!/bin/sh\n[ \"$2\" != {0} ] || {admin} set-priority --vm-uuid={1} --priority=low >/dev/null\n",
+        vms[0], vms[1]
+    );
+    dom0.root.write("etc/xapi.d/vm-pre-start/60other", script);
+    dom0.root.chmod("etc/xapi.d/vm-pre-start/60other", 0o755);
+    let ran = dom0.root.admin(&["apply", "--pending", "--yes", "--format=json"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let reply: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(uuids(&reply["applied"]), [&vms[0], &vms[2]]);
+    assert_eq!(reply["notes"], json!([format!("VM {} has its settings already.", vms[1])]));
+    assert_eq!(dom0.boots(&vms[1]).len(), 1);
+}
+
+#[test]
+fn a_vm_that_xapi_does_not_reboot_and_that_runs_on_does_not_stop_the_others() {
+    let (dom0, vms) = running(2);
+    set_high(&dom0, &[&vms[0], &vms[1]]);
+    let refusal = Fault::error("VM_LACKS_FEATURE", &["OpaqueRef:x"]);
+    dom0.set_fault_in(Service::Xapi, "Async.VM.clean_reboot", refusal).unwrap();
+    let ran = dom0.root.admin(&["apply", "--pending", "--yes", "--format=json"]);
+    assert_eq!(ran.code, Some(1));
+    let reply: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((uuids(&reply["left_alone"]), &reply["failed"]), (vec![vms[0].as_str(), &vms[1]], &Value::Null));
+    assert!(reply["left_alone"][0]["why"].as_str().unwrap().contains("runs on: XAPI refused"), "{reply}");
+}
+
+#[test]
+fn what_only_this_host_knows_or_a_newer_program_has_written_is_no_reason_to_reboot() {
+    let (dom0, vms) = running(2);
+    dom0.sql(&format!("UPDATE vms SET pool_id = 'B' WHERE vm_uuid = '{}'", vms[0]));
+    dom0.set_pool_other_config(&format!("vgpu:{}", vms[1]), Some("2 something new"));
+    let reply = dom0.plugin("apply", &[("pending", "true")]);
+    assert_eq!((&reply["applied"], uuids(&reply["left_alone"])), (&json!([]), vec![vms[0].as_str(), &vms[1]]));
+    assert!(reply["left_alone"][0]["why"].as_str().unwrap().contains("run 'vgpu-admin sync' first"), "{reply}");
+    assert!(reply["left_alone"][1]["why"].as_str().unwrap().contains("newer vgpu-config"), "{reply}");
+}
+
+#[test]
+fn a_removed_vm_whose_number_was_given_to_another_is_pending_all_the_more() {
+    let (dom0, vms) = running(1);
+    dom0.plugin("update_vm", &[("vm_uuid", &vms[0]), ("vm_id", "7")]);
+    dom0.plugin("apply", &[("pending", "true")]);
+    dom0.plugin("remove_vm", &[("vm_uuid", &vms[0])]);
+    let other = dom0.create_vm("other");
+    dom0.plugin("register_vm", &[("vm_uuid", &other), ("pool", "B"), ("priority", "low"), ("vm_id", "7")]);
+    dom0.start(&other);
+    assert_eq!(uuids(&dom0.plugin("apply", &[("pending", "true")])["applied"]), [&vms[0]]);
+    assert_eq!(args(&dom0, &vms[0]), None);
+}
+
+#[test]
+fn starts_on_two_hosts_are_not_put_in_an_order_by_clocks_that_may_differ() {
+    let pool = Pool::new(2);
+    let vm = pool.host(0).create_vm("web01");
+    pool.on(0).register(&vm, "A", "low");
+    pool.on(0).start(&vm);
+    // Its clock is five minutes ahead.
+    let ahead = "UPDATE last_starts SET started_at = datetime('now', '+5 minutes')";
+    vgpu_tests::tools::sql_ok(&pool.on(0).root.database(), ahead);
+    pool.host(0).shutdown(&vm).unwrap();
+    pool.on(0).plugin("set_pool", &[("vm_uuid", &vm), ("pool", "B")]);
+    pool.on(1).start(&vm);
+    let reply = pool.on(0).plugin("apply", &[("pending", "true")]);
+    assert_eq!((&reply["applied"], uuids(&reply["left_alone"])), (&json!([]), vec![vm.as_str()]));
+    assert!(reply["left_alone"][0]["why"].as_str().unwrap().contains("clocks may differ"), "{reply}");
+    let named = pool.on(0).plugin("apply", &[("vm_uuid", &vm)]);
+    assert!(named["applied"][0]["to"].as_str().unwrap().contains("pool_id=B"), "{named}");
+}

@@ -7,7 +7,8 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 use vgpu_admin::arguments::{Apply, Format};
 use vgpu_config::Error;
-use vgpu_config::operations::{self, ApplyStep, ApplyTo, VmSelector};
+use vgpu_config::operations::{self, ApplyTo, VmSelector};
+use vgpu_config::reply::{AppliedVm, ApplyReply, LeftAlone};
 
 use crate::commands::status;
 use crate::output::{print, refused};
@@ -20,8 +21,7 @@ pub fn run(target: &Target, options: Apply) -> Result<ExitCode, Error> {
         Some(vm) => ApplyTo::Vm(vm),
         None => ApplyTo::Pending,
     };
-    let plan = |here: &crate::target::Here| operations::apply(here.host()?, &to, true, &mut |_| {});
-    let planned = target.ask(&call(&to, true), plan)?;
+    let planned = ask(target, &to, true)?;
     if options.dry_run || planned.applied.is_empty() {
         print(target.format, &planned, render::applied)?;
         return Ok(status(planned.left_alone.is_empty()));
@@ -30,25 +30,45 @@ pub fn run(target: &Target, options: Apply) -> Result<ExitCode, Error> {
     if let Some(code) = refused("apply", &question, "Nothing was rebooted.", options.yes)? {
         return Ok(code);
     }
-    let mut progress = Progress::new(target.format);
-    let reply = target.show(
-        &call(&to, false).patiently(),
-        |here| {
-            let outcome = operations::apply(here.host()?, &to, false, &mut |step| progress.begins(step));
-            progress.end();
-            outcome
-        },
-        render::applied,
-    )?;
+    let reply = reboot(target, planned);
+    print(target.format, &reply, render::applied)?;
     Ok(status(reply.failed.is_none() && reply.left_alone.is_empty()))
 }
 
-fn call(to: &ApplyTo, dry_run: bool) -> Call {
-    let call = Call::of("apply").with("dry_run", &dry_run);
-    match to {
+/// Reboots the VMs that were shown, and no other, whatever has changed since.
+fn reboot(target: &Target, planned: ApplyReply) -> ApplyReply {
+    let mut reply = ApplyReply { left_alone: planned.left_alone, notes: planned.notes, ..ApplyReply::default() };
+    let total = planned.applied.len();
+    let mut progress = Progress::new(target.format);
+    let mut rest = planned.applied.iter();
+    for (number, vm) in (1..).zip(&mut rest) {
+        progress.begins(number, total, vm);
+        match ask(target, &ApplyTo::Vm(VmSelector::Uuid(vm.vm_uuid)), false) {
+            Ok(of_vm) => {
+                reply.applied.extend(of_vm.applied);
+                reply.left_alone.extend(of_vm.left_alone);
+                reply.notes.extend(of_vm.notes);
+                reply.failed = of_vm.failed;
+            }
+            // Those before it have been rebooted, and that is not to be lost.
+            Err(error) => reply.failed = Some(LeftAlone { vm_uuid: vm.vm_uuid, why: error.to_string() }),
+        }
+        if reply.failed.is_some() {
+            break;
+        }
+    }
+    progress.end();
+    reply.not_tried = rest.map(|vm| vm.vm_uuid).collect();
+    reply
+}
+
+fn ask(target: &Target, to: &ApplyTo, dry_run: bool) -> Result<ApplyReply, Error> {
+    let call = Call::of("apply").with("dry_run", &dry_run).patiently();
+    let call = match to {
         ApplyTo::Vm(vm) => call.vm(vm),
         ApplyTo::Pending => call.with("pending", &true),
-    }
+    };
+    target.ask(&call, |here| operations::apply(here.host()?, to, dry_run))
 }
 
 /// How far it is: a line that moves on a terminal, a line for each VM elsewhere. On standard error, beside the answer.
@@ -63,8 +83,7 @@ impl Progress {
         Self { bar, format }
     }
 
-    fn begins(&mut self, step: ApplyStep<'_>) {
-        let ApplyStep { number, total, vm } = step;
+    fn begins(&mut self, number: usize, total: usize, vm: &AppliedVm) {
         let text = format!("{number}/{total} {} ({}): rebooting", vm.vm_uuid, render::printable(&vm.vm_name));
         match &self.bar {
             Some(bar) => {

@@ -181,7 +181,7 @@ fn apply(host: impl Fn() -> Result<Host, Error>, mut arguments: Arguments) -> Ou
         (None, true) => ApplyTo::Pending,
         _ => return Err(Error::MissingParam { name: "vm_uuid", expected: "either a VM, or pending=true for all" }),
     };
-    json(&operations::apply(&host()?, &to, dry_run, &mut |_| {})?)
+    json(&operations::apply(&host()?, &to, dry_run)?)
 }
 
 fn check(root: &Root, caller: &Caller, mut arguments: Arguments) -> Outcome {

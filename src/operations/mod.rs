@@ -7,6 +7,7 @@ mod device_model;
 mod file;
 mod history;
 mod hosts;
+mod pending;
 mod read;
 mod scan;
 mod sync;
@@ -20,7 +21,7 @@ use crate::settings::Settings;
 use crate::store::{Store, Through};
 use crate::xenapi::{self, Session, XapiError};
 
-pub use apply::{ApplyStep, ApplyTo, apply, last_starts};
+pub use apply::{ApplyTo, apply, last_starts};
 pub use change::{RegisterVm, UpdateVm, register_vm, remove_vm, set_pool, set_priority, update_vm};
 pub use check::{check, check_all_hosts};
 pub use file::{export, import};

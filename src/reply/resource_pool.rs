@@ -127,8 +127,10 @@ impl From<VmSettings> for SettingsReply {
 pub struct StartReply {
     /// The VM.
     pub vm_uuid: String,
-    /// When it started, UTC.
+    /// When it started, UTC; by the clock of that host.
     pub started_at: String,
+    /// The same in seconds since 1970.
+    pub started: i64,
     /// The host on which it started.
     pub host_uuid: String,
     /// What QEMU was given; empty where it got no vGPU.
@@ -146,7 +148,7 @@ pub struct ApplyReply {
     pub failed: Option<LeftAlone>,
     /// The VMs that were not rebooted because of that.
     pub not_tried: Vec<VmUuid>,
-    /// VMs of which it cannot be told whether they have their settings.
+    /// VMs of which it cannot be told whether they have their settings, or that could not be rebooted and run on.
     pub left_alone: Vec<LeftAlone>,
     /// What else the administrator should know, in sentences.
     pub notes: Vec<String>,

@@ -124,18 +124,17 @@ impl<'c> Reading<'c> {
         Ok(counts)
     }
 
-    /// What the last start of every VM on this host was given, removed ones included.
+    /// What the last start of every VM on this host was given, removed ones included, with its time in seconds since 1970.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn last_starts(&self) -> Result<Vec<(String, LastStart)>, StoreError> {
-        let sql = "SELECT vm_uuid, started_at, host_uuid, device_argument FROM last_starts ORDER BY vm_uuid";
+    pub fn last_starts(&self) -> Result<Vec<(String, LastStart, i64)>, StoreError> {
+        let sql = "SELECT vm_uuid, started_at, host_uuid, device_argument, CAST(strftime('%s', started_at) AS INTEGER)
+                   FROM last_starts ORDER BY vm_uuid";
         let mut statement = self.0.prepare_cached(sql)?;
         let start = |row: &Row<'_>| {
-            Ok((
-                row.get(0)?,
-                LastStart { started_at: row.get(1)?, host_uuid: row.get(2)?, device_argument: row.get(3)? },
-            ))
+            let given = LastStart { started_at: row.get(1)?, host_uuid: row.get(2)?, device_argument: row.get(3)? };
+            Ok((row.get(0)?, given, row.get::<_, Option<i64>>(4)?.unwrap_or_default()))
         };
         Ok(statement.query_map([], start)?.collect::<Result<_, _>>()?)
     }
