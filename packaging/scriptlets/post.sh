@@ -5,8 +5,8 @@
 # An upgrade that was cut off leaves a half-written file, which would refuse every VM's start.
 rm -f "/etc/xapi.d/vm-pre-start/50vgpu;"* || :
 
-# Creates the database, or brings it to this version's schema after a copy beside it.
-if answer=$(/usr/bin/vgpu-admin status 2>&1); then
+# Creates the database, or brings it to this version's schema after a copy beside it. Asks nobody else: status would ask every host.
+if answer=$(/usr/bin/vgpu-admin list-pools 2>&1); then
     if [ "$1" = 1 ]; then
         echo "vgpu-config is installed; the toolstack need not be restarted. Register a VM:"
         echo "    vgpu-admin register-vm --vm-uuid=UUID --pool=A --priority=high"

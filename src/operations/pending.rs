@@ -95,6 +95,7 @@ impl<'a> Pool<'a> {
             pending.push(Pending { vm, reference: reference.clone(), wanted: entry.settings });
         }
         pending.sort_by(|one, other| (&one.vm.vm_name, one.vm.vm_uuid).cmp(&(&other.vm.vm_name, other.vm.vm_uuid)));
+        reply.left_alone.sort_by_key(|left| left.vm_uuid);
         match only {
             Some(vm_uuid) if !is_known => Err(Error::NotRegistered(vm_uuid)),
             _ => Ok(pending),
