@@ -1,7 +1,7 @@
 //! What goes wrong between two steps: half a change is taken back, what is read in the wrong order or comes late overwrites
 //! nothing, and one broken row is no other VM's trouble.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -53,8 +53,13 @@ fn a_write_in_which_the_toolstack_restarts_is_taken_back() {
     let (dom0, vm, args) = with_foreign_argument();
     dom0.set_fault_in(Service::Xapi, "VM.add_to_platform", Fault::Hangs).unwrap();
     thread::scope(|scope| {
+        dom0.clear_calls();
         let command = scope.spawn(|| dom0.root.admin(&["set-pool", "--vm-uuid", &vm, "--pool=B"]));
-        thread::sleep(Duration::from_millis(500));
+        while !dom0.calls().contains(&"VM.remove_from_platform".to_owned()) {
+            assert!(!command.is_finished(), "it was to hang");
+            thread::sleep(Duration::from_millis(5));
+        }
+        thread::sleep(Duration::from_millis(200));
         // Connections are closed, calls that hung are gone.
         dom0.clear_faults().unwrap();
         assert_eq!(command.join().unwrap().code, Some(1));
@@ -145,10 +150,13 @@ fn hold(dom0: &Dom0) -> Child {
     let mut shell = Command::new(vgpu_tests::tools::sqlite_3_7_17())
         .arg(dom0.root.database())
         .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    shell.stdin.as_mut().unwrap().write_all(b"BEGIN IMMEDIATE;\n").unwrap();
-    thread::sleep(Duration::from_millis(300));
+    shell.stdin.as_mut().unwrap().write_all(b"BEGIN IMMEDIATE; SELECT 'held';\n").unwrap();
+    let mut line = String::new();
+    BufReader::new(shell.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "held\n");
     shell
 }
 
