@@ -12,6 +12,7 @@ use std::collections::{HashMap, HashSet};
 
 use indexmap::IndexMap;
 
+use crate::device_args::PLATFORM_KEY;
 use crate::model::VmUuid;
 use crate::store::{Reading, StoreError};
 use crate::xenapi::{MapField, Reference, Session, XapiError};
@@ -162,6 +163,14 @@ pub struct MapChange {
 }
 
 impl MapChange {
+    /// The change of a VM's arguments from what they are to what they are to be; `None` where that is the same.
+    #[must_use]
+    pub fn of_arguments(vm: &Reference, old: Option<&str>, new: Option<String>) -> Option<Self> {
+        let (map, object, key) = (MapField::VmPlatform, vm.clone(), PLATFORM_KEY.to_owned());
+        let old = old.map(str::to_owned);
+        (old != new).then_some(Self { map, object, key, old, new })
+    }
+
     /// Makes the change.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use crate::mirror::{Comparison, MapChange, Mirror};
 use crate::model::VmUuid;
 use crate::reply::{AdoptReply, AdoptedVm, LeftAlone, ScannedVm};
 use crate::store::{Registration, Writing};
-use crate::xenapi::{self, MapField, Reference, VmRecord};
+use crate::xenapi::{self, Reference, VmRecord};
 
 /// Every VM of the resource pool: by GPU pool, those without one last, then by name. Templates, snapshots and dom0 are
 /// no VMs here.
@@ -136,9 +136,6 @@ fn changes(
     }
     let mut changes: Vec<_> = mirror.change(uuid, &entry).into_iter().collect();
     let new = device_args::desired(&host.settings.device, Some(args), entry.settings.as_ref())?;
-    if new.as_deref() != Some(args) {
-        let (map, object, key) = (MapField::VmPlatform, vm.clone(), PLATFORM_KEY.to_owned());
-        changes.push(MapChange { map, object, key, old: Some(args.to_owned()), new });
-    }
+    changes.extend(MapChange::of_arguments(vm, Some(args), new));
     Ok(changes)
 }

@@ -163,10 +163,7 @@ impl Work<'_> {
             return Ok(changes);
         }
         let new = device_args::desired(device, old.as_deref(), entry.settings.as_ref())?;
-        if old != new {
-            let (map, object, key) = (MapField::VmPlatform, vm.clone(), PLATFORM_KEY.to_owned());
-            changes.push(MapChange { map, object, key, old, new });
-        }
+        changes.extend(MapChange::of_arguments(vm, old.as_deref(), new));
         Ok(changes)
     }
 }

@@ -8,7 +8,7 @@ use crate::mirror::{Comparison, Entry, MapChange, Mirror};
 use crate::model::VmUuid;
 use crate::reply::XapiOutcome;
 use crate::store::Writing;
-use crate::xenapi::{self, MapField, Reference, Session, VmRecord, XapiError};
+use crate::xenapi::{self, Reference, Session, VmRecord, XapiError};
 
 /// XAPI, for the time of one operation: asked in one session, and remembering what to put back.
 pub(super) struct WriteThrough<'a> {
@@ -126,12 +126,10 @@ impl<'a> WriteThrough<'a> {
         let settings = entry.and_then(|entry| entry.settings);
         let old = record.platform.get(PLATFORM_KEY).cloned();
         let new = device_args::desired(&self.host.settings.device, old.as_deref(), settings.as_ref())?;
-        if old == new {
-            return Ok(Plan { changes, outcome: XapiOutcome::AlreadyRight });
-        }
-        let (map, object, key) = (MapField::VmPlatform, reference.clone(), PLATFORM_KEY.to_owned());
-        changes.push(MapChange { map, object, key, old, new });
-        Ok(Plan { changes, outcome: XapiOutcome::Written })
+        let change = MapChange::of_arguments(reference, old.as_deref(), new);
+        let outcome = if change.is_some() { XapiOutcome::Written } else { XapiOutcome::AlreadyRight };
+        changes.extend(change);
+        Ok(Plan { changes, outcome })
     }
 
     /// Writes what was planned.

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::mirror::{Comparison, MapChange, Mirror};
 use crate::model::VmSettings;
 use crate::store::{StoreError, Writing};
-use crate::xenapi::{MapField, Session, XapiError};
+use crate::xenapi::{Session, XapiError};
 
 impl Reconciliation<'_> {
     pub(super) fn repair_boot(&self, booting: Booting, report: &mut Report) -> Result<ThisBoot, Error> {
@@ -87,10 +87,7 @@ impl Reconciliation<'_> {
         }
         if let Some(XapiVm { vm, args, .. }) = vm {
             let wanted = self.wanted(args.as_deref(), settings)?;
-            if wanted != *args {
-                let (map, object, key) = (MapField::VmPlatform, vm.clone(), PLATFORM_KEY.to_owned());
-                changes.push(MapChange { map, object, key, old: args.clone(), new: wanted });
-            }
+            changes.extend(MapChange::of_arguments(vm, args.as_deref(), wanted));
         }
         Ok(changes)
     }
