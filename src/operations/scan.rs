@@ -3,15 +3,14 @@
 use std::collections::HashMap;
 
 use super::Host;
-use super::sync::{make, take_back};
-use crate::deadline::Deadline;
+use super::sync::{Whole, make, take_back};
 use crate::device_args::{self, FoundDevice, PLATFORM_KEY};
 use crate::error::Error;
 use crate::mirror::{Comparison, MapChange, Mirror};
 use crate::model::VmUuid;
 use crate::reply::{AdoptReply, AdoptedVm, LeftAlone, ScannedVm};
 use crate::store::{Registration, Writing};
-use crate::xenapi::{self, Reference, VmRecord};
+use crate::xenapi::{Reference, VmRecord};
 
 /// Every VM of the resource pool: by GPU pool, those without one last, then by name. Templates, snapshots and dom0 are
 /// no VMs here.
@@ -52,14 +51,8 @@ pub fn scan_vms(host: &Host) -> Result<Vec<ScannedVm>, Error> {
 /// # Errors
 /// XAPI or the database cannot be used. What one VM's registration fails with is in the reply; the others are done.
 pub fn adopt(host: &Host, dry_run: bool) -> Result<AdoptReply, Error> {
-    let mut session = host.connect()?;
-    let user = if dry_run { None } else { host.prove_may_change(&mut session)? };
-    let writing = host.store.write()?;
-    writing.set_user(user);
-    session.set_deadline(Deadline::after(xenapi::TIMEOUT));
-    let mut records = session.vm_records()?;
+    let Whole { mut session, writing, mut records, mirror } = Whole::begin(host, dry_run)?;
     records.sort_by(|(_, one), (_, other)| one.uuid.cmp(&other.uuid));
-    let mirror = Mirror::load(&mut session)?;
     writing.take_over(&mirror.news(writing.read())?)?;
     let mut reply = AdoptReply { dry_run, adopted: Vec::new(), left_alone: Vec::new() };
     let mut made = Vec::new();

@@ -1,6 +1,6 @@
 //! Brings this host, the pool-wide copy and the VMs' records in XAPI to one state.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::Host;
 use crate::deadline::Deadline;
@@ -12,23 +12,41 @@ use crate::reply::{LeftAlone, PruneReply, SyncReply};
 use crate::store::Writing;
 use crate::xenapi::{self, MapField, Reference, Session, VmRecord};
 
+/// What an operation on the whole resource pool works with: the database held, and then everything that XAPI has.
+pub(super) struct Whole<'a> {
+    pub session: Session,
+    pub writing: Writing<'a>,
+    pub records: Vec<(Reference, VmRecord)>,
+    pub mirror: Mirror,
+}
+
+impl<'a> Whole<'a> {
+    /// Connects in the caller's name, who has to be allowed to change things unless nothing will be.
+    pub fn begin(host: &'a Host, dry_run: bool) -> Result<Self, Error> {
+        let mut session = host.connect()?;
+        let user = if dry_run { None } else { host.prove_may_change(&mut session)? };
+        let writing = host.store.write()?;
+        writing.set_user(user);
+        // However long another program held the database, XAPI has its full time.
+        session.set_deadline(Deadline::after(xenapi::TIMEOUT));
+        // In the order opposite to the one in which they are written: a record that is newer than the copy would seem wrong.
+        let records = session.vm_records()?;
+        let mirror = Mirror::load(&mut session)?;
+        Ok(Self { session, writing, records, mirror })
+    }
+}
+
 /// Takes over what other hosts have written, writes what they lack, and corrects the records of the VMs. A dry run says
 /// what would be done and changes nothing.
 ///
 /// # Errors
 /// XAPI or the database cannot be used. What one VM's change fails with is in the reply; the others are done.
 pub fn sync(host: &Host, dry_run: bool) -> Result<SyncReply, Error> {
-    let mut session = host.connect()?;
-    let user = if dry_run { None } else { host.prove_may_change(&mut session)? };
-    let writing = host.store.write()?;
-    writing.set_user(user);
-    // In the order opposite to the one in which they are written: a record that is newer than the copy would seem wrong.
-    session.set_deadline(Deadline::after(xenapi::TIMEOUT));
-    let records = session.vm_records()?;
-    let mirror = Mirror::load(&mut session)?;
+    let Whole { mut session, writing, records, mirror } = Whole::begin(host, dry_run)?;
     let mut reply = SyncReply { dry_run, ..SyncReply::default() };
     take_over_news(&mirror, &writing, &mut reply)?;
-    let work = Work { host, mirror: &mirror, records: &records };
+    let records_by_uuid = records.iter().map(|(vm, record)| (record.uuid.as_str(), (vm, record))).collect();
+    let work = Work { host, mirror: &mirror, records: records_by_uuid };
     let entries = writing.read().entries()?;
     for (uuid, entry) in &entries {
         if matches!(mirror.compare(uuid, None), Comparison::NotForUs(_)) {
@@ -82,13 +100,8 @@ fn take_over_news(mirror: &Mirror, writing: &Writing<'_>, reply: &mut SyncReply)
 /// # Errors
 /// XAPI or the database cannot be used; what was forgotten until then stays forgotten.
 pub fn prune(host: &Host, dry_run: bool) -> Result<PruneReply, Error> {
-    let mut session = host.connect()?;
-    let user = if dry_run { None } else { host.prove_may_change(&mut session)? };
-    let writing = host.store.write()?;
-    writing.set_user(user);
-    session.set_deadline(Deadline::after(xenapi::TIMEOUT));
-    let known: HashSet<_> = session.vm_records()?.into_iter().map(|(_, record)| record.uuid).collect();
-    let mirror = Mirror::load(&mut session)?;
+    let Whole { mut session, writing, records, mirror } = Whole::begin(host, dry_run)?;
+    let known: HashSet<_> = records.into_iter().map(|(_, record)| record.uuid).collect();
     let here = writing.read().entries()?;
     let all: BTreeSet<_> = mirror.vms().chain(here.iter().map(|(uuid, _)| *uuid)).collect();
     let is_dead = |uuid: &VmUuid| match mirror.compare(uuid, None) {
@@ -136,7 +149,7 @@ pub(super) fn take_back(session: &mut Session, changes: &[MapChange]) {
 struct Work<'a> {
     host: &'a Host,
     mirror: &'a Mirror,
-    records: &'a [(Reference, VmRecord)],
+    records: HashMap<&'a str, (&'a Reference, &'a VmRecord)>,
 }
 
 impl Work<'_> {
@@ -146,7 +159,7 @@ impl Work<'_> {
         if self.mirror.compare(uuid, Some(entry)) == Comparison::HostIsNewer {
             changes.extend(self.mirror.change(uuid, entry));
         }
-        let Some((vm, record)) = self.records.iter().find(|(_, record)| record.uuid == uuid.to_string()) else {
+        let Some((vm, record)) = self.records.get(uuid.to_string().as_str()) else {
             // XAPI knew of it and does not know the VM any more: it was pruned elsewhere, also where this host has changed it
             // since. One that XAPI was never told of is yet to come.
             if was_told && self.mirror.compare(uuid, None) == Comparison::Same {
