@@ -15,6 +15,8 @@ mod literal;
 mod message_switch;
 #[path = "conformance/plugins.rs"]
 mod plugins;
+#[path = "conformance/reboot.rs"]
+mod reboot;
 #[path = "conformance/records.rs"]
 mod records;
 #[path = "conformance/start.rs"]

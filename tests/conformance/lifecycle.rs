@@ -5,9 +5,10 @@ use std::fs;
 
 use simulated_host::{Fault, Service};
 
+use crate::message_switch::call;
 use crate::start::ADD;
 use crate::start_hooks::recording;
-use crate::support::{Lab, VM, VM_REF};
+use crate::support::{CLASSIC, Lab, VM, VM_REF};
 
 #[test]
 fn a_guest_s_own_reboot_runs_the_hooks_and_needs_no_xapi() {
@@ -20,6 +21,7 @@ fn a_guest_s_own_reboot_runs_the_hooks_and_needs_no_xapi() {
     assert_eq!(boot.device_model_args.as_deref(), Some("-device lab"));
     assert!(!boot.platformdata.contains_key("custom"), "xapi was away and could not push");
     lab.host.clear_faults().unwrap();
+    lab.host.pass_on_events();
     assert_eq!(lab.host.xenopsd_metadata(VM)["platformdata"]["custom"], "1");
 }
 
@@ -34,6 +36,7 @@ fn a_reboot_through_xapi_takes_up_what_is_pending_and_what_its_hooks_change_wait
     lab.hook("xapi = Xapi()\nxapi('VM.add_to_platform', xapi.vm, 'device-model-args', '-device late')\nxapi.close()");
     assert_eq!(lab.host.clean_reboot(VM).unwrap().device_model_args, None);
     lab.remove_hook();
+    lab.host.pass_on_events();
     assert_eq!(lab.host.guest_reboot(VM).unwrap().device_model_args.as_deref(), Some("-device late"));
 }
 
@@ -120,4 +123,71 @@ fn what_xenstore_cannot_hold_fails_the_start() {
     lab.host.set_platform_key(VM, "dotted.key", Some("1")).unwrap();
     assert!(lab.host.vm_start(VM).unwrap_err().params[0].contains("EINVAL"));
     assert_eq!(lab.host.power_state(VM), "Halted");
+}
+
+/// What VM.stat says of the VM's power state and domains.
+fn stat(lab: &Lab) -> (String, usize) {
+    let request = format!(r#"{{"method":"VM.stat","params":[{{"id":"{VM}","debug_info":"lab"}}],"id":1}}"#);
+    let reply: serde_json::Value = serde_json::from_str(&call(lab, CLASSIC, &request)).unwrap();
+    let state = &reply["result"][1];
+    (state["power_state"].as_str().unwrap().to_owned(), state["domids"].as_array().unwrap().len())
+}
+
+#[test]
+fn a_paused_vm_is_not_started_reboots_by_force_only_and_runs_then() {
+    let lab = Lab::with_vm();
+    let vm = format!("\"{VM_REF}\"");
+    lab.json("VM.start", &[&vm, "true", "false"]);
+    assert_eq!((lab.host.power_state(VM).as_str(), stat(&lab)), ("Paused", ("Paused".to_owned(), 1)));
+    let refused = lab.host.vm_start(VM).unwrap_err();
+    assert_eq!(
+        (refused.code.as_str(), &refused.params[1..]),
+        ("VM_BAD_POWER_STATE", ["halted", "paused"].map(String::from).as_slice())
+    );
+    assert_eq!(lab.host.clean_reboot(VM).unwrap_err().code, "VM_BAD_POWER_STATE");
+    lab.json("VM.hard_reboot", &[&vm]);
+    assert_eq!((lab.host.power_state(VM).as_str(), stat(&lab)), ("Running", ("Running".to_owned(), 1)));
+}
+
+#[test]
+fn a_suspended_vm_is_neither_started_nor_rebooted_and_xenopsd_does_not_know_it() {
+    let lab = Lab::with_vm();
+    lab.host.vm_start(VM).unwrap();
+    lab.host.suspend(VM).unwrap();
+    for refused in [lab.host.vm_start(VM), lab.host.clean_reboot(VM)] {
+        assert_eq!(refused.unwrap_err().code, "VM_BAD_POWER_STATE");
+    }
+    let refused = lab.json("VM.hard_reboot", &[&format!("\"{VM_REF}\"")]);
+    assert!(refused.contains("VM_BAD_POWER_STATE"), "{refused}");
+    assert_eq!(lab.host.xenopsd_metadata(VM), serde_json::Value::Null);
+}
+
+#[test]
+fn a_guest_without_an_agent_lacks_the_feature_of_a_clean_reboot() {
+    let lab = Lab::with_vm();
+    lab.host.vm_start(VM).unwrap();
+    lab.host.remove_guest_agent(VM).unwrap();
+    for refused in [lab.host.clean_reboot(VM).map(drop), lab.host.shutdown(VM)] {
+        let refused = refused.unwrap_err();
+        assert_eq!((refused.code.as_str(), refused.params), ("VM_LACKS_FEATURE", vec![VM_REF.to_owned()]));
+    }
+    assert!(!lab.json("VM.hard_reboot", &[&format!("\"{VM_REF}\"")]).contains("error"));
+    assert_eq!(lab.host.boots(VM).len(), 2);
+}
+
+#[test]
+fn a_xapi_that_starts_anew_pushes_what_it_has_over_what_was_added_to_xenopsd() {
+    let lab = Lab::with_vm();
+    lab.hook(ADD);
+    lab.host.vm_start(VM).unwrap();
+    let added = || lab.host.xenopsd_metadata(VM)["platformdata"]["device-model-args"] == "-device lab";
+    assert!(added());
+    lab.host.set_fault(Service::Xapi, Fault::Hangs).unwrap();
+    lab.host.clear_faults().unwrap();
+    lab.host.pass_on_events();
+    assert!(added(), "one that was only frozen knows what it has pushed");
+    lab.host.set_fault(Service::Xapi, Fault::Absent).unwrap();
+    lab.host.clear_faults().unwrap();
+    lab.host.pass_on_events();
+    assert!(!added());
 }

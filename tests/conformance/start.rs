@@ -241,6 +241,7 @@ fn a_platform_change_of_a_running_vm_replaces_what_was_added_to_xenopsd() {
     lab.assert_hook_log("r04_running_then_platform_change");
     assert_eq!(lab.host.xenopsd_metadata(VM)["platformdata"]["device-model-args"], "-device lab");
     lab.host.set_platform_key(VM, "custom", Some("1")).unwrap();
+    lab.host.pass_on_events();
     let pushed = lab.host.xenopsd_metadata(VM);
     assert_eq!(pushed["platformdata"]["custom"], "1");
     assert_eq!(pushed["platformdata"]["device-model-args"], serde_json::Value::Null);

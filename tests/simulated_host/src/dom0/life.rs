@@ -97,6 +97,7 @@ impl Dom0 {
         self.xenopsd.reset();
         self.switch.reset();
         lock(&self.busy).clear();
+        self.forget_events();
     }
 
     /// Runs a hook or a plugin, which ends with this life of the host at the latest.

@@ -45,10 +45,11 @@ impl Dom0 {
         let cleared = self.pool.write(|database| database.set(Class::Vm, vm, "scheduled_to_be_resident_on", NULL));
         let (boot, domain) = outcome?;
         cleared?;
+        self.xenopsd.set_paused(&operation.uuid, paused);
         self.set_power_state(vm, if paused { "Paused" } else { "Running" }, Some(domain.domid));
         drop(operation);
-        // What changed during the start is pushed only now, which is one boot late.
-        self.sync(vm);
+        // What changed during the start is pushed after it, which is one boot late.
+        self.has_changed(vm);
         Ok(boot)
     }
 
@@ -82,14 +83,7 @@ impl Dom0 {
         Ok((text(record, "uuid"), metadata::of_record(record, self.pool.filters_platform())))
     }
 
-    /// What xapi's event thread does about a change: if the VM runs here and xenopsd is not busy with it, its
-    /// metadata is pushed again, should it differ from what was pushed last.
-    pub fn sync(&self, vm: &str) {
-        if self.xapi_works() && !lock(&self.busy).contains(vm) {
-            self.push_pending(vm);
-        }
-    }
-
+    /// Pushes the metadata of a VM that runs here, should it differ from what was pushed last.
     pub(super) fn push_pending(&self, vm: &str) {
         let runs_here = self.pool.read().record(Class::Vm, vm).is_ok_and(|record| {
             text(record, "resident_on") == self.reference
@@ -100,13 +94,14 @@ impl Dom0 {
         }
     }
 
-    pub(super) fn sync_all(&self) {
+    /// Lets xapi look at every VM that runs here, as it does when it starts or finds its coordinator again.
+    pub(super) fn all_have_changed(&self) {
         let vms: Vec<String> = {
             let database = self.pool.read();
             database.table(Class::Vm).having("resident_on", &self.reference).cloned().collect()
         };
         for vm in &vms {
-            self.sync(vm);
+            self.has_changed(vm);
         }
     }
 
@@ -172,7 +167,7 @@ impl Dom0 {
         self.run_hooks("vm-post-resume", &operation.uuid, "none", Some(domain.domid))?;
         self.set_power_state(vm, "Running", Some(domain.domid));
         drop(operation);
-        self.sync(vm);
+        self.has_changed(vm);
         Ok(())
     }
 
@@ -180,6 +175,7 @@ impl Dom0 {
     pub fn unpause_vm(self: &Arc<Self>, vm: &str) -> ApiResult<()> {
         let operation = Operation::begin(self, vm, "unpause", &["Paused"])?;
         let domid = self.xenopsd.domain(&operation.uuid).map(|domain| domain.domid);
+        self.xenopsd.set_paused(&operation.uuid, false);
         self.set_power_state(vm, "Running", domid);
         Ok(())
     }

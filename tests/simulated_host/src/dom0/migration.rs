@@ -32,7 +32,7 @@ impl Dom0 {
         self.run_hooks("vm-post-destroy", uuid, "suspend", None)?;
         to.run_hooks("vm-post-migrate", uuid, "destination", Some(domain))?;
         drop(operation);
-        to.sync(vm);
+        to.has_changed(vm);
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! One host: its files, its services, its xenopsd.
 
 mod copies;
+mod events;
 mod hooks;
 mod layout;
 mod life;
@@ -21,6 +22,7 @@ use std::sync::{Arc, Mutex};
 pub use copies::CopyKind;
 pub use hooks::HookRun;
 pub use lifecycle::Boot;
+pub use operation::WITHOUT_AGENT;
 pub use reboot::Reboot;
 
 use crate::database::{self, Record};
@@ -30,6 +32,7 @@ use crate::switch::Switch;
 use crate::syslog::Syslog;
 use crate::xenopsd::Xenopsd;
 use crate::{lock, random};
+use events::Events;
 use life::Life;
 use services::Services;
 
@@ -76,6 +79,7 @@ pub struct Dom0 {
     hook_runs: Mutex<Vec<HookRun>>,
     /// The VMs that xenopsd is busy with: what xapi pushes for them waits.
     busy: Mutex<HashSet<String>>,
+    events: Events,
 }
 
 impl Dom0 {
@@ -98,6 +102,7 @@ impl Dom0 {
             boots: Mutex::default(),
             hook_runs: Mutex::default(),
             busy: Mutex::default(),
+            events: Events::default(),
         });
         pool.join(&dom0, host, control_domain);
         dom0.open_services()?;

@@ -64,6 +64,7 @@ fn check(record: &Record, vm: &str, name: &str, allowed: &[&str]) -> ApiResult<(
         return Err(ApiError::new("OPERATION_BLOCKED", &[vm, reason]));
     }
     let state = text(record, "power_state");
+    let needs_agent = ["clean_reboot", "clean_shutdown"].contains(&name);
     if !allowed.contains(&state.as_str()) {
         let expected = allowed.join(", ").to_lowercase();
         return Err(ApiError::new("VM_BAD_POWER_STATE", &[vm, &expected, &state.to_lowercase()]));
@@ -71,8 +72,20 @@ fn check(record: &Record, vm: &str, name: &str, allowed: &[&str]) -> ApiResult<(
     if let Some((task, other)) = map_of(record, "current_operations").first() {
         return Err(ApiError::new("OTHER_OPERATION_IN_PROGRESS", &["VM", vm, other, task]));
     }
+    if needs_agent && lacks_agent(record) {
+        return Err(ApiError::new("VM_LACKS_FEATURE", &[vm]));
+    }
     Ok(())
 }
+
+/// Whether a VM's guest has no agent, and so none of the features that an agent brings (`check_op_for_feature` in
+/// `ocaml/xapi/xapi_vm_lifecycle.ml`). A key of its `other_config` stands for that, which the real XAPI does not have.
+fn lacks_agent(record: &Record) -> bool {
+    map_of(record, "other_config").contains_key(WITHOUT_AGENT)
+}
+
+/// The key of `other_config` that stands for a guest without an agent.
+pub const WITHOUT_AGENT: &str = "simulated-without-guest-agent";
 
 /// A string field, or nothing.
 pub fn text(record: &Record, field: &str) -> String {

@@ -19,17 +19,19 @@ pub enum Reboot {
 }
 
 impl Dom0 {
-    /// A reboot through XAPI, which first pushes what has changed. What the hooks change waits for the next.
+    /// A reboot through XAPI, which first waits until what has changed is passed on (`Events_from_xapi.wait`). What the
+    /// hooks change waits for the next.
     pub fn reboot_vm(self: &Arc<Self>, vm: &str, how: Reboot) -> ApiResult<Boot> {
         let (name, reason, allowed): (_, _, &[&str]) = match how {
             Reboot::Clean => ("clean_reboot", "clean-reboot", &["Running"]),
             Reboot::Hard => ("hard_reboot", "hard-reboot", &["Paused", "Running"]),
         };
         let operation = Operation::begin(self, vm, name, allowed)?;
+        self.pass_on_events();
         self.push_pending(vm);
         let boot = self.reboot_domain(vm, &operation.uuid, reason)?;
         drop(operation);
-        self.sync(vm);
+        self.has_changed(vm);
         Ok(boot)
     }
 
@@ -40,7 +42,7 @@ impl Dom0 {
         lock(&self.busy).insert(vm.clone());
         let boot = self.reboot_domain(&vm, uuid, "hard-reboot");
         lock(&self.busy).remove(&vm);
-        self.sync(&vm);
+        self.has_changed(&vm);
         boot
     }
 
@@ -55,10 +57,12 @@ impl Dom0 {
 
     /// A veto on the way leaves the VM halted: its old domain is gone.
     fn reboot_domain(&self, vm: &str, uuid: &str, reason: &str) -> ApiResult<Boot> {
+        self.xenopsd.set_rebooting(uuid, true);
         let rebooted = self
             .end_domain(uuid, reason)
             .and_then(|()| self.run_hooks("vm-pre-reboot", uuid, "none", None))
             .and_then(|_| self.boot(uuid));
+        self.xenopsd.set_rebooting(uuid, false);
         match rebooted {
             Ok((boot, domain)) => {
                 self.set_power_state(vm, "Running", Some(domain.domid));

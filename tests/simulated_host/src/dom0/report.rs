@@ -14,7 +14,7 @@ impl Dom0 {
         }
     }
 
-    /// Tells what really runs here, as a host does when it has found its coordinator, and pushes what it has missed.
+    /// Tells what really runs here, as a host does when it has found its coordinator, and passes on what it has missed.
     pub fn report(&self) {
         if !self.pool.is_in_contact(self) {
             return;
@@ -34,7 +34,7 @@ impl Dom0 {
             let residents: Vec<_> = database.table(Class::Vm).having("resident_on", &self.reference).cloned().collect();
             let _ = database.set(Class::Host, &self.reference, "resident_VMs", residents);
         });
-        self.sync_all();
+        self.all_have_changed();
     }
 
     /// The VMs with a domain here: their references, and its number. One that was started elsewhere while nobody could

@@ -40,6 +40,7 @@ impl Dom0 {
     pub(super) fn open_services(self: &Arc<Self>) -> io::Result<()> {
         self.open(Service::Xapi)?;
         self.open(Service::MessageSwitch)?;
+        self.pass_on_events_in_time();
         let dom0 = Arc::clone(self);
         let path = self.root.join("var/run/simulated-host/control");
         lock(&self.services).control =
@@ -92,6 +93,9 @@ impl Dom0 {
         let refuses = fault == Fault::Refuses;
         let absent = refuses || fault == Fault::Absent;
         self.faults.set(service, method, 0, fault);
+        if closes && absent && service == Service::Xapi {
+            self.xapi_has_ended();
+        }
         if !closes {
             return Ok(());
         }
@@ -123,7 +127,7 @@ impl Dom0 {
         }
         self.open(Service::Xapi)?;
         self.open(Service::MessageSwitch)?;
-        self.sync_all();
+        self.all_have_changed();
         // If this is the coordinator, the others can reach it again.
         for host in self.pool.hosts().iter().filter(|host| host.reference != self.reference) {
             host.report();

@@ -226,7 +226,7 @@ impl Pool {
     /// Lets the host that a VM runs on know that its record has changed.
     pub fn vm_has_changed(&self, vm: &str) -> ApiResult<()> {
         if let Some(host) = self.host_of_vm(vm)? {
-            host.sync(vm);
+            host.has_changed(vm);
         }
         Ok(())
     }

@@ -96,6 +96,20 @@ impl SimulatedHost {
     }
 }
 
+/// Events.
+impl SimulatedHost {
+    /// Lets xapi pass changes on to this host's xenopsd only when [`Self::pass_on_events`] says so, or by itself again, a
+    /// moment later. A start or reboot through XAPI passes them on whatever this says.
+    pub fn hold_events(&self, held: bool) {
+        self.dom0.hold_events(held);
+    }
+
+    /// Lets xapi pass on to this host's xenopsd what has changed.
+    pub fn pass_on_events(&self) {
+        self.dom0.pass_on_events();
+    }
+}
+
 /// Faults and logs.
 impl SimulatedHost {
     /// Lets a service fail, whatever it is asked.

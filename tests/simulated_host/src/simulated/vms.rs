@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 
 use super::SimulatedHost;
 use crate::database::{self, Class, Database, map_of};
-use crate::dom0::CopyKind;
+use crate::dom0::{CopyKind, WITHOUT_AGENT};
 use crate::error::ApiError;
 use crate::wire::{Value, json};
 use crate::{random, seed};
@@ -78,6 +78,14 @@ impl SimulatedHost {
     /// There is no such VM.
     pub fn set_platform_key(&self, uuid: &str, key: &str, value: Option<&str>) -> Result<(), ApiError> {
         self.change(uuid, |database, vm| set_key(database, Class::Vm, vm, "platform", key, value))
+    }
+
+    /// Takes the agent out of a VM's guest: XAPI then knows no clean reboot or shutdown for it (`VM_LACKS_FEATURE`).
+    ///
+    /// # Errors
+    /// There is no such VM.
+    pub fn remove_guest_agent(&self, uuid: &str) -> Result<(), ApiError> {
+        self.change(uuid, |database, vm| set_key(database, Class::Vm, vm, "other_config", WITHOUT_AGENT, Some("true")))
     }
 
     /// Gives a VM another name.

@@ -14,6 +14,7 @@ pub struct Domain {
     pub domid: i64,
     pub platformdata: Platformdata,
     pub started: f64,
+    pub paused: bool,
 }
 
 /// The longest value that xenstore takes (`oxenstored/quota.ml`).

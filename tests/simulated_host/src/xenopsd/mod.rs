@@ -34,6 +34,8 @@ struct Vm {
     /// The bytes of the `vm` of the last VM.add that came by message.
     last_add: Option<Vec<u8>>,
     domain: Option<Domain>,
+    /// From the first step of a reboot to its last (`rebooting` in `ocaml/xenopsd/lib/xenops_server.ml`).
+    is_rebooting: bool,
 }
 
 /// What a migration carries from one xenopsd to the other.
@@ -57,10 +59,11 @@ impl Xenopsd {
         vm.metadata = Some(metadata);
     }
 
-    /// Pushes only what differs from the last push, as xapi's event thread does.
+    /// Pushes only what differs from the last push, as xapi's event thread does, and only of a VM that xenopsd knows.
     pub fn push_if_changed(&self, uuid: &str, metadata: Value) {
-        let unchanged = lock(&self.vms).get(uuid).is_some_and(|vm| vm.pushed.as_ref() == Some(&metadata));
-        if !unchanged {
+        let is_news =
+            lock(&self.vms).get(uuid).is_some_and(|vm| vm.metadata.is_some() && vm.pushed.as_ref() != Some(&metadata));
+        if is_news {
             self.push(uuid, metadata);
         }
     }
@@ -103,7 +106,31 @@ impl Xenopsd {
 
     fn new_domain(&self, platformdata: Platformdata) -> Domain {
         let domid = self.last_domid.fetch_add(1, Ordering::Relaxed) + 1;
-        Domain { domid, platformdata, started: random::now() }
+        Domain { domid, platformdata, started: random::now(), paused: false }
+    }
+
+    /// Says whether a VM is being rebooted: for as long as it is, VM.stat hides that it has no domain.
+    pub fn set_rebooting(&self, uuid: &str, is_rebooting: bool) {
+        lock(&self.vms).entry(uuid.to_owned()).or_default().is_rebooting = is_rebooting;
+    }
+
+    pub fn is_rebooting(&self, uuid: &str) -> bool {
+        lock(&self.vms).get(uuid).is_some_and(|vm| vm.is_rebooting)
+    }
+
+    /// Pauses a domain, or lets it go on.
+    pub fn set_paused(&self, uuid: &str, paused: bool) {
+        if let Some(domain) = lock(&self.vms).get_mut(uuid).and_then(|vm| vm.domain.as_mut()) {
+            domain.paused = paused;
+        }
+    }
+
+    /// A xapi that starts anew remembers nothing of what it has pushed, and so pushes everything again
+    /// (`Xapi_cache` in `ocaml/xapi/xapi_xenops.ml`).
+    pub fn forget_pushed(&self) {
+        for vm in lock(&self.vms).values_mut() {
+            vm.pushed = None;
+        }
     }
 
     pub fn destroy_domain(&self, uuid: &str) {

@@ -101,8 +101,18 @@ impl Xenopsd {
             ("memory_target", Value::Int(0)),
             ("consoles", Value::List(Vec::new())),
             ("domids", domids.into()),
-            ("power_state", if running { "Running" } else { "Halted" }.into()),
+            ("power_state", self.power_state(uuid).into()),
         ])
+    }
+
+    /// A VM that reboots is Running throughout, also while it has no domain (`stat'` in `xenops_server.ml`).
+    fn power_state(&self, uuid: &str) -> &'static str {
+        match self.domain(uuid) {
+            _ if self.is_rebooting(uuid) => "Running",
+            Some(domain) if domain.paused => "Paused",
+            Some(_) => "Running",
+            None => "Halted",
+        }
     }
 
     /// Answers wrongly. `None` is no answer at all.
