@@ -56,8 +56,9 @@ pub struct VmMetadata {
     /// Every field as it came: `1` stays `1` and `1.0` stays `1.0`, which xenopsd tells apart.
     fields: IndexMap<String, Box<RawValue>>,
     platform: IndexMap<String, String>,
-    /// Whether it is halted, as a VM is until its domain is created: this is the start of one.
-    pub is_halted: bool,
+    /// Whether it has a domain. Without one it is about to boot: during a reboot xenopsd hides that the old domain is gone
+    /// and says "Running" throughout (`stat'` in `xenops_server.ml`), so the power state tells nothing.
+    pub has_domain: bool,
 }
 
 impl VmMetadata {
@@ -85,7 +86,8 @@ impl VmMetadata {
 
 #[derive(Deserialize)]
 struct VmState {
-    power_state: String,
+    #[serde(default)]
+    domids: Vec<i64>,
 }
 
 /// A connection to xenopsd.
@@ -131,7 +133,7 @@ impl Xenopsd {
             Some(raw) => serde_json::from_str(raw.get()).map_err(nonsense)?,
             None => IndexMap::new(),
         };
-        Ok(Some(VmMetadata { fields, platform, is_halted: state.power_state == "Halted" }))
+        Ok(Some(VmMetadata { fields, platform, has_domain: !state.domids.is_empty() }))
     }
 
     /// Puts a VM's metadata back, changed; the boot under way uses it. Whatever else took its time since the metadata

@@ -240,6 +240,7 @@ fn while_xapi_is_away_a_row_that_it_knows_yields_to_arguments_with_the_vms_own_n
     // Another host's change, say, that this host's database has not seen.
     let newer = moved(&registered, "B", "low");
     dom0.set_args_in_xapi(&vm, Some(&newer));
+    dom0.pass_on_events();
     dom0.set_fault(Service::Xapi, Fault::Absent).unwrap();
     let boot = dom0.guest_reboot(&vm).unwrap();
     assert_eq!((&boot.device_model_args, hook_exit(&boot)), (&Some(newer), Exit::Code(1)));
@@ -253,6 +254,7 @@ fn while_xapi_is_away_arguments_with_another_vms_number_or_none_are_still_correc
     let registered = dom0.start(&vm).unwrap();
     for wrong in [None, Some("-device vgpu-stub,pool_id=B,priority=low,vm_id=5")] {
         dom0.set_args_in_xapi(&vm, wrong);
+        dom0.pass_on_events();
         dom0.set_fault(Service::Xapi, Fault::Absent).unwrap();
         assert_eq!(dom0.reboot_from_inside(&vm).as_ref(), Some(&registered));
         dom0.clear_faults().unwrap();

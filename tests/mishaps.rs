@@ -127,6 +127,7 @@ fn a_host_without_its_coordinator_keeps_newer_arguments_whatever_xapi_refuses_wi
         dom0.start(&vm);
         let newer = dom0.args_in_xapi(&vm).unwrap().replace("pool_id=A", "pool_id=B");
         dom0.set_args_in_xapi(&vm, Some(&newer));
+        dom0.pass_on_events();
         dom0.set_fault(Service::Xapi, Fault::error(code, &[])).unwrap();
         assert_eq!(dom0.reboot_from_inside(&vm), Some(newer), "{code}");
         let said = dom0.root.admin_ok(&["set-priority", "--vm-uuid", &vm, "--priority=low"]);

@@ -10,9 +10,9 @@ use crate::xenopsd::{VmMetadata, Xenopsd, XenopsdError};
 
 /// xenopsd as it was found.
 pub(super) enum Booting {
-    /// It is about to boot the VM with this.
+    /// It is about to boot the VM with this, in a start or a reboot.
     Now(Xenopsd, Box<VmMetadata>),
-    /// It runs the VM, or does not know it: this is no start.
+    /// It runs the VM, or does not know it: nothing boots.
     No { is_running: bool },
     /// It could not be asked.
     Unknown(XenopsdError),
@@ -25,7 +25,7 @@ impl Booting {
         let asked = Xenopsd::connect(&start.root.message_switch_socket(), deadline)
             .and_then(|mut xenopsd| Ok((xenopsd.stat(&start.vm_uuid)?, xenopsd)));
         match asked {
-            Ok((Some(metadata), _)) if !metadata.is_halted => Booting::No { is_running: true },
+            Ok((Some(metadata), _)) if metadata.has_domain => Booting::No { is_running: true },
             Ok((Some(metadata), xenopsd)) => Booting::Now(xenopsd, Box::new(metadata)),
             Ok((None, _)) => Booting::No { is_running: false },
             Err(error) => Booting::Unknown(error),
@@ -57,8 +57,9 @@ impl Xapi {
         let vm = match session.vm_by_uuid(&start.vm_uuid)? {
             None => None,
             Some(vm) => {
-                let VmRecord { name_label: name, mut platform, .. } = session.vm_record(&vm)?;
-                Some(XapiVm { vm, name, args: platform.swap_remove(PLATFORM_KEY) })
+                let VmRecord { name_label: name, mut platform, power_state, .. } = session.vm_record(&vm)?;
+                let is_halted = power_state == "Halted";
+                Some(XapiVm { vm, name, is_halted, args: platform.swap_remove(PLATFORM_KEY) })
             }
         };
         let mirror = Mirror::load(&mut session)?;
@@ -70,6 +71,8 @@ impl Xapi {
 pub(super) struct XapiVm {
     pub vm: Reference,
     pub name: String,
+    /// Whether this is a start: at a reboot XAPI has the VM running.
+    pub is_halted: bool,
     pub args: Option<String>,
 }
 

@@ -30,19 +30,37 @@ impl<'a> Reconciliation<'a> {
     }
 
     pub(super) fn run(&self) -> Result<Report, Error> {
-        let registration = self.registration()?;
+        // Whoever watches the clock wants to know at once whether the VM is registered.
+        self.registration()?;
         let booting = Booting::ask(self.start, self.deadline);
         // Another host may have changed the settings since this one last heard of them, and a snapshot brought back the
         // old arguments that they fit: XAPI is asked even where all seems well.
         let xapi = Xapi::ask(self.start, self.deadline);
-        if let Booting::Now(_, metadata) = &booting {
-            let args = metadata.platform(PLATFORM_KEY);
-            let goal = self.goal(&registration, args)?;
-            if self.is_finished(&registration, &goal, args) && !self.has_news(&xapi)? {
-                return Ok(self.confirm(&registration, &goal, args));
-            }
+        match self.confirmed(&booting, &xapi)? {
+            Some(report) => Ok(report),
+            None => self.reconcile(booting, xapi),
         }
-        self.reconcile(booting, xapi)
+    }
+
+    /// The report of a boot where everything is as it should be; `None` where anything is left to do.
+    fn confirmed(&self, booting: &Booting, xapi: &XapiAnswer) -> Result<Option<Report>, Error> {
+        let Booting::Now(_, metadata) = booting else { return Ok(None) };
+        let args = metadata.platform(PLATFORM_KEY);
+        // The registration and whether there is news are read from one state of the database: another program may take
+        // the news over in between, and what was read before would then be confirmed.
+        let (registration, goal) = {
+            let _snapshot = self.store.snapshot()?;
+            if self.has_news(xapi)? {
+                return Ok(None);
+            }
+            let registration = self.registration()?;
+            let goal = self.goal(&registration, args)?;
+            (registration, goal)
+        };
+        let vm = xapi.as_ref().ok().and_then(|xapi| xapi.vm.as_ref());
+        let is_finished = self.is_finished(&registration, &goal, args)
+            && vm.is_none_or(|vm| self.is_finished(&registration, &goal, vm.args.as_deref()));
+        Ok(is_finished.then(|| self.confirm(&registration, &goal, args)))
     }
 
     fn registration(&self) -> Result<Registration, StoreError> {
@@ -77,7 +95,7 @@ impl<'a> Reconciliation<'a> {
         device_args::desired(&self.start.settings.device, args, settings)
     }
 
-    /// Whether nothing is left to do: for this boot, for XAPI, and in the database.
+    /// Whether nothing is left to do where these are the arguments: xenopsd's or XAPI's, and in the database.
     fn is_finished(&self, registration: &Registration, goal: &Goal, args: Option<&str>) -> bool {
         let is_noted = match registration {
             Registration::Registered(vm) => vm.is_pushed() && !vm.number_is_provisional,
@@ -121,6 +139,7 @@ impl<'a> Reconciliation<'a> {
         };
         let args_are_known = matches!(booting, Booting::Now(..)) || vm.is_some();
         let mut report = Report::new(self.start.vm_uuid, &registration, args.as_deref());
+        report.is_start = vm.is_some_and(|vm| vm.is_halted);
         if let (None, Some(vm)) = (&report.name, vm) {
             report.name = Some(vm.name.clone());
         }
@@ -152,16 +171,19 @@ impl<'a> Reconciliation<'a> {
             Goal::HaveNot(why) => report.unwanted = Some(*why),
             Goal::Have(settings) => report.settings = Some(*settings),
         }
-        if self.yields(&registration, args.as_deref(), &xapi) {
-            report.yielded = true;
-            report.xapi = XapiState::of_answer(&xapi);
-            self.noted(writing.and_then(|writing| {
-                self.note_start(&report, &writing)?;
-                writing.commit()
-            }));
-            return Ok(report);
+        match self.deciding_without(&xapi, &registration, args.as_deref())? {
+            Some(Deciding::Arguments) => {
+                report.yielded = true;
+                report.xapi = XapiState::of_answer(&xapi);
+                self.noted(writing.and_then(|writing| {
+                    self.note_start(&report, &writing)?;
+                    writing.commit()
+                }));
+                return Ok(report);
+            }
+            Some(Deciding::Database(why)) => report.prevailed = Some(why),
+            None => {}
         }
-        report.prevailed = xapi.is_err().then(|| why_it_prevails(&registration));
         report.this_boot = self.repair_boot(booting, &mut report)?;
         report.xapi = self.repair_xapi(&mut xapi, report.settings.as_ref());
         self.note(&report, writing);
@@ -220,31 +242,57 @@ impl<'a> Reconciliation<'a> {
         origin.map_or(Goal::LeaveAlone, |origin| Goal::HaveNot(Unwanted::Inherited { origin }))
     }
 
-    /// While XAPI cannot be asked, a row that it was told of yields to arguments that carry this VM's own number: every
-    /// change is written to XAPI at once, so they are at least as new. So does a removal, for the VM may have been registered
-    /// again elsewhere. A row with changes of its own wins. A refusal is no opinion of XAPI's here: a host without its
-    /// coordinator refuses with whatever it believes to be the reason.
-    fn yields(&self, registration: &Registration, args: Option<&str>, xapi: &XapiAnswer) -> bool {
-        let found = self.find(args).and_then(|found| found.settings());
+    /// Who decides while XAPI cannot be asked; `None` where it can.
+    ///
+    /// A row that XAPI was told of yields to arguments that carry this VM's own number: every change is written to XAPI at
+    /// once, so they are at least as new. So does a removal, for the VM may have been registered again elsewhere. A row with
+    /// changes of its own wins, and so does one that was changed since the VM's last start while the arguments were not:
+    /// xapi went away before it had passed the change on to xenopsd. A refusal is no opinion of XAPI's here: a host without
+    /// its coordinator refuses with whatever it believes to be the reason.
+    fn deciding_without(
+        &self,
+        xapi: &XapiAnswer,
+        registration: &Registration,
+        args: Option<&str>,
+    ) -> Result<Option<Deciding>, StoreError> {
+        if xapi.is_ok() {
+            return Ok(None);
+        }
         let own_number = match registration {
             Registration::Registered(vm) if vm.is_pushed() => Some(vm.settings.vm_id),
             Registration::Removed { vm_id, pushed: true } => *vm_id,
-            _ => None,
+            Registration::Unknown => None,
+            Registration::Registered(_) | Registration::Removed { .. } => {
+                return Ok(Some(Deciding::Database("it has changes that XAPI was not told of")));
+            }
         };
-        xapi.is_err() && own_number.is_some() && found.map(|found| found.vm_id) == own_number
+        let found = self.find(args).filter(|found| found.settings().is_some());
+        Ok(Some(match found {
+            Some(found) if own_number.is_some() && found.vm_id == own_number => {
+                if self.was_changed_since_start_with(&found)? {
+                    Deciding::Database("it was changed since the VM's last start, and the arguments were not")
+                } else {
+                    Deciding::Arguments
+                }
+            }
+            _ => Deciding::Database("the arguments did not carry this VM's own vm_id"),
+        }))
+    }
+
+    /// Whether these arguments are those of the VM's last start on this host, and its settings were changed since.
+    fn was_changed_since_start_with(&self, found: &FoundDevice) -> Result<bool, StoreError> {
+        let (read, uuid) = (self.store.read(), &self.start.vm_uuid);
+        let (Some((last_start, revision_then)), Some(entry)) = (read.last_start(uuid)?, read.entry(uuid)?) else {
+            return Ok(false);
+        };
+        Ok(last_start.device_argument == found.text && entry.revision > revision_then)
     }
 }
 
-/// Why the database does not yield to arguments that differ, where XAPI cannot be asked.
-fn why_it_prevails(registration: &Registration) -> &'static str {
-    let has_changes = match registration {
-        Registration::Registered(vm) => !vm.is_pushed(),
-        Registration::Removed { pushed, .. } => !pushed,
-        Registration::Unknown => false,
-    };
-    if has_changes {
-        "it has changes that XAPI was not told of"
-    } else {
-        "the arguments at hand did not carry this VM's own vm_id"
-    }
+/// What decides over a boot while XAPI cannot be asked.
+enum Deciding {
+    /// The arguments that it is about to have.
+    Arguments,
+    /// The database, for this reason.
+    Database(&'static str),
 }

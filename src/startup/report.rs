@@ -19,7 +19,7 @@ pub enum ThisBoot {
         /// The arguments that it would have had.
         was: Option<String>,
     },
-    /// There is none: the VM runs, or xenopsd does not know it.
+    /// There is none: the VM has a domain, or xenopsd does not know it.
     NotStarting {
         /// Whether the VM runs.
         is_running: bool,
@@ -62,6 +62,8 @@ pub struct Report {
     pub args: Option<String>,
     /// What became of the boot under way.
     pub this_boot: ThisBoot,
+    /// Whether XAPI has the VM halted, so that this is a start and no reboot.
+    pub is_start: bool,
     /// What became of XAPI's record.
     pub xapi: XapiState,
     /// Whether the database gave way to arguments that are at least as new, because XAPI could not be asked.
@@ -89,6 +91,7 @@ impl Report {
             unwanted: None,
             args: args.map(str::to_owned),
             this_boot: ThisBoot::LeftAlone,
+            is_start: false,
             xapi: XapiState::NotAsked,
             yielded: false,
             prevailed: None,
@@ -103,11 +106,11 @@ impl Report {
     }
 
     /// Whether the boot under way is no reason to worry. Where xenopsd could not be asked but XAPI says what the
-    /// settings say, it is not: xapi handed it over a moment ago.
+    /// settings say, it is not at a start: xapi handed its record over a moment ago. Before a reboot it does not.
     #[must_use]
     pub fn boot_is_right(&self) -> bool {
         match self.this_boot {
-            ThisBoot::Unknown(_) => self.xapi == XapiState::AlreadyRight,
+            ThisBoot::Unknown(_) => self.is_start && self.xapi == XapiState::AlreadyRight,
             _ => true,
         }
     }
@@ -120,10 +123,13 @@ impl Report {
             problems.push(format!("this boot could not be looked at: {reason}"));
         }
         if let XapiState::Failed(reason) = &self.xapi {
-            let consequence = match (self.yielded, &self.this_boot) {
-                (true, _) => "the arguments at hand were kept, they are at least as new as the database",
-                (false, ThisBoot::Unknown(_)) => "the next boot could not be looked at",
-                (false, _) => "this boot is right, the next start repairs itself again",
+            let consequence = match &self.this_boot {
+                _ if self.yielded => "the arguments at hand were kept, they are at least as new as the database",
+                ThisBoot::AlreadyRight | ThisBoot::Repaired { .. } => {
+                    "this boot is right, the next start or reboot corrects XAPI's record"
+                }
+                ThisBoot::LeftAlone => "this boot was left alone",
+                ThisBoot::NotStarting { .. } | ThisBoot::Unknown(_) => "XAPI's record could not be checked",
             };
             let decided = match (self.prevailed, &self.this_boot) {
                 (Some(why), ThisBoot::Repaired { .. }) => format!("the database won, {why}; "),
@@ -154,6 +160,7 @@ impl Report {
         line
     }
 
+    /// What this boot has, and what was changed.
     fn changed(&self) -> String {
         let mut changed = Vec::new();
         if self.registered_now {
@@ -165,11 +172,16 @@ impl Report {
         if self.xapi == XapiState::Repaired {
             changed.push("xapi");
         }
-        let mut text = format!("changed={}", if changed.is_empty() { "nothing".to_owned() } else { changed.join(",") });
-        if let ThisBoot::Repaired { was } = &self.this_boot {
-            let _ = write!(text, " was=\"{}\"", was.as_deref().unwrap_or_default());
+        let changed = if changed.is_empty() { "nothing".to_owned() } else { changed.join(",") };
+        let args = |args: &Option<String>| format!("\"{}\"", args.as_deref().unwrap_or_default());
+        match &self.this_boot {
+            // Where nobody has looked at this boot, "nothing" would say that all is well.
+            ThisBoot::Unknown(_) if changed == "nothing" => "boot=unknown".to_owned(),
+            ThisBoot::Unknown(_) => format!("boot=unknown changed={changed}"),
+            ThisBoot::NotStarting { .. } => format!("boot=none changed={changed}"),
+            ThisBoot::Repaired { was } => format!("boot={} changed={changed} was={}", args(&self.args), args(was)),
+            ThisBoot::LeftAlone | ThisBoot::AlreadyRight => format!("boot={} changed={changed}", args(&self.args)),
         }
-        text
     }
 
     /// What was found, what was done and for which boot, in plain words.

@@ -131,6 +131,10 @@ struct HistoryKeeping {
 /// How many entries of the history are kept unless the settings say otherwise.
 pub const DEFAULT_HISTORY: u32 = 10_000;
 
+/// One state of the database, for several reads ([`Store::snapshot`]).
+#[derive(Debug)]
+pub struct Snapshot<'c>(#[expect(dead_code, reason = "held until it is dropped")] Transaction<'c>);
+
 /// An open database.
 #[derive(Debug)]
 pub struct Store {
@@ -206,6 +210,15 @@ impl Store {
     #[must_use]
     pub fn read(&self) -> Reading<'_> {
         Reading::new(&self.connection)
+    }
+
+    /// Holds the database as it is: until the answer is dropped, all reads see one state. Other programs may write, but their
+    /// commits wait, so it is to be dropped soon.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn snapshot(&self) -> Result<Snapshot<'_>, StoreError> {
+        Ok(Snapshot(Transaction::new_unchecked(&self.connection, TransactionBehavior::Deferred)?))
     }
 
     /// Begins a change. It is done when it is committed; dropped, nothing has happened.

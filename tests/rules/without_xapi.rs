@@ -104,6 +104,7 @@ fn a_row_that_xapi_was_told_of_yields_to_arguments_with_the_vms_own_number() {
         set_pool(&pool, 2, &vm, "B");
         assert_eq!(shown(&pool, 1, &vm), "A");
         let newer = args(&pool, &vm);
+        pool.on(1).pass_on_events();
         lose(&pool, outage);
         let (got, line) = reboot(&pool, 1, &vm, 1);
         assert_eq!(got, newer, "{outage:?}");
@@ -124,6 +125,7 @@ fn arguments_with_another_vms_number_or_none_are_corrected() {
         for wrong in [Some(others.as_str()), Some("-device vgpu-stub,pool_id=B,priority=low"), None] {
             pool.restore_coordinator();
             set_args(&pool, &vm, wrong);
+            pool.on(1).pass_on_events();
             lose(&pool, outage);
             let (got, line) = reboot(&pool, 1, &vm, 1);
             assert_eq!(got, right, "{outage:?} {wrong:?}");
