@@ -212,6 +212,20 @@ fn without_xapi_this_boot_is_right_all_the_same() {
 }
 
 #[test]
+fn a_start_that_a_frozen_xapi_and_a_frozen_message_switch_hold_up_ends_by_itself_before_the_deadline() {
+    let (dom0, vm) = needing_repair();
+    dom0.root.settings("");
+    dom0.set_fault(Service::Xapi, Fault::Hangs).unwrap();
+    dom0.set_fault(Service::MessageSwitch, Fault::Hangs).unwrap();
+    let boot = dom0.vm_start(&vm).unwrap();
+    assert_eq!(hook_exit(&boot), Exit::Code(1));
+    assert!(boot.device_model_args.unwrap().contains("pool_id=A"), "it starts as it was");
+    let line = dom0.hook_log().pop().unwrap();
+    assert!(line.contains("xenopsd did not answer in time") && line.contains("XAPI did not answer in time"), "{line}");
+    assert!(!line.contains("not done within"), "{line}");
+}
+
+#[test]
 fn slow_services_are_waited_for_until_the_deadline_only() {
     let (dom0, vm) = needing_repair();
     dom0.set_fault(Service::Xenopsd, Fault::Slow(Duration::from_millis(300))).unwrap();
