@@ -60,7 +60,9 @@ pub enum Error {
     #[error("nothing to change was named: expected at least one of pool, priority and vm_id")]
     NothingToChange,
     /// XAPI has no VM with that UUID.
-    #[error("XAPI knows no VM {0}: see 'xe vm-list', or insist with force to register a VM that is yet to come")]
+    #[error(
+        "XAPI knows no VM {0}: see 'xe vm-list'. To register a VM that is yet to come, add --force (force=true through the plugin)"
+    )]
     UnknownToXapi(VmUuid),
     /// The VM is a snapshot or dom0 itself, which are never started.
     #[error("{vm_uuid} is {what}, which is never started: register the VM itself")]

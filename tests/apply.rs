@@ -260,7 +260,7 @@ fn each_vm_is_looked_at_again_before_its_reboot() {
 fn a_vm_that_xapi_does_not_reboot_and_that_runs_on_does_not_stop_the_others() {
     let (dom0, vms) = running(2);
     set_high(&dom0, &[&vms[0], &vms[1]]);
-    let refusal = Fault::error("VM_LACKS_FEATURE", &["OpaqueRef:x"]);
+    let refusal = Fault::error("OTHER_OPERATION_IN_PROGRESS", &["VM", "OpaqueRef:x"]);
     dom0.set_fault_in(Service::Xapi, "Async.VM.clean_reboot", refusal).unwrap();
     let ran = dom0.root.admin(&["apply", "--pending", "--yes", "--format=json"]);
     assert_eq!(ran.code, Some(1));
@@ -294,17 +294,73 @@ fn a_removed_vm_whose_number_was_given_to_another_is_pending_all_the_more() {
 }
 
 #[test]
-fn starts_on_two_hosts_are_not_put_in_an_order_by_clocks_that_may_differ() {
+fn a_vm_whose_guest_has_no_agent_is_left_alone_until_it_may_be_reset() {
+    let (dom0, vms) = running(3);
+    set_high(&dom0, &[&vms[0], &vms[1]]);
+    dom0.remove_guest_agent(&vms[0]).unwrap();
+    let ran = dom0.root.admin(&["apply", "--pending", "--yes"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let left_alone = format!("{}  left alone: it runs on: its guest has no agent", vms[0]);
+    assert!(ran.stdout.contains(&left_alone) && ran.stdout.contains("reset it with --hard"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("(vm2) on xcp-ng-1  rebooted: "), "the others are rebooted: {}", ran.stdout);
+    assert_eq!(dom0.boots(&vms[0]).len(), 1);
+    set_high(&dom0, &[&vms[2]]);
+    dom0.clear_calls();
+    let said = dom0.root.admin_ok(&["apply", "--pending", "--hard", "--yes"]);
+    assert!(said.contains("(vm1) on xcp-ng-1  rebooted: ") && said.contains("(vm3) on xcp-ng-1  rebooted: "), "{said}");
+    let resets = dom0.calls().iter().filter(|call| call.contains("hard_reboot")).count();
+    assert_eq!(resets, 1, "who has an agent is told to reboot: {:?}", dom0.calls());
+    assert!(args(&dom0, &vms[0]).unwrap().contains("priority=high"));
+    assert_eq!(dom0.root.admin_ok(&["apply", "--pending"]), "Every running VM has its settings.\n");
+}
+
+#[test]
+fn a_vm_without_an_agent_can_be_reset_on_another_host_through_the_plugin() {
     let pool = Pool::new(2);
     let vm = pool.host(0).create_vm("web01");
     pool.on(0).register(&vm, "A", "low");
+    pool.on(1).start(&vm);
+    pool.on(1).remove_guest_agent(&vm).unwrap();
+    pool.on(0).plugin("set_pool", &[("vm_uuid", &vm), ("pool", "B")]);
+    let left = pool.on(0).plugin("apply", &[("pending", "true")]);
+    assert_eq!((&left["applied"], uuids(&left["left_alone"])), (&json!([]), vec![vm.as_str()]));
+    assert!(left["left_alone"][0]["why"].as_str().unwrap().contains("hard=true"), "{left}");
+    let applied = pool.on(0).plugin("apply", &[("pending", "true"), ("hard", "true")]);
+    assert_eq!(uuids(&applied["applied"]), [&vm]);
+    assert!(pool.host(1).running_platformdata(&vm).unwrap()["device-model-args"].contains("pool_id=B"));
+}
+
+/// A VM that was started on the first host, whose clock is five minutes ahead, then with another GPU pool on the second.
+fn started_on_two_hosts(pool: &Pool) -> String {
+    let vm = pool.host(0).create_vm("web01");
+    pool.on(0).register(&vm, "A", "low");
     pool.on(0).start(&vm);
-    // Its clock is five minutes ahead.
     let ahead = "UPDATE last_starts SET started_at = datetime('now', '+5 minutes')";
     vgpu_tests::tools::sql_ok(&pool.on(0).root.database(), ahead);
     pool.host(0).shutdown(&vm).unwrap();
     pool.on(0).plugin("set_pool", &[("vm_uuid", &vm), ("pool", "B")]);
     pool.on(1).start(&vm);
+    vm
+}
+
+#[test]
+fn of_two_hosts_that_have_started_a_vm_the_one_where_it_runs_is_believed_whatever_the_clocks_say() {
+    let pool = Pool::new(2);
+    let vm = started_on_two_hosts(&pool);
+    let reply = pool.on(0).plugin("apply", &[("pending", "true")]);
+    assert_eq!((&reply["applied"], &reply["left_alone"]), (&json!([]), &json!([])), "it has its settings");
+    pool.on(0).plugin("set_priority", &[("vm_uuid", &vm), ("priority", "high")]);
+    let reply = pool.on(0).plugin("apply", &[("pending", "true")]);
+    assert_eq!(uuids(&reply["applied"]), [&vm]);
+    let reply = pool.on(0).plugin("apply", &[("pending", "true")]);
+    assert_eq!((&reply["applied"], &reply["left_alone"]), (&json!([]), &json!([])), "and has them now");
+}
+
+#[test]
+fn where_a_vm_runs_on_a_third_host_the_starts_on_two_others_are_not_put_in_an_order() {
+    let pool = Pool::new(3);
+    let vm = started_on_two_hosts(&pool);
+    pool.migrate(&vm, 1, 2).unwrap();
     let reply = pool.on(0).plugin("apply", &[("pending", "true")]);
     assert_eq!((&reply["applied"], uuids(&reply["left_alone"])), (&json!([]), vec![vm.as_str()]));
     assert!(reply["left_alone"][0]["why"].as_str().unwrap().contains("clocks may differ"), "{reply}");

@@ -21,29 +21,34 @@ pub fn run(target: &Target, options: Apply) -> Result<ExitCode, Error> {
         Some(vm) => ApplyTo::Vm(vm),
         None => ApplyTo::Pending,
     };
-    let planned = ask(target, &to, true)?;
+    let planned = ask(target, &to, options.hard, true)?;
     if options.dry_run || planned.applied.is_empty() {
         print(target.format, &planned, render::applied)?;
         return Ok(status(planned.left_alone.is_empty()));
     }
-    let question = format!("{}\nReboot them now, one after the other?", render::applied(&planned));
+    let how = if options.hard {
+        "Reboot them now, one after the other, and reset those without an agent?"
+    } else {
+        "Reboot them now, one after the other?"
+    };
+    let question = format!("{}\n{how}", render::applied(&planned));
     if let Some(code) = refused("apply", &question, "Nothing was rebooted.", options.yes)? {
         return Ok(code);
     }
-    let reply = reboot(target, planned);
+    let reply = reboot(target, planned, options.hard);
     print(target.format, &reply, render::applied)?;
     Ok(status(reply.failed.is_none() && reply.left_alone.is_empty()))
 }
 
 /// Reboots the VMs that were shown, and no other, whatever has changed since.
-fn reboot(target: &Target, planned: ApplyReply) -> ApplyReply {
+fn reboot(target: &Target, planned: ApplyReply, hard: bool) -> ApplyReply {
     let mut reply = ApplyReply { left_alone: planned.left_alone, notes: planned.notes, ..ApplyReply::default() };
     let total = planned.applied.len();
     let mut progress = Progress::new(target.format);
     let mut rest = planned.applied.iter();
     for (number, vm) in (1..).zip(&mut rest) {
         progress.begins(number, total, vm);
-        match ask(target, &ApplyTo::Vm(VmSelector::Uuid(vm.vm_uuid)), false) {
+        match ask(target, &ApplyTo::Vm(VmSelector::Uuid(vm.vm_uuid)), hard, false) {
             Ok(of_vm) => {
                 reply.applied.extend(of_vm.applied);
                 reply.left_alone.extend(of_vm.left_alone);
@@ -62,13 +67,15 @@ fn reboot(target: &Target, planned: ApplyReply) -> ApplyReply {
     reply
 }
 
-fn ask(target: &Target, to: &ApplyTo, dry_run: bool) -> Result<ApplyReply, Error> {
+fn ask(target: &Target, to: &ApplyTo, hard: bool, dry_run: bool) -> Result<ApplyReply, Error> {
     let call = Call::of("apply").with("dry_run", &dry_run).patiently();
+    // An older plugin on another host knows no "hard".
+    let call = if hard { call.with("hard", &true) } else { call };
     let call = match to {
         ApplyTo::Vm(vm) => call.vm(vm),
         ApplyTo::Pending => call.with("pending", &true),
     };
-    target.ask(&call, |here| operations::apply(here.host()?, to, dry_run))
+    target.ask(&call, |here| operations::apply(here.host()?, to, hard, dry_run))
 }
 
 /// How far it is: a line that moves on a terminal, a line for each VM elsewhere. On standard error, beside the answer.

@@ -226,6 +226,9 @@ pub struct Apply {
     /// Which VMs
     #[command(flatten)]
     pub to: ApplyTo,
+    /// Reset VMs whose guest has no agent that could be told to reboot; what a guest has not written to disk is lost
+    #[arg(long)]
+    pub hard: bool,
     /// Only say what would be done
     #[arg(long)]
     pub dry_run: bool,

@@ -174,14 +174,14 @@ fn history(host: impl Fn() -> Result<Host, Error>, mut arguments: Arguments) -> 
 
 fn apply(host: impl Fn() -> Result<Host, Error>, mut arguments: Arguments) -> Outcome {
     let (vm, pending) = (any_selector(&mut arguments)?, arguments.flag("pending")?);
-    let dry_run = arguments.flag("dry_run")?;
-    arguments.end(&["vm_uuid", "vm_name", "pending", "dry_run"])?;
+    let (hard, dry_run) = (arguments.flag("hard")?, arguments.flag("dry_run")?);
+    arguments.end(&["vm_uuid", "vm_name", "pending", "hard", "dry_run"])?;
     let to = match (vm, pending) {
         (Some(vm), false) => ApplyTo::Vm(vm),
         (None, true) => ApplyTo::Pending,
         _ => return Err(Error::MissingParam { name: "vm_uuid", expected: "either a VM, or pending=true for all" }),
     };
-    json(&operations::apply(&host()?, &to, dry_run)?)
+    json(&operations::apply(&host()?, &to, hard, dry_run)?)
 }
 
 fn check(root: &Root, caller: &Caller, mut arguments: Arguments) -> Outcome {

@@ -9,13 +9,17 @@ use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::model::VmUuid;
 use crate::reply::{AppliedVm, ApplyReply, LeftAlone, StartReply};
-use crate::xenapi::{self, Reference, Session, XapiError};
+use crate::xenapi::{self, RebootKind, Reference, Session, XapiError};
 
 /// How long a VM may take to reboot. XAPI itself waits 20 minutes for a guest to shut down
 /// (xapi-project/xen-api, `ocaml/xapi/xapi_globs.ml`, `domain_shutdown_total_timeout`).
 const REBOOT_PATIENCE: Duration = Duration::from_mins(25);
 /// How long between two looks at a reboot.
 const PAUSE: Duration = Duration::from_millis(250);
+
+/// XAPI's refusal of a clean reboot of a VM whose guest has no agent (`check_op_for_feature` in
+/// `ocaml/xapi/xapi_vm_lifecycle.ml`).
+const NO_AGENT: &str = "VM_LACKS_FEATURE";
 
 /// Which VMs are meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,11 +49,12 @@ pub fn last_starts(host: &Host) -> Result<Vec<StartReply>, Error> {
 }
 
 /// Reboots the running VMs that do not have their settings, one after the other, and looks whether each has come back with
-/// them. Where one has not come back, the rest is left as it is. A dry run says what would be done.
+/// them. Where one has not come back, the rest is left as it is. A VM whose guest cannot be told to reboot is left alone, or
+/// with `hard` reset. A dry run says what would be done.
 ///
 /// # Errors
 /// XAPI or the database cannot be used, or the VM that is named is not registered.
-pub fn apply(host: &Host, what: &ApplyTo, dry_run: bool) -> Result<ApplyReply, Error> {
+pub fn apply(host: &Host, what: &ApplyTo, hard: bool, dry_run: bool) -> Result<ApplyReply, Error> {
     let only = match what {
         ApplyTo::Vm(vm) => Some(host.resolve(vm)?),
         ApplyTo::Pending => None,
@@ -63,7 +68,7 @@ pub fn apply(host: &Host, what: &ApplyTo, dry_run: bool) -> Result<ApplyReply, E
     }
     let mut rest = planned.into_iter().map(|pending| pending.vm.vm_uuid);
     for vm_uuid in &mut rest {
-        if let Err(why) = apply_to(host, &mut session, vm_uuid, &mut reply) {
+        if let Err(why) = apply_to(host, &mut session, vm_uuid, hard, &mut reply) {
             log::warn!("VM {vm_uuid}: {why}");
             reply.failed = Some(LeftAlone { vm_uuid, why });
             break;
@@ -74,7 +79,13 @@ pub fn apply(host: &Host, what: &ApplyTo, dry_run: bool) -> Result<ApplyReply, E
 }
 
 /// Reboots a VM if it still lacks its settings: those before it may have taken long. An error says why it did not come back.
-fn apply_to(host: &Host, session: &mut Session, vm_uuid: VmUuid, reply: &mut ApplyReply) -> Result<(), String> {
+fn apply_to(
+    host: &Host,
+    session: &mut Session,
+    vm_uuid: VmUuid,
+    hard: bool,
+    reply: &mut ApplyReply,
+) -> Result<(), String> {
     let look = |session: &mut Session| {
         session.set_deadline(Deadline::after(xenapi::TIMEOUT));
         Pool::look(host, session).map_err(|error| error.to_string())
@@ -84,12 +95,16 @@ fn apply_to(host: &Host, session: &mut Session, vm_uuid: VmUuid, reply: &mut App
     reply.left_alone.append(&mut found.left_alone);
     reply.notes.append(&mut found.notes);
     let Some(Pending { vm, reference, wanted }) = still.into_iter().next() else { return Ok(()) };
-    if let Err(why) = reboot(session, &reference)? {
+    let rebooted = match reboot(session, &reference, RebootKind::Clean)? {
+        Err(refused) if hard && refused.has_code(NO_AGENT) => reboot(session, &reference, RebootKind::Hard)?,
+        rebooted => rebooted,
+    };
+    if let Err(refused) = rebooted {
         return if look(session)?.runs(vm_uuid) {
-            reply.left_alone.push(LeftAlone { vm_uuid, why: format!("it could not be rebooted and runs on: {why}") });
+            reply.left_alone.push(LeftAlone { vm_uuid, why: why_it_runs_on(&refused) });
             Ok(())
         } else {
-            Err(format!("it did not come back: {why}"))
+            Err(format!("it did not come back: {refused}"))
         };
     }
     let unknown = |why: String| format!("it was rebooted, but what it has now cannot be told: {why}");
@@ -99,13 +114,22 @@ fn apply_to(host: &Host, session: &mut Session, vm_uuid: VmUuid, reply: &mut App
     Ok(())
 }
 
+fn why_it_runs_on(refused: &XapiError) -> String {
+    if refused.has_code(NO_AGENT) {
+        return "it runs on: its guest has no agent that XAPI could tell to reboot. Reboot it from inside, or reset it with \
+                --hard (hard=true through the plugin)"
+            .to_owned();
+    }
+    format!("it could not be rebooted and runs on: {refused}")
+}
+
 /// Reboots a VM and waits for the end of that. What is inside says why XAPI did not do it; an error, that nobody knows.
-fn reboot(session: &mut Session, vm: &Reference) -> Result<Result<(), String>, String> {
+fn reboot(session: &mut Session, vm: &Reference, kind: RebootKind) -> Result<Result<(), XapiError>, String> {
     let until = Deadline::after(REBOOT_PATIENCE);
     session.set_deadline(Deadline::after(xenapi::TIMEOUT));
-    let task = match session.begin_clean_reboot(vm) {
+    let task = match session.begin_reboot(vm, kind) {
         Ok(task) => task,
-        Err(error @ XapiError::Refused { .. }) => return Ok(Err(error.to_string())),
+        Err(error @ XapiError::Refused { .. }) => return Ok(Err(error)),
         Err(error) => return Err(error.to_string()),
     };
     loop {
@@ -116,9 +140,13 @@ fn reboot(session: &mut Session, vm: &Reference) -> Result<Result<(), String>, S
                 return Err(format!("it did not come back within {} minutes", REBOOT_PATIENCE.as_secs() / 60));
             }
             "pending" | "cancelling" => thread::sleep(PAUSE),
-            status => {
+            "success" => {
                 session.forget_task(&task);
-                return Ok(if status == "success" { Ok(()) } else { Err(record.error_info.join(", ")) });
+                return Ok(Ok(()));
+            }
+            _ => {
+                session.forget_task(&task);
+                return Ok(Err(XapiError::refused(kind.method(), record.error_info)));
             }
         }
     }

@@ -151,6 +151,13 @@ impl<'a> Pool<'a> {
         }
         let starts = self.starts.get(&record.uuid).map(Vec::as_slice).unwrap_or_default();
         let Some(newest) = starts.iter().max_by_key(|start| start.started) else { return Ok(None) };
+        // It runs there: a start on another host that is not clearly newer was before.
+        let is_where_it_runs = |start: &&StartReply| on.is_some_and(|on| on.uuid == start.host_uuid);
+        if let Some(start) = starts.iter().find(is_where_it_runs)
+            && newest.started - start.started < CLOCKS_MAY_DIFFER
+        {
+            return Ok(Some(start));
+        }
         let is_rival = |start: &&StartReply| {
             start.host_uuid != newest.host_uuid
                 && start.device_argument != newest.device_argument

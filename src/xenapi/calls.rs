@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use serde_json::json;
 
-use super::{HostRecord, MapField, Reference, Session, TaskRecord, VmRecord, XapiError};
+use super::{HostRecord, MapField, RebootKind, Reference, Session, TaskRecord, VmRecord, XapiError};
 use crate::model::VmUuid;
 
 impl Session {
@@ -109,12 +109,12 @@ impl Session {
         })
     }
 
-    /// Begins a VM's clean reboot, and does not wait for its end.
+    /// Begins a VM's clean or hard reboot, and does not wait for its end.
     ///
     /// # Errors
     /// XAPI is away or refuses.
-    pub fn begin_clean_reboot(&mut self, vm: &Reference) -> Result<Reference, XapiError> {
-        self.call("Async.VM.clean_reboot", &json!([self.token, vm.0]))
+    pub fn begin_reboot(&mut self, vm: &Reference, kind: RebootKind) -> Result<Reference, XapiError> {
+        self.call(&format!("Async.{}", kind.method()), &json!([self.token, vm.0]))
     }
 
     /// How a task stands.

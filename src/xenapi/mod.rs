@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::deadline::Deadline;
 use crate::http::{Connection, HttpError};
 
-pub use records::{HostRecord, MapField, Reference, TaskRecord, VmRecord};
+pub use records::{HostRecord, MapField, RebootKind, Reference, TaskRecord, VmRecord};
 
 /// How long the CLI and the plugin wait for XAPI in one operation. Calls take 1 to 50 ms; a coordinator that was just
 /// lost lets them block.
@@ -66,7 +66,13 @@ impl XapiError {
         }
     }
 
-    fn has_code(&self, wanted: &str) -> bool {
+    /// A refusal as XAPI words it: the code, then its parameters.
+    pub(crate) fn refused(call: &str, mut error: Vec<String>) -> Self {
+        let code = if error.is_empty() { "INTERNAL_ERROR".to_owned() } else { error.remove(0) };
+        Self::Refused { call: call.to_owned(), code, params: error }
+    }
+
+    pub(crate) fn has_code(&self, wanted: &str) -> bool {
         matches!(self, Self::Refused { code, .. } if code == wanted)
     }
 }
@@ -138,9 +144,7 @@ impl Session {
             (Some(RpcError::Object { message, data }), _) => {
                 Err(XapiError::Refused { call: method.to_owned(), code: message, params: data.into() })
             }
-            (Some(RpcError::Array(mut parts)), _) if !parts.is_empty() => {
-                Err(XapiError::Refused { call: method.to_owned(), code: parts.remove(0), params: parts })
-            }
+            (Some(RpcError::Array(parts)), _) if !parts.is_empty() => Err(XapiError::refused(method, parts)),
             (None, Some(result)) => serde_json::from_value(result).map_err(|error| nonsense(error.to_string())),
             _ => Err(nonsense("neither a result nor an error".to_owned())),
         }

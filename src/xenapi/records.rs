@@ -22,6 +22,25 @@ impl Reference {
     }
 }
 
+/// How a VM is rebooted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RebootKind {
+    /// Its guest is told to.
+    Clean,
+    /// It is reset.
+    Hard,
+}
+
+impl RebootKind {
+    /// XAPI's method.
+    pub(crate) fn method(self) -> &'static str {
+        match self {
+            Self::Clean => "VM.clean_reboot",
+            Self::Hard => "VM.hard_reboot",
+        }
+    }
+}
+
 /// A map of XAPI's of which we own keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MapField {

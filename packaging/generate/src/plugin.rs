@@ -69,9 +69,9 @@ pub const FUNCTIONS: &[Function] = &[
     ),
     function(
         "apply",
-        "vm_uuid or vm_name, or pending (true: all); dry_run",
+        "vm_uuid or vm_name, or pending (true: all); hard, dry_run",
         "Reboots running VMs that were started with other settings than they have now, one after the other. Answers which \
-         have their settings, and which one did not come back.",
+         have their settings, and which one did not come back. With hard (true), VMs whose guest has no agent are reset.",
     ),
     function("last_starts", "", "What the last start of each VM on this host was given, removed VMs included."),
     function("status", "", "The state of vgpu-config on this host, and in short on every other."),
