@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use simulated_host::{Fault, Service};
+use simulated_host::{Fault, Service, xe};
 
 use crate::message_switch::call;
 use crate::start::ADD;
@@ -162,17 +162,56 @@ fn a_suspended_vm_is_neither_started_nor_rebooted_and_xenopsd_does_not_know_it()
     assert_eq!(lab.host.xenopsd_metadata(VM), serde_json::Value::Null);
 }
 
+/// `check_op_for_feature` in `ocaml/xapi/xapi_vm_lifecycle.ml`.
 #[test]
-fn a_guest_without_an_agent_lacks_the_feature_of_a_clean_reboot() {
+fn a_guest_without_an_agent_is_asked_neither_to_reboot_nor_to_shut_down_nor_to_be_suspended() {
     let lab = Lab::with_vm();
+    let vm = format!("\"{VM_REF}\"");
+    lab.host.set_guest_agent(VM, false).unwrap();
+    assert_eq!(lab.host.clean_reboot(VM).unwrap_err().code, "VM_BAD_POWER_STATE", "its power state comes first");
     lab.host.vm_start(VM).unwrap();
-    lab.host.remove_guest_agent(VM).unwrap();
-    for refused in [lab.host.clean_reboot(VM).map(drop), lab.host.shutdown(VM)] {
+    for refused in [lab.host.clean_reboot(VM).map(drop), lab.host.shutdown(VM), lab.host.suspend(VM)] {
         let refused = refused.unwrap_err();
         assert_eq!((refused.code.as_str(), refused.params), ("VM_LACKS_FEATURE", vec![VM_REF.to_owned()]));
     }
-    assert!(!lab.json("VM.hard_reboot", &[&format!("\"{VM_REF}\"")]).contains("error"));
-    assert_eq!(lab.host.boots(VM).len(), 2);
+    let operations = lab.json("VM.get_allowed_operations", &[&vm]);
+    assert!(!operations.contains("clean_") && operations.contains("hard_reboot"), "{operations}");
+    assert_eq!((lab.host.power_state(VM).as_str(), lab.host.boots(VM).len()), ("Running", 1));
+    assert!(!lab.json("VM.hard_reboot", &[&vm]).contains("error"));
+    assert_eq!(lab.host.clean_reboot(VM).unwrap_err().code, "VM_LACKS_FEATURE", "a reboot installs none");
+    lab.host.set_guest_agent(VM, true).unwrap();
+    lab.host.clean_reboot(VM).unwrap();
+    assert_eq!(lab.host.boots(VM).len(), 3);
+}
+
+#[test]
+fn xe_vm_reboot_of_a_guest_without_an_agent_fails_and_with_force_does_not() {
+    let lab = Lab::with_vm();
+    lab.host.vm_start(VM).unwrap();
+    lab.host.set_guest_agent(VM, false).unwrap();
+    let run = |args: &[&str]| xe(lab.root.path(), &args.iter().map(|arg| arg.as_bytes().to_vec()).collect::<Vec<_>>());
+    let uuid = format!("uuid={VM}");
+    let refused = run(&["vm-reboot", &uuid]);
+    let name = lab.host.vm_record(VM).unwrap()["name_label"].as_str().unwrap().to_owned();
+    let words = "You attempted an operation on a VM which lacks the feature.";
+    assert_eq!(String::from_utf8_lossy(&refused.stderr), format!("{words}\nvm: {VM} ({name})\n"));
+    assert_eq!((refused.code, refused.stdout.as_slice()), (1, b"".as_slice()));
+    let forced = run(&["vm-reboot", &uuid, "--force"]);
+    assert_eq!((forced.code, lab.host.boots(VM).len()), (0, 2));
+}
+
+/// The order of `check_operation_error`, and the operation that `check_template` and `check_snapshot` name.
+#[test]
+fn a_template_and_a_snapshot_are_refused_after_their_power_state_with_the_operation_s_name() {
+    let lab = Lab::with_vm();
+    let snapshot = lab.host.snapshot(VM, "as it was").unwrap();
+    lab.json("VM.set_is_a_template", &[&format!("\"{VM_REF}\""), "true"]);
+    for (uuid, code) in [(VM, "VM_IS_TEMPLATE"), (&snapshot, "VM_IS_SNAPSHOT")] {
+        let vm = lab.host.vm_ref(uuid).unwrap();
+        let refused = lab.host.vm_start(uuid).unwrap_err();
+        assert_eq!((refused.code.as_str(), refused.params), (code, vec![vm, "start".to_owned()]));
+        assert_eq!(lab.host.clean_reboot(uuid).unwrap_err().code, "VM_BAD_POWER_STATE");
+    }
 }
 
 #[test]

@@ -5,6 +5,8 @@ mod record;
 mod session;
 mod table;
 
+use std::collections::HashSet;
+
 use indexmap::IndexMap;
 
 pub use events::EventLog;
@@ -22,13 +24,21 @@ pub struct Database {
     pub sessions: IndexMap<String, Session>,
     /// The whole record that a VM had when the snapshot of that reference was taken: what a revert goes back to.
     pub snapshot_metadata: IndexMap<String, Record>,
+    /// The VMs whose guests have no agent. XAPI has that from `VM_guest_metrics`, which the simulated host lacks.
+    pub without_agent: HashSet<String>,
     pub events: EventLog,
 }
 
 impl Database {
     pub fn new() -> Self {
         let tables = Class::ALL.into_iter().map(|class| (class, Table::default())).collect();
-        Self { tables, sessions: IndexMap::new(), snapshot_metadata: IndexMap::new(), events: EventLog::default() }
+        Self {
+            tables,
+            sessions: IndexMap::new(),
+            snapshot_metadata: IndexMap::new(),
+            without_agent: HashSet::new(),
+            events: EventLog::default(),
+        }
     }
 
     pub fn table(&self, class: Class) -> &Table {

@@ -63,6 +63,9 @@ impl Dom0 {
                 CopyKind::Snapshot => snapshot_of(&original, vm, name),
             };
             database.insert(Class::Vm, &copy, record);
+            if database.without_agent.contains(vm) {
+                database.without_agent.insert(copy.clone());
+            }
             if kind == CopyKind::Snapshot {
                 database.snapshot_metadata.insert(copy.clone(), original);
                 let record = database.change(Class::Vm, vm)?;

@@ -11,10 +11,10 @@ use crate::xenopsd::Handover;
 
 impl Dom0 {
     /// `VM.pool_migrate`.
-    pub fn migrate_vm(self: &Arc<Self>, vm: &str, to: &Arc<Self>) -> ApiResult<()> {
+    pub fn migrate_vm(self: &Arc<Self>, vm: &str, to: &Arc<Self>, force: bool) -> ApiResult<()> {
         self.pool.check_contact(to)?;
         let here = self.pool.host_of_vm(vm)?;
-        let operation = Operation::begin(self, vm, "pool_migrate", &["Paused", "Running"])?;
+        let operation = Operation::begin_strictly(self, vm, "pool_migrate", &["Paused", "Running"], !force)?;
         if here.is_none_or(|here| here.reference != self.reference) {
             return Err(ApiError::new("VM_NOT_RESIDENT_HERE", &[vm, &self.reference]));
         }

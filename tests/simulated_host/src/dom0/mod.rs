@@ -22,7 +22,6 @@ use std::sync::{Arc, Mutex};
 pub use copies::CopyKind;
 pub use hooks::HookRun;
 pub use lifecycle::Boot;
-pub use operation::WITHOUT_AGENT;
 pub use reboot::Reboot;
 
 use crate::database::{self, Record};

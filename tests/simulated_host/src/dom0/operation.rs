@@ -19,11 +19,25 @@ pub struct Operation<'a> {
 impl<'a> Operation<'a> {
     /// Begins an operation if the VM's state allows it and XAPI reaches the host. The states are in XAPI's order, which an error repeats.
     pub fn begin(dom0: &'a Arc<Dom0>, vm: &str, name: &str, allowed: &[&str]) -> ApiResult<Self> {
+        Self::begin_strictly(dom0, vm, name, allowed, true)
+    }
+
+    /// The same; where it is not strict, the guest need not be able to take part.
+    pub fn begin_strictly(
+        dom0: &'a Arc<Dom0>,
+        vm: &str,
+        name: &str,
+        allowed: &[&str],
+        strict: bool,
+    ) -> ApiResult<Self> {
         dom0.pool.check_contact(dom0)?;
         let task = crate::random::reference();
         let uuid = dom0.pool.write(|database| {
             let record = database.record(Class::Vm, vm)?;
             check(record, vm, name, allowed)?;
+            if strict && database.without_agent.contains(vm) && NEED_AGENT.contains(&name) {
+                return Err(ApiError::new("VM_LACKS_FEATURE", &[vm]));
+            }
             let record = database.change(Class::Vm, vm)?;
             if let Some(Value::Dict(operations)) = record.get_mut("current_operations") {
                 operations.push((task.clone().into_bytes(), name.into()));
@@ -48,23 +62,13 @@ impl Drop for Operation<'_> {
     }
 }
 
+/// Refuses what XAPI refuses, the first thing first (`check_operation_error` in `ocaml/xapi/xapi_vm_lifecycle.ml`).
 fn check(record: &Record, vm: &str, name: &str, allowed: &[&str]) -> ApiResult<()> {
     let is = |field: &str| record.get(field) == Some(&Value::Bool(true));
-    let copies = ["clone", "copy", "destroy"].contains(&name);
-    if is("is_a_snapshot") && !copies && name != "revert" {
-        return Err(ApiError::new("VM_IS_SNAPSHOT", &[vm]));
-    }
-    if is("is_a_template") && !copies && !["provision", "revert", "snapshot"].contains(&name) {
-        return Err(ApiError::new("VM_IS_TEMPLATE", &[vm]));
-    }
-    if is("is_control_domain") {
-        return Err(ApiError::new("OPERATION_NOT_ALLOWED", &["This operation is not allowed on dom0"]));
-    }
     if let Some(reason) = map_of(record, "blocked_operations").get(name) {
         return Err(ApiError::new("OPERATION_BLOCKED", &[vm, reason]));
     }
     let state = text(record, "power_state");
-    let needs_agent = ["clean_reboot", "clean_shutdown"].contains(&name);
     if !allowed.contains(&state.as_str()) {
         let expected = allowed.join(", ").to_lowercase();
         return Err(ApiError::new("VM_BAD_POWER_STATE", &[vm, &expected, &state.to_lowercase()]));
@@ -72,20 +76,24 @@ fn check(record: &Record, vm: &str, name: &str, allowed: &[&str]) -> ApiResult<(
     if let Some((task, other)) = map_of(record, "current_operations").first() {
         return Err(ApiError::new("OTHER_OPERATION_IN_PROGRESS", &["VM", vm, other, task]));
     }
-    if needs_agent && lacks_agent(record) {
-        return Err(ApiError::new("VM_LACKS_FEATURE", &[vm]));
+    let of_template = ["clone", "copy", "destroy", "provision"];
+    if is("is_a_template") && !is("is_a_snapshot") && !of_template.contains(&name) {
+        return Err(ApiError::new("VM_IS_TEMPLATE", &[vm, name]));
+    }
+    let of_snapshot = ["revert", "clone", "copy", "destroy", "hard_shutdown"];
+    if is("is_a_snapshot") && !of_snapshot.contains(&name) {
+        return Err(ApiError::new("VM_IS_SNAPSHOT", &[vm, name]));
+    }
+    if is("is_control_domain") {
+        return Err(ApiError::new("OPERATION_NOT_ALLOWED", &["This operation is not allowed on a control domain"]));
     }
     Ok(())
 }
 
-/// Whether a VM's guest has no agent, and so none of the features that an agent brings (`check_op_for_feature` in
-/// `ocaml/xapi/xapi_vm_lifecycle.ml`). A key of its `other_config` stands for that, which the real XAPI does not have.
-fn lacks_agent(record: &Record) -> bool {
-    map_of(record, "other_config").contains_key(WITHOUT_AGENT)
-}
-
-/// The key of `other_config` that stands for a guest without an agent.
-pub const WITHOUT_AGENT: &str = "simulated-without-guest-agent";
+/// What a running HVM guest must be able to take part in: without PV drivers or the features that its agent or kernel
+/// announces, XAPI does not try (`check_op_for_feature` in `ocaml/xapi/xapi_vm_lifecycle.ml`).
+const NEED_AGENT: [&str; 7] =
+    ["clean_reboot", "clean_shutdown", "suspend", "checkpoint", "pool_migrate", "migrate_send", "changing_VCPUs_live"];
 
 /// A string field, or nothing.
 pub fn text(record: &Record, field: &str) -> String {
@@ -93,7 +101,7 @@ pub fn text(record: &Record, field: &str) -> String {
 }
 
 /// What may be done with a VM in that state, as `VM.allowed_operations` shows it.
-pub fn allowed_operations(power_state: &str) -> Value {
+pub fn allowed_operations(power_state: &str, has_agent: bool) -> Value {
     let operations: &[&str] = match power_state {
         "Running" => &[
             "changing_dynamic_range",
@@ -128,5 +136,6 @@ pub fn allowed_operations(power_state: &str) -> Value {
             "snapshot",
         ],
     };
-    operations.to_vec().into()
+    let lacks = |name: &str| power_state == "Running" && !has_agent && NEED_AGENT.contains(&name);
+    operations.iter().copied().filter(|name| !lacks(name)).collect::<Vec<_>>().into()
 }

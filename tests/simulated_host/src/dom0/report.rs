@@ -3,6 +3,7 @@
 use super::Dom0;
 use super::operation::{allowed_operations, text};
 use crate::database::{Class, Database, NULL};
+use crate::error::ApiResult;
 use crate::wire::Value;
 
 impl Dom0 {
@@ -55,6 +56,22 @@ impl Dom0 {
         running
     }
 
+    /// A guest's agent announces itself, or is gone.
+    pub fn set_guest_agent(&self, vm: &str, has_agent: bool) -> ApiResult<()> {
+        self.pool.write(|database| {
+            if has_agent {
+                database.without_agent.remove(vm);
+            } else {
+                database.without_agent.insert(vm.to_owned());
+            }
+            let record = database.change(Class::Vm, vm)?;
+            if text(record, "power_state") == "Running" {
+                record.insert("allowed_operations".to_owned(), allowed_operations("Running", has_agent));
+            }
+            Ok(())
+        })
+    }
+
     /// `host.declare_dead`: whatever ran here counts as halted.
     pub fn declare_dead(&self) {
         self.pool.write(|database| {
@@ -77,12 +94,13 @@ fn recorded_on(database: &Database, host: &str) -> Vec<String> {
 
 fn note(database: &mut Database, host: &str, vm: &str, state: &str, domid: Option<i64>) {
     let mut former = NULL.to_owned();
+    let has_agent = !database.without_agent.contains(vm);
     if let Ok(record) = database.change(Class::Vm, vm) {
         former = text(record, "resident_on");
         record.insert("power_state".to_owned(), state.into());
         record.insert("domid".to_owned(), Value::Int(domid.unwrap_or(-1)));
         record.insert("resident_on".to_owned(), if domid.is_some() { host } else { NULL }.into());
-        record.insert("allowed_operations".to_owned(), allowed_operations(state));
+        record.insert("allowed_operations".to_owned(), allowed_operations(state, has_agent));
     }
     for resident_on in [&former, host] {
         if let Some(residents) = residents(database, resident_on) {

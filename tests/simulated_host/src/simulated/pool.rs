@@ -124,7 +124,7 @@ impl SimulatedPool {
     /// As XAPI has them: `VM_NOT_RESIDENT_HERE`, `VM_BAD_POWER_STATE`, `HOST_OFFLINE`, `CANNOT_CONTACT_HOST`.
     pub fn migrate(&self, uuid: &str, from: usize, to: usize) -> Result<(), ApiError> {
         let vm = self.host(from).vm_ref(uuid)?;
-        self.host(from).dom0.migrate_vm(&vm, &self.host(to).dom0)
+        self.host(from).dom0.migrate_vm(&vm, &self.host(to).dom0, false)
     }
 
     /// The XenAPI methods that were called over any host's socket, oldest first.

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 
 use super::SimulatedHost;
 use crate::database::{self, Class, Database, map_of};
-use crate::dom0::{CopyKind, WITHOUT_AGENT};
+use crate::dom0::CopyKind;
 use crate::error::ApiError;
 use crate::wire::{Value, json};
 use crate::{random, seed};
@@ -80,12 +80,13 @@ impl SimulatedHost {
         self.change(uuid, |database, vm| set_key(database, Class::Vm, vm, "platform", key, value))
     }
 
-    /// Takes the agent out of a VM's guest: XAPI then knows no clean reboot or shutdown for it (`VM_LACKS_FEATURE`).
+    /// Says whether a VM's guest has an agent; at first it has. XAPI asks a guest without one neither to reboot nor to
+    /// shut down, to suspend or to migrate: `VM_LACKS_FEATURE`. A copy of the VM is like it.
     ///
     /// # Errors
     /// There is no such VM.
-    pub fn remove_guest_agent(&self, uuid: &str) -> Result<(), ApiError> {
-        self.change(uuid, |database, vm| set_key(database, Class::Vm, vm, "other_config", WITHOUT_AGENT, Some("true")))
+    pub fn set_guest_agent(&self, uuid: &str, has_agent: bool) -> Result<(), ApiError> {
+        self.dom0.set_guest_agent(&self.vm_ref(uuid)?, has_agent)
     }
 
     /// Gives a VM another name.

@@ -4,7 +4,7 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::database::Role;
+use crate::database::{Class, Role};
 use crate::dom0::{Boot, Dom0, HookRun};
 use crate::error::{ApiError, ApiResult};
 use crate::fault::{Fault, Service};
@@ -32,6 +32,10 @@ pub fn perform(dom0: &Arc<Dom0>, method: &str, params: &[Value]) -> ApiResult<Va
         "hook_runs" => Ok(Value::List(dom0.hook_runs(&needed(0)?).iter().map(hook_run).collect())),
         "guest_reboot" => dom0.guest_reboot(&needed(0)?).map(|it| boot(&it)),
         "guest_power_off" => dom0.guest_power_off(&needed(0)?).map(|()| Value::Null),
+        "set_guest_agent" => {
+            let vm = dom0.pool.read().table(Class::Vm).by_uuid(Class::Vm, &needed(0)?)?;
+            dom0.set_guest_agent(&vm, params.get(1) == Some(&Value::Bool(true))).map(|()| Value::Null)
+        }
         "xenopsd_metadata" => Ok(dom0.xenopsd.metadata(&needed(0)?).unwrap_or(Value::Null)),
         "syslog" => list(dom0.syslog_lines()),
         "calls" => list(dom0.pool.calls()),

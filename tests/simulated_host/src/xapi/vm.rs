@@ -50,10 +50,11 @@ pub fn start_on(call: &Call) -> ApiResult<Value> {
     host.start_vm(&call.text(0)?, call.flag(2)?).map(|_| nothing())
 }
 
-/// `VM.pool_migrate`, of whose options none matters here.
+/// `VM.pool_migrate`, of whose options only `force` matters here.
 pub fn pool_migrate(call: &Call) -> ApiResult<Value> {
     let (vm, to) = (call.text(0)?, call.dom0.pool.host(&call.text(1)?)?);
-    call.host_of(&vm)?.migrate_vm(&vm, &to).map(|()| nothing())
+    let force = call.map(2)?.contains(&(b"force".to_vec(), b"true".to_vec()));
+    call.host_of(&vm)?.migrate_vm(&vm, &to, force).map(|()| nothing())
 }
 
 pub fn clean_reboot(call: &Call) -> ApiResult<Value> {

@@ -32,7 +32,9 @@ pub fn run(client: &mut Client, arguments: &Arguments) -> Outcome {
         "vm-migrate" => {
             let vm = selected_vm(client, arguments)?;
             let host = host_named(client, arguments.get("host").ok_or_else(|| missing("host"))?)?;
-            done(client.call("VM.pool_migrate", [vm, host, Value::Dict(Vec::new())]))
+            let options = [("force", force.to_string()), ("live", false.to_string()), ("copy", false.to_string())];
+            let options = Value::dict(options.map(|(name, value)| (name, value.into())));
+            done(client.call("VM.pool_migrate", [vm, host, options]))
         }
         "vm-suspend" => on_vm(client, arguments, "VM.suspend"),
         "vm-destroy" => on_vm(client, arguments, "VM.destroy"),

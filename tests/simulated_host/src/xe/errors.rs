@@ -19,6 +19,7 @@ const KNOWN: &[(&str, &str, &[&str])] = &[
          expected and actual VM state at the time of the call.",
         &["vm", "expected", "actual"],
     ),
+    ("VM_LACKS_FEATURE", "You attempted an operation on a VM which lacks the feature.", &["vm"]),
     ("VM_IS_TEMPLATE", "The operation attempted is not valid for a template VM", &["vm"]),
     (
         "HANDLE_INVALID",
