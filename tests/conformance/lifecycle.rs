@@ -125,6 +125,53 @@ fn what_xenstore_cannot_hold_fails_the_start() {
     assert_eq!(lab.host.power_state(VM), "Halted");
 }
 
+/// `start` in `ocaml/xapi/xapi_xenops.ml` calls `set_resident_on` after a failure too, whose event finds the VM halted.
+#[test]
+fn a_start_that_fails_leaves_nothing_in_xenopsd() {
+    let lab = Lab::with_vm();
+    lab.hook(&format!("{ADD}import sys\nsys.exit(2)\n"));
+    assert_eq!(lab.host.vm_start(VM).unwrap_err().code, "XAPI_HOOK_FAILED");
+    assert!(lab.host.last_vm_add(VM).unwrap().contains("-device lab"));
+    assert_eq!(lab.host.xenopsd_metadata(VM), serde_json::Value::Null);
+    lab.remove_hook();
+    assert_eq!(lab.host.vm_start(VM).unwrap().device_model_args, None);
+}
+
+/// `set_resident_on` ends with `Xenopsd_metadata.update`; no event is needed for that.
+#[test]
+fn what_a_hook_changes_in_xapi_is_in_xenopsd_when_the_start_is_over_and_so_it_is_after_a_resume() {
+    let lab = Lab::with_vm();
+    lab.host.hold_events(true);
+    let added = || lab.host.xenopsd_metadata(VM)["platformdata"]["device-model-args"].clone();
+    lab.hook("xapi = Xapi()\nxapi('VM.add_to_platform', xapi.vm, 'device-model-args', '-device late')\nxapi.close()");
+    assert_eq!((lab.host.vm_start(VM).unwrap().device_model_args, added()), (None, "-device late".into()));
+    lab.remove_hook();
+    assert_eq!(lab.host.guest_reboot(VM).unwrap().device_model_args.as_deref(), Some("-device late"));
+    lab.host.suspend(VM).unwrap();
+    lab.host.set_platform_key(VM, "device-model-args", Some("-device later")).unwrap();
+    lab.host.resume(VM).unwrap();
+    assert_eq!(lab.host.guest_reboot(VM).unwrap().device_model_args.as_deref(), Some("-device later"));
+}
+
+/// `VM_resume` in `ocaml/xenopsd/lib/xenops_server.ml` creates the domain before its first hook.
+#[test]
+fn the_hooks_of_a_resume_have_a_domain_and_their_veto_leaves_the_vm_suspended_and_unknown_to_xenopsd() {
+    let lab = Lab::with_vm();
+    fs::create_dir_all(lab.path("etc/xapi.d/vm-pre-resume")).unwrap();
+    lab.host.vm_start(VM).unwrap();
+    lab.host.suspend(VM).unwrap();
+    lab.install("etc/xapi.d/vm-pre-resume/10", "#!/bin/sh\nexit 2\n");
+    assert_eq!(lab.host.resume(VM).unwrap_err().code, "XAPI_HOOK_FAILED");
+    assert_eq!(lab.host.hook_runs(VM)[0].args[2..], ["-reason", "none", "-vmdomid", "2"].map(String::from));
+    assert_eq!(
+        (lab.host.power_state(VM).as_str(), lab.host.xenopsd_metadata(VM)),
+        ("Suspended", serde_json::Value::Null)
+    );
+    fs::remove_file(lab.path("etc/xapi.d/vm-pre-resume/10")).unwrap();
+    lab.json("VM.resume", &[&format!("\"{VM_REF}\""), "true", "false"]);
+    assert_eq!((lab.host.power_state(VM).as_str(), stat(&lab)), ("Paused", ("Paused".to_owned(), 1)));
+}
+
 /// What VM.stat says of the VM's power state and domains.
 fn stat(lab: &Lab) -> (String, usize) {
     let request = format!(r#"{{"method":"VM.stat","params":[{{"id":"{VM}","debug_info":"lab"}}],"id":1}}"#);

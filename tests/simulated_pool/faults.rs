@@ -91,6 +91,7 @@ fn a_guest_reboots_on_a_cut_off_member_with_that_hosts_hook_and_without_xapi() {
     assert_eq!(boot.hook_runs[0].stdout.trim(), "no reply");
     assert_eq!(boot.device_model_args.as_deref(), Some("-device first"));
     lab.heal(1);
+    lab.host(1).pass_on_events();
     assert!(lab.host(1).xenopsd_metadata(&vm).to_string().contains("-device second"));
     let boot = lab.host(1).guest_reboot(&vm).unwrap();
     assert_eq!(

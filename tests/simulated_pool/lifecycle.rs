@@ -137,6 +137,7 @@ fn a_change_of_a_running_vm_is_pushed_to_the_host_where_it_runs() {
     let (lab, vm) = Lab::with_vm(3);
     lab.host(1).vm_start(&vm).unwrap();
     set_args(lab.host(2), &vm, "-device new");
+    lab.host(1).pass_on_events();
     assert!(lab.host(1).xenopsd_metadata(&vm).to_string().contains("-device new"));
     assert!(lab.host(2).xenopsd_metadata(&vm).is_null());
 }

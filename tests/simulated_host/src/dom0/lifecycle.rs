@@ -43,14 +43,19 @@ impl Dom0 {
         })?;
         let outcome = self.push(vm).and_then(|()| self.boot(&operation.uuid));
         let cleared = self.pool.write(|database| database.set(Class::Vm, vm, "scheduled_to_be_resident_on", NULL));
-        let (boot, domain) = outcome?;
+        // `start` in `xapi_xenops.ml` looks at the VM after a failure too, finds it halted, and takes it out of xenopsd.
+        let (boot, domain) = outcome.inspect_err(|_| self.halted(vm, &operation.uuid))?;
         cleared?;
         self.xenopsd.set_paused(&operation.uuid, paused);
-        self.set_power_state(vm, if paused { "Paused" } else { "Running" }, Some(domain.domid));
-        drop(operation);
-        // What changed during the start is pushed after it, which is one boot late.
-        self.has_changed(vm);
+        self.now_runs_here(vm, if paused { "Paused" } else { "Running" }, domain.domid);
         Ok(boot)
+    }
+
+    /// What ends a start, a resume and a migration (`set_resident_on` in `ocaml/xapi/xapi_xenops.ml`): the VM is said to
+    /// be here, and what changed meanwhile is pushed, which for a start is one boot late.
+    pub(super) fn now_runs_here(&self, vm: &str, state: &str, domid: i64) {
+        self.set_power_state(vm, state, Some(domid));
+        self.push_pending(vm);
     }
 
     /// xenopsd's part of a start: the hooks, then a domain from what its database says after them.
@@ -156,18 +161,28 @@ impl Dom0 {
         Ok(())
     }
 
-    /// `VM.resume`: the domain comes back as it was, and no vm-pre-start runs.
-    pub fn resume_vm(self: &Arc<Self>, vm: &str) -> ApiResult<()> {
+    /// `VM.resume`: the domain comes back as it was, and no vm-pre-start runs. If that fails, xenopsd forgets the VM,
+    /// which stays suspended (`resume` in `ocaml/xapi/xapi_xenops.ml`).
+    pub fn resume_vm(self: &Arc<Self>, vm: &str, paused: bool) -> ApiResult<()> {
         let operation = Operation::begin(self, vm, "resume", &["Suspended"])?;
+        let uuid = &operation.uuid;
+        let Some(image) = self.pool.take_suspend_image(uuid) else {
+            self.set_power_state(vm, "Halted", None);
+            return Err(ApiError::new("VM_HAS_NO_SUSPEND_VDI", &["VM", vm]));
+        };
         self.push(vm)?;
-        self.run_hooks("vm-pre-resume", &operation.uuid, "none", None)?;
-        let image = self.pool.take_suspend_image(&operation.uuid);
-        let image = image.ok_or_else(|| ApiError::internal("no suspend image"))?;
-        let domain = self.xenopsd.resume(&operation.uuid, image);
-        self.run_hooks("vm-post-resume", &operation.uuid, "none", Some(domain.domid))?;
-        self.set_power_state(vm, "Running", Some(domain.domid));
-        drop(operation);
-        self.has_changed(vm);
+        let domid = self.xenopsd.resume(uuid, image.clone()).domid;
+        let hooks = ["vm-pre-resume", "vm-post-resume"];
+        let resumed = hooks.iter().try_for_each(|point| self.run_hooks(point, uuid, "none", Some(domid)).map(drop));
+        if let Err(error) = resumed {
+            // That the domain is gone too where the second hook fails, is a guess.
+            self.xenopsd.destroy_domain(uuid);
+            self.xenopsd.forget(uuid);
+            self.pool.keep_suspend_image(uuid, image);
+            return Err(error);
+        }
+        self.xenopsd.set_paused(uuid, paused);
+        self.now_runs_here(vm, if paused { "Paused" } else { "Running" }, domid);
         Ok(())
     }
 

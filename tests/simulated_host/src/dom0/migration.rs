@@ -14,7 +14,7 @@ impl Dom0 {
     pub fn migrate_vm(self: &Arc<Self>, vm: &str, to: &Arc<Self>, force: bool) -> ApiResult<()> {
         self.pool.check_contact(to)?;
         let here = self.pool.host_of_vm(vm)?;
-        let operation = Operation::begin_strictly(self, vm, "pool_migrate", &["Paused", "Running"], !force)?;
+        let operation = Operation::begin_strictly(self, vm, "pool_migrate", &["Running"], !force)?;
         if here.is_none_or(|here| here.reference != self.reference) {
             return Err(ApiError::new("VM_NOT_RESIDENT_HERE", &[vm, &self.reference]));
         }
@@ -28,11 +28,9 @@ impl Dom0 {
         let moved = self.xenopsd.hand_over(uuid).ok_or_else(|| ApiError::internal("there is no domain to migrate"))?;
         let domain = to.receive(uuid, moved);
         let state = text(self.pool.read().record(Class::Vm, vm)?, "power_state");
-        to.set_power_state(vm, &state, Some(domain));
+        to.now_runs_here(vm, &state, domain);
         self.run_hooks("vm-post-destroy", uuid, "suspend", None)?;
         to.run_hooks("vm-post-migrate", uuid, "destination", Some(domain))?;
-        drop(operation);
-        to.has_changed(vm);
         Ok(())
     }
 
@@ -48,7 +46,7 @@ impl Dom0 {
                     *value = value.text().map_or(Value::Null, |text| renamed(&text).into());
                 }
             }
-            self.xenopsd.push(uuid, metadata);
+            self.xenopsd.import(uuid, metadata);
         }
         let platformdata = moved.platformdata.into_iter().map(|(key, value)| (key, renamed(&value))).collect();
         self.xenopsd.resume(uuid, platformdata).domid

@@ -72,7 +72,7 @@ impl SimulatedHost {
     /// # Errors
     /// As XAPI has them.
     pub fn resume(&self, uuid: &str) -> Result<(), ApiError> {
-        self.dom0.resume_vm(&self.vm_ref(uuid)?)
+        self.dom0.resume_vm(&self.vm_ref(uuid)?, false)
     }
 
     /// Every boot of a VM so far, the oldest first.

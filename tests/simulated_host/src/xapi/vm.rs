@@ -84,7 +84,7 @@ pub fn suspend(call: &Call) -> ApiResult<Value> {
 
 pub fn resume(call: &Call) -> ApiResult<Value> {
     let vm = call.text(0)?;
-    call.host_of(&vm)?.resume_vm(&vm).map(|()| nothing())
+    call.host_of(&vm)?.resume_vm(&vm, call.flag(1)?).map(|()| nothing())
 }
 
 pub fn unpause(call: &Call) -> ApiResult<Value> {

@@ -59,6 +59,11 @@ impl Xenopsd {
         vm.metadata = Some(metadata);
     }
 
+    /// What another host's xenopsd knew of a VM that has come from there. xapi here has not pushed anything yet.
+    pub fn import(&self, uuid: &str, metadata: Value) {
+        lock(&self.vms).entry(uuid.to_owned()).or_default().metadata = Some(metadata);
+    }
+
     /// Pushes only what differs from the last push, as xapi's event thread does, and only of a VM that xenopsd knows.
     pub fn push_if_changed(&self, uuid: &str, metadata: Value) {
         let is_news =
@@ -93,9 +98,7 @@ impl Xenopsd {
         let mut vms = lock(&self.vms);
         let vm = vms.entry(uuid.to_owned()).or_default();
         let metadata = vm.metadata.as_ref().ok_or_else(|| {
-            ApiError::internal(&format!(
-                "xenopsd internal error: Xenops_interface.Xenopsd_error([S(Does_not_exist);[S(VM);S({uuid}/config)]])"
-            ))
+            ApiError::internal(&format!("Object with type VM and id {uuid}/config does not exist in xenopsd"))
         })?;
         let platformdata = domain::platformdata(metadata);
         domain::check_xenstore_limits(&platformdata)?;
