@@ -27,5 +27,7 @@ mod start_hooks;
 mod support;
 #[path = "conformance/vm_add.rs"]
 mod vm_add;
+#[path = "conformance/without_xapi.rs"]
+mod without_xapi;
 #[path = "conformance/xenapi.rs"]
 mod xenapi;

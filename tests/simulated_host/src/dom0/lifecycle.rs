@@ -141,8 +141,17 @@ impl Dom0 {
     /// The guest powers itself off: no hook runs.
     pub fn guest_power_off(&self, uuid: &str) -> ApiResult<()> {
         let vm = self.running_here(uuid)?;
-        self.halted(&vm, uuid);
+        self.has_ended(&vm, uuid);
         Ok(())
+    }
+
+    /// A domain has ended that nobody asked xapi to end. It is xapi that takes the VM out of xenopsd and notes that it is
+    /// halted, when it hears of it (`update_vm` in `ocaml/xapi/xapi_xenops.ml`): one that is down does so later.
+    pub(super) fn has_ended(&self, vm: &str, uuid: &str) {
+        self.xenopsd.destroy_domain(uuid);
+        if self.xapi_works() {
+            self.halted(vm, uuid);
+        }
     }
 
     /// `VM.suspend`.

@@ -1,6 +1,9 @@
 //! An operation on a VM while it lasts: what `VM.current_operations` shows, and what keeps others out.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
 
 use super::Dom0;
 use crate::database::{Class, Record, map_of};
@@ -30,9 +33,22 @@ impl<'a> Operation<'a> {
         allowed: &[&str],
         strict: bool,
     ) -> ApiResult<Self> {
-        dom0.pool.check_contact(dom0)?;
         let task = crate::random::reference();
-        let uuid = dom0.pool.write(|database| {
+        let life = dom0.life();
+        let uuid = loop {
+            dom0.pool.check_contact(dom0)?;
+            match Self::enter(dom0, &task, vm, name, allowed, strict) {
+                // `retry_with_global_lock` in `ocaml/xapi/helpers.ml`, which goes on for two hours.
+                Err(error) if error.code == IN_PROGRESS && life.load(Ordering::Relaxed) => thread::sleep(PAUSE),
+                entered => break entered?,
+            }
+        };
+        lock(&dom0.busy).insert(vm.to_owned());
+        Ok(Self { dom0, vm: vm.to_owned(), uuid, task })
+    }
+
+    fn enter(dom0: &Dom0, task: &str, vm: &str, name: &str, allowed: &[&str], strict: bool) -> ApiResult<String> {
+        dom0.pool.write(|database| {
             let record = database.record(Class::Vm, vm)?;
             check(record, vm, name, allowed)?;
             if strict && database.without_agent.contains(vm) && NEED_AGENT.contains(&name) {
@@ -40,14 +56,18 @@ impl<'a> Operation<'a> {
             }
             let record = database.change(Class::Vm, vm)?;
             if let Some(Value::Dict(operations)) = record.get_mut("current_operations") {
-                operations.push((task.clone().into_bytes(), name.into()));
+                operations.push((task.as_bytes().to_vec(), name.into()));
             }
             Ok(text(record, "uuid"))
-        })?;
-        lock(&dom0.busy).insert(vm.to_owned());
-        Ok(Self { dom0, vm: vm.to_owned(), uuid, task })
+        })
     }
 }
+
+/// XAPI waits for what keeps an operation out. It cancels a clean shutdown, a reboot, a migration or a suspension for
+/// a hard shutdown or a hard reboot; that those wait too is a guess.
+const IN_PROGRESS: &str = "OTHER_OPERATION_IN_PROGRESS";
+/// How often is looked whether it is over.
+const PAUSE: Duration = Duration::from_millis(5);
 
 impl Drop for Operation<'_> {
     fn drop(&mut self) {
@@ -73,8 +93,9 @@ fn check(record: &Record, vm: &str, name: &str, allowed: &[&str]) -> ApiResult<(
         let expected = allowed.join(", ").to_lowercase();
         return Err(ApiError::new("VM_BAD_POWER_STATE", &[vm, &expected, &state.to_lowercase()]));
     }
-    if let Some((task, other)) = map_of(record, "current_operations").first() {
-        return Err(ApiError::new("OTHER_OPERATION_IN_PROGRESS", &["VM", vm, other, task]));
+    let current = map_of(record, "current_operations");
+    if let Some((task, other)) = current.first().filter(|_| !current.values().all(|other| go_together(name, other))) {
+        return Err(ApiError::new(IN_PROGRESS, &["VM", vm, other, task]));
     }
     let of_template = ["clone", "copy", "destroy", "provision"];
     if is("is_a_template") && !is("is_a_snapshot") && !of_template.contains(&name) {
@@ -88,6 +109,12 @@ fn check(record: &Record, vm: &str, name: &str, allowed: &[&str]) -> ApiResult<(
         return Err(ApiError::new("OPERATION_NOT_ALLOWED", &["This operation is not allowed on a control domain"]));
     }
     Ok(())
+}
+
+/// Whether two operations may be in progress at once (`is_allowed_concurrently` in the same file).
+fn go_together(name: &str, other: &str) -> bool {
+    let both_in = |names: &[&str]| names.contains(&name) && names.contains(&other);
+    both_in(&["clone", "copy", "export"]) || both_in(&["snapshot", "checkpoint"])
 }
 
 /// What a running HVM guest must be able to take part in: without PV drivers or the features that its agent or kernel

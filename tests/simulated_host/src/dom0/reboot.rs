@@ -55,7 +55,8 @@ impl Dom0 {
         }
     }
 
-    /// A veto on the way leaves the VM halted: its old domain is gone.
+    /// A veto once the old domain is gone leaves the VM halted; one before that, running. What a clean reboot's or the
+    /// guest's own old domain, which has shut down by then, is left as by a veto of vm-pre-shutdown, is a guess.
     fn reboot_domain(&self, vm: &str, uuid: &str, reason: &str) -> ApiResult<Boot> {
         self.xenopsd.set_rebooting(uuid, true);
         let rebooted = self
@@ -65,11 +66,15 @@ impl Dom0 {
         self.xenopsd.set_rebooting(uuid, false);
         match rebooted {
             Ok((boot, domain)) => {
-                self.set_power_state(vm, "Running", Some(domain.domid));
+                if self.xapi_works() {
+                    self.set_power_state(vm, "Running", Some(domain.domid));
+                }
                 Ok(boot)
             }
             Err(error) => {
-                self.halted(vm, uuid);
+                if self.xenopsd.domain(uuid).is_none() {
+                    self.has_ended(vm, uuid);
+                }
                 Err(error)
             }
         }

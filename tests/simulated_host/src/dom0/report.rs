@@ -5,6 +5,7 @@ use super::operation::{allowed_operations, text};
 use crate::database::{Class, Database, NULL};
 use crate::error::ApiResult;
 use crate::wire::Value;
+use crate::xenopsd::Domain;
 
 impl Dom0 {
     /// Notes what has become of a VM: its state, and the domain that it is on this host, if any. A host that does not
@@ -15,34 +16,40 @@ impl Dom0 {
         }
     }
 
-    /// Tells what really runs here, as a host does when it has found its coordinator, and passes on what it has missed.
+    /// Tells what really runs here, as a xapi does that starts or finds its coordinator again (`on_xapi_restart` in
+    /// `ocaml/xapi/xapi_xenops.ml`), and passes on what it has missed. That it does so at once is a guess: the real one
+    /// may try again for 15 seconds.
     pub fn report(&self) {
-        if !self.pool.is_in_contact(self) {
+        if !self.xapi_works() {
             return;
         }
         let running = self.running_vms();
-        self.pool.write(|database| {
-            for (vm, domid) in &running {
-                let paused = database.record(Class::Vm, vm).is_ok_and(|record| text(record, "power_state") == "Paused");
-                note(database, &self.reference, vm, if paused { "Paused" } else { "Running" }, Some(*domid));
+        let ended = self.pool.write(|database| {
+            for (vm, domain) in &running {
+                note(database, &self.reference, vm, domain.power_state(), Some(domain.domid));
             }
-            for vm in recorded_on(database, &self.reference) {
-                if !running.iter().any(|(running, _)| *running == vm) {
-                    note(database, &self.reference, &vm, "Halted", None);
-                }
+            let mut ended = recorded_on(database, &self.reference);
+            ended.retain(|vm| !running.iter().any(|(running, _)| running == vm));
+            for vm in &ended {
+                note(database, &self.reference, vm, "Halted", None);
             }
             // What another host has left in the list, or a database that is older than a migration.
             let residents: Vec<_> = database.table(Class::Vm).having("resident_on", &self.reference).cloned().collect();
             let _ = database.set(Class::Host, &self.reference, "resident_VMs", residents);
+            let uuid = |vm: &String| database.record(Class::Vm, vm).map(|record| text(record, "uuid")).ok();
+            ended.iter().filter_map(uuid).collect::<Vec<_>>()
         });
+        for uuid in ended {
+            self.xenopsd.forget(&uuid);
+        }
         self.all_have_changed();
     }
 
-    /// The VMs with a domain here: their references, and its number. One that was started elsewhere while nobody could
-    /// see it here ends; one that XAPI has no record of runs on unseen.
-    fn running_vms(&self) -> Vec<(String, i64)> {
+    /// The VMs with a domain here. One that was started elsewhere while nobody could see it here ends; one that XAPI has
+    /// no record of runs on unseen.
+    fn running_vms(&self) -> Vec<(String, Domain)> {
         let mut running = Vec::new();
-        for (uuid, domid) in self.xenopsd.domains() {
+        for (uuid, domain) in self.xenopsd.domains() {
             let Ok(vm) = self.pool.read().table(Class::Vm).by_uuid(Class::Vm, &uuid) else { continue };
             let elsewhere = self.pool.host_of_vm(&vm).ok().flatten();
             let elsewhere = elsewhere.filter(|host| host.reference != self.reference);
@@ -50,7 +57,7 @@ impl Dom0 {
                 self.xenopsd.destroy_domain(&uuid);
                 self.xenopsd.forget(&uuid);
             } else {
-                running.push((vm, domid));
+                running.push((vm, domain));
             }
         }
         running

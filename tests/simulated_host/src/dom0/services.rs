@@ -100,7 +100,11 @@ impl Dom0 {
             return Ok(());
         }
         if !absent {
-            return self.open(service);
+            self.open(service)?;
+            if service == Service::Xapi {
+                self.report();
+            }
+            return Ok(());
         }
         let listener = lock(&self.services).of(service).take();
         if let Some(listener) = listener {
@@ -127,7 +131,7 @@ impl Dom0 {
         }
         self.open(Service::Xapi)?;
         self.open(Service::MessageSwitch)?;
-        self.all_have_changed();
+        self.report();
         // If this is the coordinator, the others can reach it again.
         for host in self.pool.hosts().iter().filter(|host| host.reference != self.reference) {
             host.report();

@@ -17,6 +17,13 @@ pub struct Domain {
     pub paused: bool,
 }
 
+impl Domain {
+    /// As XAPI and xenopsd call it.
+    pub fn power_state(&self) -> &'static str {
+        if self.paused { "Paused" } else { "Running" }
+    }
+}
+
 /// The longest value that xenstore takes (`oxenstored/quota.ml`).
 const LONGEST_VALUE: usize = 2048;
 

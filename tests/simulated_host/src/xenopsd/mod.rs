@@ -169,10 +169,10 @@ impl Xenopsd {
         Some(Handover { metadata: vm.metadata, platformdata: vm.domain?.platformdata })
     }
 
-    /// The VMs that have a domain: their UUIDs and its number.
-    pub fn domains(&self) -> Vec<(String, i64)> {
+    /// The VMs that have a domain: their UUIDs, and it.
+    pub fn domains(&self) -> Vec<(String, Domain)> {
         let vms = lock(&self.vms);
-        vms.iter().filter_map(|(uuid, vm)| Some((uuid.clone(), vm.domain.as_ref()?.domid))).collect()
+        vms.iter().filter_map(|(uuid, vm)| Some((uuid.clone(), vm.domain.clone()?))).collect()
     }
 
     /// Forgets everything, as after a crash: its database is in memory.

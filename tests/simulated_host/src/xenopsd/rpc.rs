@@ -109,8 +109,7 @@ impl Xenopsd {
     fn power_state(&self, uuid: &str) -> &'static str {
         match self.domain(uuid) {
             _ if self.is_rebooting(uuid) => "Running",
-            Some(domain) if domain.paused => "Paused",
-            Some(_) => "Running",
+            Some(domain) => domain.power_state(),
             None => "Halted",
         }
     }
