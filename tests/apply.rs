@@ -297,7 +297,7 @@ fn a_removed_vm_whose_number_was_given_to_another_is_pending_all_the_more() {
 fn a_vm_whose_guest_has_no_agent_is_left_alone_until_it_may_be_reset() {
     let (dom0, vms) = running(3);
     set_high(&dom0, &[&vms[0], &vms[1]]);
-    dom0.remove_guest_agent(&vms[0]).unwrap();
+    dom0.set_guest_agent(&vms[0], false).unwrap();
     let ran = dom0.root.admin(&["apply", "--pending", "--yes"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     let left_alone = format!("{}  left alone: it runs on: its guest has no agent", vms[0]);
@@ -320,7 +320,7 @@ fn a_vm_without_an_agent_can_be_reset_on_another_host_through_the_plugin() {
     let vm = pool.host(0).create_vm("web01");
     pool.on(0).register(&vm, "A", "low");
     pool.on(1).start(&vm);
-    pool.on(1).remove_guest_agent(&vm).unwrap();
+    pool.on(1).set_guest_agent(&vm, false).unwrap();
     pool.on(0).plugin("set_pool", &[("vm_uuid", &vm), ("pool", "B")]);
     let left = pool.on(0).plugin("apply", &[("pending", "true")]);
     assert_eq!((&left["applied"], uuids(&left["left_alone"])), (&json!([]), vec![vm.as_str()]));
