@@ -145,6 +145,16 @@ fn a_change_that_xapi_went_away_with_before_it_was_passed_on_is_in_the_reboot_th
 }
 
 #[test]
+fn a_change_that_was_passed_on_does_not_stand_for_a_later_one_that_was_not() {
+    let (dom0, vm) = running();
+    dom0.plugin("set_pool", &[("vm_uuid", &vm), ("pool", "B")]);
+    dom0.pass_on_events();
+    dom0.plugin("set_priority", &[("vm_uuid", &vm), ("priority", "low")]);
+    dom0.set_fault(Service::Xapi, Fault::Absent).unwrap();
+    assert_eq!(By::Guest.reboot(&dom0, &vm), with(&dom0, &vm, "B", "low"));
+}
+
+#[test]
 fn a_removal_that_xapi_went_away_with_before_it_was_passed_on_is_in_the_reboot_that_follows() {
     let (dom0, vm) = running();
     dom0.plugin("remove_vm", &[("vm_uuid", &vm)]);

@@ -246,8 +246,8 @@ impl<'a> Reconciliation<'a> {
     ///
     /// A row that XAPI was told of yields to arguments that carry this VM's own number: every change is written to XAPI at
     /// once, so they are at least as new. So does a removal, for the VM may have been registered again elsewhere. A row with
-    /// changes of its own wins, and so does one that was changed since the VM's last start while the arguments were not:
-    /// xapi went away before it had passed the change on to xenopsd. A refusal is no opinion of XAPI's here: a host without
+    /// changes of its own wins, and so does one that is known to have overtaken the arguments since the VM's last start: xapi
+    /// went away before it had passed the change on to xenopsd. A refusal is no opinion of XAPI's here: a host without
     /// its coordinator refuses with whatever it believes to be the reason.
     fn deciding_without(
         &self,
@@ -266,26 +266,17 @@ impl<'a> Reconciliation<'a> {
                 return Ok(Some(Deciding::Database("it has changes that XAPI was not told of")));
             }
         };
-        let found = self.find(args).filter(|found| found.settings().is_some());
+        let found = self.find(args).and_then(|found| Some((found.settings()?, found.text)));
         Ok(Some(match found {
-            Some(found) if own_number.is_some() && found.vm_id == own_number => {
-                if self.was_changed_since_start_with(&found)? {
-                    Deciding::Database("it was changed since the VM's last start, and the arguments were not")
+            Some((settings, text)) if own_number == Some(settings.vm_id) => {
+                if self.store.read().has_overtaken(&self.start.vm_uuid, &text, &settings)? {
+                    Deciding::Database("it was changed since the VM's last start, and the arguments are older")
                 } else {
                     Deciding::Arguments
                 }
             }
             _ => Deciding::Database("the arguments did not carry this VM's own vm_id"),
         }))
-    }
-
-    /// Whether these arguments are those of the VM's last start on this host, and its settings were changed since.
-    fn was_changed_since_start_with(&self, found: &FoundDevice) -> Result<bool, StoreError> {
-        let (read, uuid) = (self.store.read(), &self.start.vm_uuid);
-        let (Some((last_start, revision_then)), Some(entry)) = (read.last_start(uuid)?, read.entry(uuid)?) else {
-            return Ok(false);
-        };
-        Ok(last_start.device_argument == found.text && entry.revision > revision_then)
     }
 }
 

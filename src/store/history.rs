@@ -10,7 +10,7 @@ use super::StoreError;
 use super::rows::{Reading, text_of_people};
 use super::writing::Writing;
 use crate::mirror::Entry;
-use crate::model::VmUuid;
+use crate::model::{VmSettings, VmUuid};
 
 /// What a change came through.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -101,6 +101,26 @@ impl Reading<'_> {
         let mut statement = self.connection().prepare_cached(sql)?;
         let changes = statement.query_map(params![vm.map(ToString::to_string), limit], change)?;
         Ok(changes.collect::<Result<_, _>>()?)
+    }
+
+    /// Whether this database has overtaken an argument with these settings: the VM had it at its last start on this host, or
+    /// had these settings since, and was changed after that.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn has_overtaken(
+        &self,
+        uuid: &VmUuid,
+        device_argument: &str,
+        settings: &VmSettings,
+    ) -> Result<bool, StoreError> {
+        let sql = "
+            SELECT EXISTS (SELECT 1 FROM last_starts JOIN history USING (vm_uuid)
+            WHERE vm_uuid = ?1 AND entry_id > history_entry
+                AND (device_argument = ?2 OR (old_pool_id = ?3 AND old_priority = ?4 AND old_device_vm_id = ?5)))";
+        let VmSettings { pool, priority, vm_id } = settings;
+        let params = params![uuid.to_string(), device_argument, pool.as_str(), priority.as_number(), vm_id.get()];
+        Ok(self.connection().query_row(sql, params, |row| row.get(0))?)
     }
 }
 

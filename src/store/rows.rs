@@ -139,20 +139,6 @@ impl<'c> Reading<'c> {
         Ok(statement.query_map([], start)?.collect::<Result<_, _>>()?)
     }
 
-    /// What a VM's last start on this host was given, and its revision then; `None` where either is not known.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    pub fn last_start(&self, uuid: &VmUuid) -> Result<Option<(LastStart, i64)>, StoreError> {
-        let sql = "SELECT started_at, host_uuid, device_argument, vm_revision
-                   FROM last_starts WHERE vm_uuid = ?1 AND vm_revision IS NOT NULL";
-        let start = |row: &Row<'_>| {
-            let given = LastStart { started_at: row.get(0)?, host_uuid: row.get(1)?, device_argument: row.get(2)? };
-            Ok((given, row.get(3)?))
-        };
-        Ok(self.0.query_row(sql, [uuid.to_string()], start).optional()?)
-    }
-
     /// How many changes, removals included, XAPI was not told of yet.
     ///
     /// # Errors

@@ -229,8 +229,8 @@ impl<'c> Writing<'c> {
     pub fn note_start(&self, uuid: &VmUuid, host_uuid: &str, device_argument: &str) -> Result<(), StoreError> {
         self.transaction.execute("DELETE FROM last_starts WHERE vm_uuid = ?1", [uuid.to_string()])?;
         self.transaction.execute(
-            "INSERT INTO last_starts (vm_uuid, host_uuid, device_argument, vm_revision)
-             VALUES (?1, ?2, ?3, (SELECT revision FROM vm_state WHERE vm_uuid = ?1))",
+            "INSERT INTO last_starts (vm_uuid, host_uuid, device_argument, history_entry)
+             VALUES (?1, ?2, ?3, (SELECT coalesce(max(entry_id), 0) FROM history WHERE vm_uuid = ?1))",
             [uuid.to_string().as_str(), host_uuid, device_argument],
         )?;
         Ok(())
