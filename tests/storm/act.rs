@@ -8,6 +8,7 @@ use vgpu_config::model::VmUuid;
 use vgpu_config::operations;
 
 use super::args;
+use super::boots::BootKind;
 use super::ledger::Told;
 use super::programs::{Answer, answer};
 use super::step::{Change, Cut, Event, MOST_VMS, Number, Program, RowEdit, Settings, Step};
@@ -21,6 +22,9 @@ impl World<'_> {
     pub fn act(&mut self, step: &Step) -> Outcome {
         let host = self.host_for(step);
         let vm = self.vm_for(step);
+        if matches!(step.event, Event::Change { .. } | Event::EditRow(_) | Event::EditArgs(_)) {
+            self.last_changed = Some(vm);
+        }
         match &step.event {
             Event::Change { change, by, cut } => {
                 if self.crashed[host] {
@@ -53,11 +57,15 @@ impl World<'_> {
                 // It takes nothing over.
                 self.note(host, &reply, |_| Told::default())
             }
-            Event::Start { cut } => self.boot_with_cut(host, vm, false, cut.as_ref()),
-            Event::Reboot { cut } => match self.pool.runs_on(&vm.to_string()) {
-                Some(host) => self.boot_with_cut(host, vm, true, cut.as_ref()),
+            Event::Start { cut } => self.boot_with_cut(host, vm, BootKind::Start, cut.as_ref()),
+            Event::Reboot { by, cut } | Event::RebootAtOnce { by, cut } => match self.pool.runs_on(&vm.to_string()) {
+                Some(host) => self.boot_with_cut(host, vm, BootKind::Reboot(*by), cut.as_ref()),
                 None => Ok(false),
             },
+            Event::PassOn => {
+                self.host(host).pass_on_events();
+                Ok(true)
+            }
             Event::EditRow(edit) => self.edit_row(host, vm, *edit),
             Event::EditArgs(argument) => {
                 let text = argument.map(|(settings, number)| args::text(settings, number.get().get()));
@@ -85,7 +93,7 @@ impl World<'_> {
         cut: Option<&Cut>,
         operation: impl FnOnce(&mut Self) -> Result<T, String>,
     ) -> Result<T, String> {
-        let cut = cut.filter(|_| !self.broken[host] && !self.crashed[host]);
+        let cut = cut.filter(|_| self.broken[host].is_none() && !self.crashed[host]);
         match cut {
             Some(Cut::After(after, fault)) => {
                 self.host(host).set_fault_after_any(Service::Xapi, *after, fault.clone());
@@ -117,7 +125,7 @@ impl World<'_> {
     ) -> Result<Answer, String> {
         let before = self.replica();
         let answer = self.with_cut(host, cut, |world| Ok(operation(world)))?;
-        let may_change = answer.is_ok() || matches!(cut, Some(Cut::After(..))) || self.broken[host];
+        let may_change = answer.is_ok() || matches!(cut, Some(Cut::After(..))) || self.broken[host].is_some();
         if !may_change && self.replica() != before {
             return Err(format!("{answer:?}, but XAPI went from {before:?} to {:?}", self.replica()));
         }
@@ -180,8 +188,8 @@ impl World<'_> {
         })
     }
 
-    fn boot_with_cut(&mut self, host: usize, vm: VmUuid, reboot: bool, cut: Option<&Cut>) -> Outcome {
-        let booted = self.with_cut(host, cut, |world| world.boot(host, &vm, reboot, cut.is_some()))?;
+    fn boot_with_cut(&mut self, host: usize, vm: VmUuid, kind: BootKind, cut: Option<&Cut>) -> Outcome {
+        let booted = self.with_cut(host, cut, |world| world.boot(host, &vm, kind, cut.is_some()))?;
         Ok(booted.is_ok())
     }
 

@@ -10,7 +10,7 @@ impl World<'_> {
     pub fn host_for(&self, step: &Step) -> usize {
         let wanted = |host: &usize| match step.event {
             Event::Trouble(Trouble::Restart | Trouble::DeclareDead) => self.crashed[*host],
-            Event::Trouble(Trouble::Mend) => self.broken[*host],
+            Event::Trouble(Trouble::Mend) => self.broken[*host].is_some(),
             Event::Trouble(Trouble::FailOver) => *host != self.pool.coordinator_index(),
             _ => true,
         };
@@ -19,6 +19,9 @@ impl World<'_> {
 
     /// The VM of a step: likewise.
     pub fn vm_for(&self, step: &Step) -> VmUuid {
+        if let (Event::RebootAtOnce { .. }, Some(vm)) = (&step.event, self.last_changed) {
+            return vm;
+        }
         let newest = |vm: &VmUuid| self.ledger.newest(step.host, vm);
         let is_registered = |vm: &VmUuid| newest(vm).is_some_and(|said| said.settings.is_some());
         let has_row =
@@ -28,7 +31,9 @@ impl World<'_> {
             Event::Change { .. } => is_registered(vm),
             Event::EditRow(RowEdit::Update(_) | RowEdit::Delete) => has_row(vm),
             Event::EditRow(RowEdit::Insert(_)) => !has_row(vm),
-            Event::Reboot { .. } | Event::Shutdown | Event::Migrate => self.pool.runs_on(&vm.to_string()).is_some(),
+            Event::Reboot { .. } | Event::RebootAtOnce { .. } | Event::Shutdown | Event::Migrate => {
+                self.pool.runs_on(&vm.to_string()).is_some()
+            }
             Event::Start { .. } => self.pool.runs_on(&vm.to_string()).is_none() && self.is_alive(vm),
             Event::Revert => self.snapshots.iter().any(|(of, _)| of == vm),
             _ => true,

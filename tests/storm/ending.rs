@@ -6,8 +6,9 @@ use serde_json::Value;
 use vgpu_config::model::VmUuid;
 
 use super::args;
+use super::boots::BootKind;
 use super::ledger::{Says, Told};
-use super::step::{HOSTS, Program};
+use super::step::{HOSTS, Program, Rebooter};
 use super::world::World;
 
 /// What XAPI has of the living VMs: their lines, and their arguments.
@@ -91,7 +92,8 @@ impl World<'_> {
             let before = self.args_in_xapi(&vm);
             let runs_on = self.pool.runs_on(&vm.to_string());
             let host = runs_on.unwrap_or((first_start + number) % HOSTS);
-            self.boot(host, &vm, runs_on.is_some(), false)?.map_err(|error| format!("{vm} does not start: {error}"))?;
+            let kind = if runs_on.is_some() { BootKind::Reboot(Rebooter::Guest) } else { BootKind::Start };
+            self.boot(host, &vm, kind, false)?.map_err(|error| format!("{vm} does not start: {error}"))?;
             let boots = self.host(host).boots(&vm.to_string());
             let args = boots.last().and_then(|boot| boot.device_model_args.clone());
             self.check_boot(host, &vm, args.as_deref())?;

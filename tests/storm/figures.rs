@@ -70,6 +70,8 @@ fn kind(event: &Event) -> String {
         Event::Sync { by, .. } => format!("sync by {}", program(*by)),
         Event::EditRow(edit) => format!("{} by hand", first_word(format!("{edit:?}"))),
         Event::Trouble(trouble) => first_word(format!("{trouble:?}")),
+        Event::Reboot { by, .. } => format!("reboot by {}", first_word(format!("{by:?}"))),
+        Event::RebootAtOnce { by, .. } => format!("reboot at once by {}", first_word(format!("{by:?}"))),
         event => first_word(format!("{event:?}")),
     }
 }
@@ -89,7 +91,8 @@ fn is_cut(event: &Event) -> bool {
         | Event::Import { cut, .. }
         | Event::Adopt { cut }
         | Event::Start { cut }
-        | Event::Reboot { cut } => cut.is_some(),
+        | Event::Reboot { cut, .. }
+        | Event::RebootAtOnce { cut, .. } => cut.is_some(),
         _ => false,
     }
 }

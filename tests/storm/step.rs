@@ -51,8 +51,12 @@ pub enum Event {
     Prune,
     /// XAPI starts the VM on this host.
     Start { cut: Option<Cut> },
-    /// The VM reboots itself, wherever it runs.
-    Reboot { cut: Option<Cut> },
+    /// The VM reboots, wherever it runs.
+    Reboot { by: Rebooter, cut: Option<Cut> },
+    /// The VM that was changed last reboots, before xapi has passed that on.
+    RebootAtOnce { by: Rebooter, cut: Option<Cut> },
+    /// xapi passes what has changed on to this host's xenopsd; otherwise that waits for a start or reboot through XAPI.
+    PassOn,
     /// The VM is shut down.
     Shutdown,
     /// The VM moves to this host while it runs.
@@ -75,6 +79,15 @@ pub enum Event {
     LoseLine,
     /// Something goes wrong between the hosts, or is over.
     Trouble(Trouble),
+}
+
+/// Who reboots a VM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rebooter {
+    /// Its guest.
+    Guest,
+    /// XAPI.
+    Xapi,
 }
 
 /// A change by an administrator.
@@ -182,10 +195,12 @@ pub enum Trouble {
 pub fn any_case() -> impl Strategy<Value = Case> {
     // Where no VM is registered, little can happen to one.
     let first = proptest::collection::vec(any_registration(), 0..4);
+    let starts = proptest::collection::vec((0..HOSTS, 0..MOST_VMS), 0..4);
     let rest = proptest::collection::vec(any_step(), 0..26);
     let order = Just([0, 1, 2]).prop_shuffle();
-    (first, rest, order, 0..HOSTS).prop_map(|(first, rest, order, first_start)| {
-        let steps = first.into_iter().chain(rest).collect();
+    (first, starts, rest, order, 0..HOSTS).prop_map(|(first, starts, rest, order, first_start)| {
+        let starts = starts.into_iter().map(|(host, vm)| Step { host, vm, event: Event::Start { cut: None } });
+        let steps = first.into_iter().chain(starts).chain(rest).collect();
         Case { steps, order, first_start }
     })
 }
@@ -206,14 +221,20 @@ fn any_step() -> impl Strategy<Value = Step> {
         2 => any_cut().prop_map(|cut| Event::Adopt { cut }),
         1 => Just(Event::Prune),
         12 => any_vm_event(),
-        8 => any_cut_of_a_start().prop_map(|cut| Event::Start { cut }),
-        3 => any_cut_of_a_start().prop_map(|cut| Event::Reboot { cut }),
+        5 => any_cut_of_a_start().prop_map(|cut| Event::Start { cut }),
+        10 => (any_rebooter(), any_cut_of_a_start()).prop_map(|(by, cut)| Event::Reboot { by, cut }),
+        16 => (any_rebooter(), any_cut_of_a_start()).prop_map(|(by, cut)| Event::RebootAtOnce { by, cut }),
+        4 => Just(Event::PassOn),
         7 => any_edit().prop_map(Event::EditRow),
         2 => proptest::option::weighted(0.8, (any_settings(), any_number())).prop_map(Event::EditArgs),
         2 => Just(Event::LoseLine),
         22 => any_trouble().prop_map(Event::Trouble),
     ];
     (0..HOSTS, 0..MOST_VMS, event).prop_map(|(host, vm, event)| Step { host, vm, event })
+}
+
+fn any_rebooter() -> impl Strategy<Value = Rebooter> {
+    prop_oneof![3 => Just(Rebooter::Guest), 1 => Just(Rebooter::Xapi)]
 }
 
 fn any_settings() -> impl Strategy<Value = Settings> + Clone {

@@ -33,7 +33,7 @@ impl World<'_> {
                 if host == coordinator {
                     self.pool.restore_coordinator();
                 }
-                (self.crashed[host], self.broken[host]) = (false, false);
+                (self.crashed[host], self.broken[host]) = (false, None);
             }
             Trouble::DeclareDead => return self.pool.declare_dead(host).is_ok(),
             Trouble::CopyDatabase => {
@@ -48,9 +48,9 @@ impl World<'_> {
             Trouble::Break(..) if self.crashed[host] || host == coordinator => return false,
             Trouble::Break(service, fault) => {
                 self.host(host).set_fault(*service, fault.clone()).expect("sockets can be closed");
-                self.broken[host] = true;
+                self.broken[host] = Some(*service);
             }
-            Trouble::Mend if !self.broken[host] => return false,
+            Trouble::Mend if self.broken[host].is_none() => return false,
             Trouble::Mend => self.mend(host),
         }
         true
@@ -58,7 +58,7 @@ impl World<'_> {
 
     fn mend(&mut self, host: usize) {
         self.host(host).clear_faults().expect("sockets can be opened");
-        self.broken[host] = false;
+        self.broken[host] = None;
     }
 
     fn fail_over(&mut self, from: usize, to: usize) -> bool {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
-use simulated_host::{SimulatedHost, SimulatedPool};
+use simulated_host::{Service, SimulatedHost, SimulatedPool};
 use vgpu_config::mirror::Entry;
 use vgpu_config::model::VmUuid;
 use vgpu_config::operations::{Caller, Host};
@@ -13,6 +13,7 @@ use vgpu_config::paths::Root;
 use vgpu_config::store::Store;
 use vgpu_tests::{ScratchRoot, uuid};
 
+use super::boots::LastBoot;
 use super::ledger::{Ledger, Said, Says, Told};
 use super::step::{FIRST_VMS, HOSTS};
 
@@ -65,8 +66,12 @@ pub struct World<'a> {
     pub ledger: Ledger,
     /// The hosts that have crashed.
     pub crashed: [bool; HOSTS],
-    /// The hosts of which a service fails.
-    pub broken: [bool; HOSTS],
+    /// The service of each host that fails.
+    pub broken: [Option<Service>; HOSTS],
+    /// The VM that somebody has changed last.
+    pub last_changed: Option<VmUuid>,
+    /// What the last boot of each VM got.
+    pub last_boots: BTreeMap<VmUuid, LastBoot>,
 }
 
 impl<'a> World<'a> {
@@ -85,7 +90,9 @@ impl<'a> World<'a> {
             snapshots: Vec::new(),
             ledger: Ledger::default(),
             crashed: [false; HOSTS],
-            broken: [false; HOSTS],
+            broken: [None; HOSTS],
+            last_changed: None,
+            last_boots: BTreeMap::new(),
         };
         for _ in 0..FIRST_VMS {
             let vm = world.next_vm();
@@ -94,6 +101,8 @@ impl<'a> World<'a> {
         for host in 0..HOSTS {
             world.pool.sync_replica(host).expect("nothing is wrong yet");
             world.ledger.copied(host);
+            // Whether a guest that reboots is faster is for a case to say.
+            world.host(host).hold_events(true);
         }
         world
     }
@@ -133,7 +142,7 @@ impl<'a> World<'a> {
     pub fn has_xapi(&self, host: usize) -> bool {
         // XAPI looks for the host before it looks for the plugin.
         let answer = self.host(host).call_plugin("none", "none", &[]);
-        !self.broken[host] && answer.is_err_and(|error| error.code == "XENAPI_MISSING_PLUGIN")
+        self.broken[host] != Some(Service::Xapi) && answer.is_err_and(|error| error.code == "XENAPI_MISSING_PLUGIN")
     }
 
     /// Whether XAPI has a record of a VM.
@@ -169,6 +178,12 @@ impl<'a> World<'a> {
             Ok((row.get::<_, String>(0)?.parse().expect("a UUID"), (said, row.get(5)?)))
         });
         rows.expect("it can be read").map(|row| row.expect("it can be read")).collect()
+    }
+
+    /// Whether XAPI was not told of what a host's database says of a VM.
+    pub fn has_untold_change(&self, host: usize, vm: &VmUuid) -> bool {
+        let sql = "SELECT EXISTS (SELECT 1 FROM vm_state WHERE vm_uuid = ?1 AND pushed_revision < revision)";
+        self.databases[host].query_row(sql, [vm.to_string()], |row| row.get(0)).expect("it can be read")
     }
 
     /// Edits a host's database as an administrator does; gives the number of rows that were changed.
