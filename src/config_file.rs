@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{DeviceVmId, PoolId, Priority, VmUuid};
+use crate::model::{DeviceVmId, PoolId, Priority, VmUuid, fits_xapi};
 
 /// The version of the file's format.
 const VERSION: u32 = 1;
@@ -21,6 +21,14 @@ pub enum ConfigFileError {
     /// It names a VM twice.
     #[error("the file names VM {0} twice: leave one of the two out")]
     Twice(VmUuid),
+    /// It names a VM as XAPI could not.
+    #[error("the name of VM {vm_uuid} is '{}': expected one without control characters", name.escape_debug())]
+    BadName {
+        /// The VM.
+        vm_uuid: VmUuid,
+        /// Its name.
+        name: String,
+    },
     /// It gives two VMs one `vm_id`.
     #[error("the file gives vm_id {vm_id} to VM {one} and to VM {other}: leave one of the two out, and it is derived")]
     SharedNumber {
@@ -91,7 +99,7 @@ impl ConfigFile {
         if file.version != VERSION {
             return Err(ConfigFileError::OtherVersion(file.version));
         }
-        file.refuse_contradictions()?;
+        file.refuse_what_cannot_be()?;
         Ok(file)
     }
 
@@ -109,11 +117,14 @@ impl ConfigFile {
         }
     }
 
-    fn refuse_contradictions(&self) -> Result<(), ConfigFileError> {
+    fn refuse_what_cannot_be(&self) -> Result<(), ConfigFileError> {
         let (mut seen, mut numbers) = (HashSet::new(), HashMap::new());
         for vm in &self.vm {
             if !seen.insert(vm.vm_uuid) {
                 return Err(ConfigFileError::Twice(vm.vm_uuid));
+            }
+            if let Some(name) = vm.vm_name.as_ref().filter(|name| !fits_xapi(name)) {
+                return Err(ConfigFileError::BadName { vm_uuid: vm.vm_uuid, name: name.clone() });
             }
             let Some(vm_id) = vm.vm_id else { continue };
             if let Some(one) = numbers.insert(vm_id, vm.vm_uuid) {

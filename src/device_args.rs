@@ -93,6 +93,8 @@ pub fn with(device: &DeviceName, args: &str, settings: &VmSettings) -> Result<St
             result
         }
         None if args.is_empty() => argument(device, settings),
+        // Inside an open quote it would be a part of somebody else's argument.
+        None if quoted_words(args).is_none() => return Err(Error::DeviceArgsUnclear(args.to_owned())),
         None => format!("{args} {}", argument(device, settings)),
     };
     // A string that was too long before and is not ours to shorten fails all the same: the VM would not start.

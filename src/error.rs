@@ -85,7 +85,7 @@ pub enum Error {
     },
     /// The value in XAPI ends in a way that swallows whatever is added to it.
     #[error(
-        "device-model-args is '{0}', to which nothing can be added: correct its end \
+        "device-model-args is '{0}', to which nothing can be added: close its quote, or take the backslash from its end \
          (xe vm-param-get param-name=platform param-key=device-model-args)"
     )]
     DeviceArgsUnclear(String),

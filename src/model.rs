@@ -236,3 +236,15 @@ macro_rules! text_in_serde {
     )*};
 }
 text_in_serde!(VmUuid, PoolId, Priority);
+
+/// Whether XAPI can hold a text whole: it cuts one off at a control character (`db_cache_impl.ml`).
+#[must_use]
+pub fn fits_xapi(text: &str) -> bool {
+    text.chars().all(fits_xapi_character)
+}
+
+/// Whether XAPI can hold a character.
+#[must_use]
+pub fn fits_xapi_character(character: char) -> bool {
+    character >= ' ' || matches!(character, '\t' | '\n' | '\r')
+}

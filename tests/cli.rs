@@ -1,6 +1,7 @@
 //! vgpu-admin as people and scripts use it: what it prints, what it answers, and how it ends.
 
 use vgpu_tests::root::Ran;
+use vgpu_tests::tools::sql_ok;
 use vgpu_tests::{Dom0, ScratchRoot, VM, VM_ARGUMENT, uuid};
 
 /// Compares with the golden file, with what differs from run to run put aside. `SNAPSHOTS=overwrite` writes it anew.
@@ -245,7 +246,14 @@ fn a_reader_that_stops_reading_is_no_reason_to_panic() {
 #[test]
 fn control_characters_in_a_name_do_not_reach_the_terminal() {
     let root = ScratchRoot::new();
-    root.register(VM, "evil\u{1b}[2J", "A", "low");
+    let arguments = ["register-vm", "--vm-uuid", VM, "--vm-name=evil\u{1b}[2J", "--pool=A", "--priority=low"];
+    let complaint = root.admin_fails(&arguments);
+    assert!(
+        complaint.contains("vm_name: 'evil\\u{1b}[2J' is not valid") && !complaint.contains('\u{1b}'),
+        "{complaint}"
+    );
+    root.register(VM, "web01", "A", "low");
+    sql_ok(&root.database(), "UPDATE vms SET vm_name = 'evil' || char(27) || '[2J'");
     assert!(!root.admin_ok(&["list-vms"]).contains('\u{1b}'));
     assert!(!root.admin_ok(&["show-vm", "--vm-uuid", VM]).contains('\u{1b}'));
 }

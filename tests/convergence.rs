@@ -147,7 +147,7 @@ impl Pool {
             self.copy.insert(change.key, change.new.unwrap());
         }
         if commit {
-            writing.mark_pushed(&vm).unwrap();
+            writing.mark_pushed(&vm, true).unwrap();
             writing.commit().unwrap();
             self.acknowledged.insert(vm, settings.map(settings_of));
         }
@@ -163,7 +163,7 @@ impl Pool {
             {
                 self.copy.insert(change.key, change.new.unwrap());
             }
-            writing.mark_pushed(&vm).unwrap();
+            writing.mark_pushed(&vm, true).unwrap();
         }
         writing.commit().unwrap();
     }

@@ -129,6 +129,10 @@ fn a_file_that_is_wrong_is_refused_with_line_and_name_and_changes_nothing() {
         (format!("version = 1\n{}{}", vm(4, ""), vm(4, "")), "twice"),
         (format!("version = 1\n{}{}", vm(1, "vm_id = 9\n"), vm(2, "vm_id = 9\n")), "vm_id 9 to VM 00000001-"),
         (format!("version = 1\n{}", vm(1, "vm_id = 333567347\n")), "belongs to VM 00000002-"),
+        (
+            format!("version = 1\n{}", vm(4, "vm_name = \"web\\u0000\"\n")),
+            "the name of VM 00000004-0000-4000-8000-000000000004 is 'web\\0'",
+        ),
     ] {
         let complained = import_fails(&dom0, &text);
         assert!(complained.contains(complaint), "{text}: {complained}");

@@ -398,8 +398,37 @@ fn a_vm_that_xapi_does_not_know_is_registered_only_by_force() {
     assert!(error.params[0].contains("force"), "{error}");
     let reply = dom0.plugin("register_vm", &[arguments.as_slice(), &[("force", "true")]].concat());
     assert_eq!(reply["xapi"], "unknown_vm");
+    let in_xapi = || dom0.plugin("show_vm", &[("vm_uuid", &uuid(1))])["in_xapi"].clone();
+    assert_eq!((&reply["vm"]["in_xapi"], in_xapi()), (&false.into(), false.into()));
+    assert!(dom0.root.admin_ok(&["show-vm", "--vm-uuid", &uuid(1)]).contains("or does not know the VM (xe vm-list)"));
+    dom0.plugin("sync", &[]);
+    assert_eq!(in_xapi(), false, "a sync does not make it known");
     dom0.create_vm_with_uuid(&uuid(1), "arrived");
     assert_eq!(dom0.start(&uuid(1)), dom0.argument(&uuid(1)));
+    assert_eq!(in_xapi(), true);
+}
+
+#[test]
+fn a_registered_template_is_told_what_becomes_of_vms_made_from_it() {
+    let dom0 = Dom0::new();
+    for (template, made, settings, expected) in [
+        (uuid(1), uuid(2), "", "VMs made from it get no vGPU"),
+        (uuid(3), uuid(4), "unregistered = \"default\"", "with the defaults of vgpu.toml"),
+        (uuid(5), uuid(6), "unregistered = \"inherit\"", "registered at their first start with its settings"),
+    ] {
+        dom0.root.settings(settings);
+        dom0.create_vm_with_uuid(&template, "template");
+        dom0.make_template(&template).unwrap();
+        let reply = dom0.plugin("register_vm", &[("vm_uuid", &template), ("pool", "B"), ("priority", "high")]);
+        assert_eq!(reply["takes_effect"], serde_json::Value::Null);
+        let [note] = &reply["notes"].as_array().unwrap()[..] else { panic!("{reply}") };
+        assert!(note.as_str().unwrap().contains(expected), "{note}");
+        dom0.clone_vm_with_uuid(&template, "made", &made).unwrap();
+        dom0.provision(&made).unwrap();
+        let args = dom0.start(&made);
+        let is_like_it = args.as_deref().is_some_and(|args| args.contains("pool_id=B,priority=high"));
+        assert_eq!((args.is_some(), is_like_it), (!settings.is_empty(), settings.contains("inherit")), "{args:?}");
+    }
 }
 
 #[test]

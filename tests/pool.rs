@@ -323,6 +323,9 @@ fn hand_written_arguments_are_adopted_as_they_are() {
     assert!(!dom0.argument(&shared).unwrap().ends_with("=77"));
     assert_eq!(copy(&dom0, &plain).unwrap().vm_id.unwrap().get(), 77);
     assert_eq!(dom0.plugin("adopt", &[])["adopted"], serde_json::json!([]), "again does nothing");
+    let again = dom0.root.admin(&["adopt"]);
+    assert_eq!(again.code, Some(0), "all that can be done is done: {again:?}");
+    assert!(again.stdout.contains(&format!("{broken}  left alone: ")), "{again:?}");
     assert!(dom0.argument(&registered).is_some());
 }
 
@@ -347,6 +350,24 @@ fn prune_forgets_the_settings_and_removals_of_vms_that_xapi_does_not_know_any_mo
     assert_eq!(dom0.sql("SELECT count(*) FROM vm_state").trim(), "1");
     assert!(copy(&dom0, &kept).is_some());
     assert!(dom0.root.admin_ok(&["prune", "--dry-run"]).contains("XAPI knows every VM"));
+}
+
+#[test]
+fn check_suggests_prune_where_xapi_carries_many_vms_that_are_gone() {
+    let (dom0, vm) = Dom0::with_registered_vm();
+    let line = dom0.pool_other_config()[&key(&vm)].clone();
+    let said = |number: u32| {
+        dom0.set_pool_other_config(&key(&uuid(number)), Some(&line));
+        let said = dom0.root.admin_ok(&["check"]);
+        said.lines().find(|line| line.contains("resource pool")).unwrap().to_owned()
+    };
+    (1..99).for_each(|number| dom0.set_pool_other_config(&key(&uuid(number)), Some(&line)));
+    assert!(!said(99).contains("prune"));
+    let hint = said(100);
+    assert!(
+        hint.contains("settings of 100 VMs that it does not know") && hint.contains("vgpu-admin prune --dry-run"),
+        "{hint}"
+    );
 }
 
 #[test]

@@ -142,7 +142,7 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Forget VMs that XAPI does not know any more (asks first)
+    /// Forget VMs that XAPI does not know (asks first)
     #[command(after_help = "Example:\n  vgpu-admin prune --dry-run")]
     Prune {
         /// Only say what would be done

@@ -57,7 +57,7 @@ pub fn run(root: Root, arguments: Arguments) -> Outcome {
         Command::Adopt { dry_run } => {
             let call = Call::of("adopt").with("dry_run", &dry_run).patiently();
             let reply = target.show(&call, |here| operations::adopt(here.host()?, dry_run), render::adopted)?;
-            Ok(status(reply.left_alone.is_empty()))
+            Ok(status(reply.failed.is_empty()))
         }
         Command::Export { file } => export(&target, &file),
         Command::Import { file, prune, dry_run } => import(&target, &file, prune, dry_run),

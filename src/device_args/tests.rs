@@ -110,7 +110,9 @@ fn a_result_longer_than_xenstore_takes_is_an_error() {
 
 #[test]
 fn a_string_that_would_swallow_our_argument_is_an_error() {
-    assert_eq!(with(&device(), "-append x\\", &high()).unwrap_err().code(), "VGPU_ARGS_UNCLEAR");
+    for open in ["-append x\\", "-device x \"abc", "-append it's", "'"] {
+        assert_eq!(with(&device(), open, &high()).unwrap_err().code(), "VGPU_ARGS_UNCLEAR", "{open}");
+    }
 }
 
 #[test]

@@ -6,8 +6,9 @@
 use super::write_through::{WriteThrough, XapiVm};
 use super::{Host, VmSelector};
 use crate::error::Error;
-use crate::model::{DeviceVmId, PoolId, Priority, VmUuid};
+use crate::model::{DeviceVmId, PoolId, Priority, VmUuid, fits_xapi};
 use crate::reply::{ChangeReply, TakesEffect, VmReply, XapiOutcome};
+use crate::settings::Unregistered;
 use crate::store::{StoredVm, Writing};
 use crate::xenapi::VmRecord;
 
@@ -45,6 +46,10 @@ pub struct UpdateVm {
 /// It is registered already, XAPI does not know it, the number is another VM's, or the database or XAPI fails.
 pub fn register_vm(host: &Host, request: &RegisterVm) -> Result<ChangeReply, Error> {
     let uuid = request.vm_uuid;
+    if let Some(name) = request.vm_name.as_ref().filter(|name| !fits_xapi(name)) {
+        let (name, value) = ("vm_name".to_owned(), name.escape_debug().to_string());
+        return Err(Error::InvalidParam { name, value, expected: "a name without control characters".to_owned() });
+    }
     let mut xapi = WriteThrough::begin(host, false)?;
     let writing = xapi.write_to_database()?;
     let vm = xapi.look_up(&uuid)?;
@@ -160,12 +165,15 @@ fn finish(
         (Some(before), Some(after)) => before.settings != after.settings,
         _ => true,
     };
+    let mut notes = notes(&xapi, xapi_vm, uuid);
+    if after.is_some() && xapi_vm.is_template() {
+        notes.push(note_on_template(host.settings.unregistered).to_owned());
+    }
     let vm = after.or(before).ok_or_else(|| Error::Internal(format!("VM {uuid} vanished")))?;
-    let takes_effect = changed.then_some(match xapi_vm.power_state() {
+    let takes_effect = (changed && !xapi_vm.is_template()).then_some(match xapi_vm.power_state() {
         Some("Halted") | None => TakesEffect::AtNextStart,
         Some(_) => TakesEffect::AtNextStartOrReboot,
     });
-    let notes = notes(&xapi, xapi_vm, uuid);
     let vm = VmReply::new(vm, &host.settings.device);
     log::info!("{}", log_line(&vm, changed, outcome));
     let power_state = xapi_vm.power_state().map(str::to_owned);
@@ -175,7 +183,7 @@ fn finish(
 /// Notes that XAPI was told, where it was, and commits; answers the VM as it is then.
 fn commit(writing: Writing<'_>, outcome: XapiOutcome, uuid: &VmUuid) -> Result<Option<StoredVm>, Error> {
     if outcome != XapiOutcome::Away {
-        writing.mark_pushed(uuid)?;
+        writing.mark_pushed(uuid, outcome != XapiOutcome::UnknownVm)?;
     }
     let after = writing.read().vm(uuid)?;
     writing.commit()?;
@@ -187,6 +195,22 @@ fn notes(xapi: &WriteThrough<'_>, vm: &XapiVm, uuid: &VmUuid) -> Vec<String> {
         (XapiVm::Unknown, _) => vec![format!("XAPI knows no VM {uuid}: see 'xe vm-list'.")],
         (_, Some(why)) => vec![format!("{why}. Only the database was changed; the VM's next start tells XAPI.")],
         (_, None) => Vec::new(),
+    }
+}
+
+fn note_on_template(unregistered: Unregistered) -> &'static str {
+    match unregistered {
+        Unregistered::Ignore => {
+            "This is a template, which never starts. VMs made from it get no vGPU: register each of them, or set \
+             unregistered = \"inherit\" in vgpu.toml."
+        }
+        Unregistered::Default => {
+            "This is a template, which never starts. VMs made from it are registered at their first start with the defaults of \
+             vgpu.toml, not with its settings."
+        }
+        Unregistered::Inherit => {
+            "This is a template, which never starts. VMs made from it are registered at their first start with its settings."
+        }
     }
 }
 

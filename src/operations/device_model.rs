@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -23,7 +24,11 @@ pub(super) fn wrapper_passes_arguments(root: &Root) -> Result<String, String> {
     let wrapper = wrapper(root);
     let shown = wrapper.display();
     let text = fs::read(&wrapper).map_err(|error| format!("{shown}: {error}; no VM with QEMU starts without it"))?;
-    if contains(&text, PLATFORM_KEY) {
+    let is_executable = fs::metadata(&wrapper).is_ok_and(|file| file.permissions().mode() & 0o111 != 0);
+    if !is_executable {
+        return Err(format!("{shown} is not executable, so no VM with QEMU starts: chmod 755 {shown}"));
+    }
+    if reads(&text, PLATFORM_KEY) {
         return Ok(format!("{shown} reads platform/{PLATFORM_KEY}"));
     }
     Err(format!(
@@ -100,6 +105,27 @@ fn read_all(mut stream: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8
     })
 }
 
-fn contains(text: &[u8], wanted: &str) -> bool {
-    text.windows(wanted.len()).any(|window| window == wanted.as_bytes())
+/// Whether a program has a text in it; of a script, comments do not count.
+fn reads(program: &[u8], wanted: &str) -> bool {
+    let has = |text: &[u8]| text.windows(wanted.len()).any(|window| window == wanted.as_bytes());
+    if program.starts_with(b"#!") {
+        program.split(|byte| *byte == b'\n').any(|line| has(code_of(line)))
+    } else {
+        has(program)
+    }
+}
+
+/// A line of a shell or Python script without its comment: from a `#` outside quotes that begins a word.
+fn code_of(line: &[u8]) -> &[u8] {
+    let (mut quote, mut before) = (None, b' ');
+    for (at, &byte) in line.iter().enumerate() {
+        match quote {
+            None if byte == b'#' && before.is_ascii_whitespace() => return &line[..at],
+            None if matches!(byte, b'\'' | b'"') => quote = Some(byte),
+            Some(open) if byte == open => quote = None,
+            _ => {}
+        }
+        before = byte;
+    }
+    line
 }

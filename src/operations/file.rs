@@ -6,7 +6,7 @@ use super::Host;
 use super::write_through::WriteThrough;
 use crate::config_file::{ConfigFile, ConfigVm};
 use crate::error::Error;
-use crate::model::{VmSettings, VmUuid};
+use crate::model::{VmSettings, VmUuid, fits_xapi_character};
 use crate::reply::{ImportReply, PlannedChange, XapiOutcome};
 use crate::store::{Filter, StoredVm, Writing};
 
@@ -19,7 +19,8 @@ pub fn export(host: &Host) -> Result<ConfigFile, Error> {
     host.store.read().for_each_vm(Filter::default(), &mut |vm| {
         vms.push(ConfigVm {
             vm_uuid: vm.uuid,
-            vm_name: vm.name,
+            // A name that was typed into the database may hold what a file does not.
+            vm_name: vm.name.map(|name| name.replace(|character| !fits_xapi_character(character), " ")),
             pool: vm.settings.pool,
             priority: vm.settings.priority,
             vm_id: Some(vm.settings.vm_id),
@@ -130,9 +131,9 @@ fn apply(xapi: &mut WriteThrough<'_>, writing: &Writing<'_>, reply: &mut ImportR
             XapiOutcome::Away => {}
             XapiOutcome::UnknownVm => {
                 reply.notes.push(format!("XAPI knows no VM {vm_uuid} (yet)."));
-                writing.mark_pushed(&vm_uuid)?;
+                writing.mark_pushed(&vm_uuid, false)?;
             }
-            XapiOutcome::Written | XapiOutcome::AlreadyRight => writing.mark_pushed(&vm_uuid)?,
+            XapiOutcome::Written | XapiOutcome::AlreadyRight => writing.mark_pushed(&vm_uuid, true)?,
         }
     }
     Ok(())

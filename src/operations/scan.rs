@@ -54,7 +54,7 @@ pub fn adopt(host: &Host, dry_run: bool) -> Result<AdoptReply, Error> {
     let Whole { mut session, writing, mut records, mirror } = Whole::begin(host, dry_run)?;
     records.sort_by(|(_, one), (_, other)| one.uuid.cmp(&other.uuid));
     writing.take_over(&mirror.news(writing.read())?)?;
-    let mut reply = AdoptReply { dry_run, adopted: Vec::new(), left_alone: Vec::new() };
+    let mut reply = AdoptReply { dry_run, ..AdoptReply::default() };
     let mut made = Vec::new();
     for (vm, record) in records.iter().filter(|(_, record)| record.is_a_vm()) {
         let Ok(uuid) = record.uuid.parse::<VmUuid>() else { continue };
@@ -75,7 +75,7 @@ pub fn adopt(host: &Host, dry_run: bool) -> Result<AdoptReply, Error> {
             if !dry_run {
                 make(&mut session, &changes)?;
             }
-            writing.mark_pushed(&uuid)?;
+            writing.mark_pushed(&uuid, true)?;
             Ok::<_, Error>((adopted, changes))
         });
         match attempt {
@@ -83,7 +83,10 @@ pub fn adopt(host: &Host, dry_run: bool) -> Result<AdoptReply, Error> {
                 reply.adopted.push(adopted);
                 made.extend(changes);
             }
-            Err(error) => reply.left_alone.push(LeftAlone { vm_uuid: uuid, why: error.to_string() }),
+            Err(error @ (Error::UnclearArgument(_) | Error::Mirror { .. })) => {
+                reply.left_alone.push(LeftAlone { vm_uuid: uuid, why: error.to_string() });
+            }
+            Err(error) => reply.failed.push(LeftAlone { vm_uuid: uuid, why: error.to_string() }),
         }
     }
     if !dry_run && let Err(error) = writing.commit() {

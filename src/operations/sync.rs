@@ -68,7 +68,7 @@ pub fn sync(host: &Host, dry_run: bool) -> Result<SyncReply, Error> {
             let list = if change.map == MapField::PoolOtherConfig { &mut reply.pushed } else { &mut reply.repaired };
             list.push(*uuid);
         }
-        writing.mark_pushed(uuid)?;
+        writing.mark_pushed(uuid, work.is_known(uuid))?;
     }
     for (_, record) in &records {
         // The copy carries no names: they are for people, and XAPI has them.
@@ -94,7 +94,7 @@ fn take_over_news(mirror: &Mirror, writing: &Writing<'_>, reply: &mut SyncReply)
     Ok(())
 }
 
-/// Forgets the settings and removals of VMs that XAPI does not know any more, here and in the pool-wide copy. A dry run says
+/// Forgets the settings and removals of VMs that XAPI does not know, here and in the pool-wide copy. A dry run says
 /// what would be done and changes nothing.
 ///
 /// # Errors
@@ -153,6 +153,10 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
+    fn is_known(&self, uuid: &VmUuid) -> bool {
+        self.records.contains_key(uuid.to_string().as_str())
+    }
+
     /// What XAPI lacks of what this host says of a VM.
     fn changes(&self, uuid: &VmUuid, entry: &Entry, was_told: bool) -> Result<Vec<MapChange>, Error> {
         let mut changes = Vec::new();

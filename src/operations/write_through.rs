@@ -44,6 +44,11 @@ impl XapiVm {
         self.record().map(|record| record.power_state.as_str())
     }
 
+    /// Whether it is a template, which never starts.
+    pub fn is_template(&self) -> bool {
+        self.record().is_some_and(|record| record.is_a_template)
+    }
+
     fn record(&self) -> Option<&VmRecord> {
         match self {
             Self::Known { record, .. } => Some(record),

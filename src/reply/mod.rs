@@ -37,7 +37,7 @@ pub struct VmReply {
     pub device_argument: String,
     /// Counts the changes of the settings.
     pub revision: i64,
-    /// Whether XAPI was told of the last change.
+    /// Whether XAPI knows the VM, and was told of the last change.
     pub in_xapi: bool,
     /// When it was registered, UTC.
     pub created_at: String,
@@ -68,7 +68,7 @@ impl VmReply {
     /// A VM as the database has it, told as the device will be.
     #[must_use]
     pub fn new(vm: StoredVm, device: &DeviceName) -> Self {
-        let in_xapi = vm.is_pushed();
+        let in_xapi = vm.is_pushed() && vm.is_known_to_xapi;
         let last_start = vm.last_start.map(|start| {
             let found = device_args::find(device, &start.device_argument);
             LastStartReply {
@@ -131,7 +131,7 @@ pub struct ChangeReply {
     pub xapi: XapiOutcome,
     /// The VM's power state, as XAPI has it; `null` where XAPI does not know.
     pub power_state: Option<String>,
-    /// When the change is in effect; `null` where nothing changed.
+    /// When the change is in effect; `null` where nothing changed, or for a template, which never starts.
     pub takes_effect: Option<TakesEffect>,
     /// What else the administrator should know, in sentences.
     pub notes: Vec<String>,

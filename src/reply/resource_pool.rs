@@ -26,7 +26,7 @@ pub struct SyncReply {
 pub struct PruneReply {
     /// Whether this is only what would be done.
     pub dry_run: bool,
-    /// VMs that XAPI does not know any more.
+    /// VMs that XAPI does not know.
     pub pruned: Vec<VmUuid>,
 }
 
@@ -52,14 +52,17 @@ pub struct ScannedVm {
 }
 
 /// What was registered of what had been written by hand.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdoptReply {
     /// Whether this is only what would be done.
     pub dry_run: bool,
     /// The VMs that were registered.
     pub adopted: Vec<AdoptedVm>,
-    /// VMs for which it could not be done.
+    /// VMs that are not to be registered, or whose argument does not say how.
     pub left_alone: Vec<LeftAlone>,
+    /// VMs whose registration failed.
+    #[serde(default)]
+    pub failed: Vec<LeftAlone>,
 }
 
 /// A VM that was registered as its hand-written argument said.

@@ -112,7 +112,8 @@ impl Reconciliation<'_> {
             }
         }
         match report.xapi {
-            XapiState::Repaired | XapiState::AlreadyRight | XapiState::UnknownVm => writing.mark_pushed(uuid)?,
+            XapiState::Repaired | XapiState::AlreadyRight => writing.mark_pushed(uuid, true)?,
+            XapiState::UnknownVm => writing.mark_pushed(uuid, false)?,
             // What XAPI was told of before, it was: the next start looks again all the same.
             XapiState::Failed(_) | XapiState::NotAsked => {}
         }

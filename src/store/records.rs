@@ -18,6 +18,8 @@ pub struct StoredVm {
     pub revision: i64,
     /// The revision that XAPI was last told.
     pub pushed_revision: i64,
+    /// Whether XAPI knew the VM then.
+    pub is_known_to_xapi: bool,
     /// When it was registered, UTC.
     pub created_at: String,
     /// When it was last changed, UTC.
@@ -75,6 +77,7 @@ impl Registration {
             number_is_provisional: false,
             revision: entry.revision,
             pushed_revision: entry.revision,
+            is_known_to_xapi: true,
             created_at: String::new(),
             updated_at: String::new(),
             last_start: None,

@@ -9,7 +9,7 @@ use crate::model::{DeviceVmId, InvalidValue, PoolId, Priority, VmSettings, VmUui
 
 const SELECT_VM: &str = "
     SELECT vms.vm_uuid, vm_name, pool_id, priority, device_vm_id, coalesce(revision, 0), coalesce(pushed_revision, -1),
-           CAST(coalesce(created_at, '') AS TEXT), CAST(coalesce(updated_at, '') AS TEXT), started_at, host_uuid, device_argument
+           coalesce(known_to_xapi, 1), CAST(coalesce(created_at, '') AS TEXT), CAST(coalesce(updated_at, '') AS TEXT), started_at, host_uuid, device_argument
     FROM vms
     LEFT JOIN vm_state ON vm_state.vm_uuid = lower(vms.vm_uuid)
     LEFT JOIN last_starts ON last_starts.vm_uuid = lower(vms.vm_uuid)";
@@ -186,8 +186,8 @@ impl<'c> Reading<'c> {
             priority: read_column(&key, "priority", row.get::<_, i64>(3)?.to_string().parse())?,
             vm_id,
         };
-        let last_start = match row.get::<_, Option<String>>(9)? {
-            Some(started_at) => Some(LastStart { started_at, host_uuid: row.get(10)?, device_argument: row.get(11)? }),
+        let last_start = match row.get::<_, Option<String>>(10)? {
+            Some(started_at) => Some(LastStart { started_at, host_uuid: row.get(11)?, device_argument: row.get(12)? }),
             None => None,
         };
         Ok(StoredVm {
@@ -197,8 +197,9 @@ impl<'c> Reading<'c> {
             number_is_provisional: stored_number.is_none(),
             revision: row.get(5)?,
             pushed_revision: row.get(6)?,
-            created_at: row.get(7)?,
-            updated_at: row.get(8)?,
+            is_known_to_xapi: row.get(7)?,
+            created_at: row.get(8)?,
+            updated_at: row.get(9)?,
             last_start,
         })
     }

@@ -212,13 +212,15 @@ impl<'c> Writing<'c> {
         Ok(())
     }
 
-    /// Notes that XAPI now has what this database says of a VM.
+    /// Notes that XAPI was told what this database says of a VM, and whether it knows the VM.
     ///
     /// # Errors
     /// The database cannot be written.
-    pub fn mark_pushed(&self, uuid: &VmUuid) -> Result<(), StoreError> {
-        self.transaction
-            .execute("UPDATE vm_state SET pushed_revision = revision WHERE vm_uuid = ?1", [uuid.to_string()])?;
+    pub fn mark_pushed(&self, uuid: &VmUuid, is_known: bool) -> Result<(), StoreError> {
+        self.execute(
+            "UPDATE vm_state SET pushed_revision = revision, known_to_xapi = ?2 WHERE vm_uuid = ?1",
+            params![uuid.to_string(), is_known],
+        )?;
         Ok(())
     }
 

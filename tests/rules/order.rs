@@ -83,8 +83,10 @@ fn what_a_sync_or_an_adoption_is_refused_for_one_vm_is_named_and_that_vm_is_as_b
     let by_hand = "-device vgpu-stub,pool_id=B,priority=low,vm_id=9";
     set_args(&pool, &found, Some(by_hand));
     refuse(&pool, 1, POOL_ADD, 0);
-    let reply = pool.on(1).plugin("adopt", &[]);
-    assert_eq!((&reply["adopted"], &reply["left_alone"][0]["vm_uuid"]), (&json!([]), &json!(found)));
+    let ran = pool.on(1).root.admin(&["adopt", "--format=json"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let reply: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((&reply["adopted"], &reply["failed"][0]["vm_uuid"]), (&json!([]), &json!(found)));
     assert_eq!((value(&pool, &found), args(&pool, &found).as_deref()), (None, Some(by_hand)));
     assert_eq!(pool.on(1).call_plugin("vgpu", "show_vm", &[("vm_uuid", &found)]).unwrap_err().code, "VGPU_NOT_FOUND");
     pool.on(1).clear_faults().unwrap();

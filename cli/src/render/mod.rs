@@ -77,7 +77,11 @@ pub fn vm(vm: &VmReply) -> String {
             format!("{given} ({current}; {} UTC on host {})", start.started_at, start.host_uuid)
         }
     };
-    let in_xapi = if vm.in_xapi { "yes" } else { "not yet: the VM's next start or change tells it" };
+    let in_xapi = if vm.in_xapi {
+        "yes"
+    } else {
+        "no: XAPI is told at the VM's next start or change, or does not know the VM (xe vm-list)"
+    };
     let rows = [
         ("VM", vm.vm_uuid.to_string()),
         ("Name", name(vm).to_owned()),

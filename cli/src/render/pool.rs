@@ -34,14 +34,15 @@ pub fn adopted(reply: &AdoptReply) -> String {
         format!("{vm_uuid} ({name})  {verb}: GPU pool {pool}, priority {priority}, vm_id {vm_id}{shared}")
     });
     let left = reply.left_alone.iter().map(|left| format!("{}  left alone: {}", left.vm_uuid, printable(&left.why)));
-    let lines: Vec<_> = adopted.chain(left).collect();
+    let failed = reply.failed.iter().map(|vm| format!("{}  FAILED: {}", vm.vm_uuid, printable(&vm.why)));
+    let lines: Vec<_> = adopted.chain(left).chain(failed).collect();
     if lines.is_empty() { "No VM has an argument that was written by hand.".to_owned() } else { lines.join("\n") }
 }
 
 /// What was forgotten.
 pub fn pruned(reply: &PruneReply) -> String {
     let verb = if reply.dry_run { "would be forgotten" } else { "forgotten" };
-    let lines: Vec<_> = reply.pruned.iter().map(|vm| format!("{vm}  {verb}: XAPI does not know it any more")).collect();
+    let lines: Vec<_> = reply.pruned.iter().map(|vm| format!("{vm}  {verb}: XAPI does not know it")).collect();
     if lines.is_empty() { "XAPI knows every VM that there are settings for.".to_owned() } else { lines.join("\n") }
 }
 

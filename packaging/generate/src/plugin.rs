@@ -55,7 +55,7 @@ pub const FUNCTIONS: &[Function] = &[
         "dry_run",
         "Brings this host, the other hosts and XAPI to one state. Answers what was taken over, pushed, repaired and left alone.",
     ),
-    function("prune", "dry_run", "Forgets the VMs that XAPI does not know any more. Answers which."),
+    function("prune", "dry_run", "Forgets the VMs that XAPI does not know. Answers which."),
     function("export", "", "The whole configuration, as the text of a JSON file."),
     function(
         "import",

@@ -7,8 +7,9 @@ use std::path::Path;
 
 /// A qemu-wrapper that passes the arguments on, as a GPU vendor's does, and a QEMU that has the device.
 const QEMU_WRAPPER: &str = "#!/usr/bin/python3\n\
-    # Stands for a GPU vendor's: reads /local/domain/N/platform/device-model-args and hands it to QEMU.\n\
-    qemu_dm = '/usr/lib64/xen/bin/qemu-system-i386'\n";
+    # Stands for a GPU vendor's, which hands the arguments to QEMU.\n\
+    qemu_dm = '/usr/lib64/xen/bin/qemu-system-i386'\n\
+    extra_arguments = '/local/domain/%d/platform/device-model-args'\n";
 const QEMU: &str = "#!/bin/sh\n\
     # Knows nothing but to name its devices.\n\
     [ \"$*\" = '-device help' ] && printf 'Misc devices:\\nname \"vgpu-stub\", bus PCI, desc \"a share of a GPU\"\\n'\n";

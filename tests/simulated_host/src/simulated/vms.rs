@@ -97,6 +97,14 @@ impl SimulatedHost {
         self.change(uuid, |database, vm| database.set(Class::Vm, vm, "name_label", name))
     }
 
+    /// Makes a VM a template, as `xe vm-param-set is-a-template=true` does.
+    ///
+    /// # Errors
+    /// There is no such VM.
+    pub fn make_template(&self, uuid: &str) -> Result<(), ApiError> {
+        self.change(uuid, |database, vm| database.set(Class::Vm, vm, "is_a_template", true))
+    }
+
     fn change(
         &self,
         uuid: &str,
@@ -130,6 +138,14 @@ impl SimulatedHost {
     pub fn clone_vm_with_uuid(&self, uuid: &str, name: &str, copy: &str) -> Result<(), ApiError> {
         let cloned = self.vm_ref(&self.clone_vm(uuid, name)?)?;
         self.dom0.pool.write(|database| database.set(Class::Vm, &cloned, "uuid", copy))
+    }
+
+    /// Makes a VM of a template's copy, as `xe vm-install` does.
+    ///
+    /// # Errors
+    /// As XAPI has them.
+    pub fn provision(&self, uuid: &str) -> Result<(), ApiError> {
+        self.dom0.provision_vm(&self.vm_ref(uuid)?)
     }
 
     /// Takes a snapshot and gives its UUID.

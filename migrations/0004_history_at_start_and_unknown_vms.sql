@@ -2,3 +2,6 @@
 -- While XAPI is away, a guest that reboots may be about to get arguments that were the VM's at that start or since: the
 -- entries that followed tell that its row has overtaken them.
 ALTER TABLE last_starts ADD COLUMN history_entry INTEGER;
+
+-- Whether XAPI knew the VM when it was last told of it. One that is yet to come, or was destroyed, it does not know.
+ALTER TABLE vm_state ADD COLUMN known_to_xapi INTEGER NOT NULL DEFAULT 1;
