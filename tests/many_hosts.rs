@@ -197,7 +197,7 @@ fn a_wrapper_that_does_not_pass_the_arguments_on_is_found() {
     );
     // xenopsd is told of another wrapper, which starts another QEMU.
     let vendors = |text: &str| {
-        dom0.root.write("opt/vendor/wrapper", format!("#!/usr/bin/python3\nqemu_dm = '/opt/vendor/qemu'\n{text}"))
+        dom0.root.write("opt/vendor/wrapper", format!("#!/usr/bin/python3\nqemu_dm = '/opt/vendor/qemu'\n{text}"));
     };
     vendors("# device-model-args\ncolour = '#'  # device-model-args\n");
     dom0.root

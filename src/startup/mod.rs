@@ -26,7 +26,7 @@ use crate::store::{Store, Through};
 
 pub use goal::Unwanted;
 use reconcile::Reconciliation;
-pub use report::{Report, ThisBoot, XapiState};
+pub use report::{Deciding, Report, ThisBoot, XapiState};
 
 /// What whoever watches the clock has to know before the work is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use super::found::{Booting, Xapi, XapiAnswer};
 use super::goal::{Goal, Unwanted, goal};
-use super::report::{Report, ThisBoot, XapiState};
+use super::report::{Deciding, Report, ThisBoot, XapiState};
 use super::{Milestone, Start};
 use crate::deadline::Deadline;
 use crate::device_args::{self, FoundDevice, PLATFORM_KEY};
@@ -171,18 +171,14 @@ impl<'a> Reconciliation<'a> {
             Goal::HaveNot(why) => report.unwanted = Some(*why),
             Goal::Have(settings) => report.settings = Some(*settings),
         }
-        match self.deciding_without(&xapi, &registration, args.as_deref())? {
-            Some(Deciding::Arguments) => {
-                report.yielded = true;
-                report.xapi = XapiState::of_answer(&xapi);
-                self.noted(writing.and_then(|writing| {
-                    self.note_start(&report, &writing)?;
-                    writing.commit()
-                }));
-                return Ok(report);
-            }
-            Some(Deciding::Database(why)) => report.prevailed = Some(why),
-            None => {}
+        report.decided_by = self.deciding_without(&xapi, &registration, args.as_deref())?;
+        if report.decided_by == Some(Deciding::Arguments) {
+            report.xapi = XapiState::of_answer(&xapi);
+            self.noted(writing.and_then(|writing| {
+                self.note_start(&report, &writing)?;
+                writing.commit()
+            }));
+            return Ok(report);
         }
         report.this_boot = self.repair_boot(booting, &mut report)?;
         report.xapi = self.repair_xapi(&mut xapi, report.settings.as_ref());
@@ -278,12 +274,4 @@ impl<'a> Reconciliation<'a> {
             _ => Deciding::Database("the arguments did not carry this VM's own vm_id"),
         }))
     }
-}
-
-/// What decides over a boot while XAPI cannot be asked.
-enum Deciding {
-    /// The arguments that it is about to have.
-    Arguments,
-    /// The database, for this reason.
-    Database(&'static str),
 }

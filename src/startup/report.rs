@@ -43,6 +43,15 @@ pub enum XapiState {
     Failed(String),
 }
 
+/// What decides over a boot while XAPI cannot be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deciding {
+    /// The arguments that it is about to have: they are at least as new as the database.
+    Arguments,
+    /// The database, for this reason.
+    Database(&'static str),
+}
+
 /// What was found and done.
 #[derive(Debug, Clone)]
 pub struct Report {
@@ -66,10 +75,8 @@ pub struct Report {
     pub is_start: bool,
     /// What became of XAPI's record.
     pub xapi: XapiState,
-    /// Whether the database gave way to arguments that are at least as new, because XAPI could not be asked.
-    pub yielded: bool,
-    /// Why it did not, where XAPI could not be asked.
-    pub prevailed: Option<&'static str>,
+    /// What decided over the boot where XAPI could not be asked.
+    pub decided_by: Option<Deciding>,
     /// What else went wrong.
     pub problems: Vec<String>,
     /// How long it took.
@@ -93,8 +100,7 @@ impl Report {
             this_boot: ThisBoot::LeftAlone,
             is_start: false,
             xapi: XapiState::NotAsked,
-            yielded: false,
-            prevailed: None,
+            decided_by: None,
             problems: Vec::new(),
             took: Duration::ZERO,
         }
@@ -124,15 +130,17 @@ impl Report {
         }
         if let XapiState::Failed(reason) = &self.xapi {
             let consequence = match &self.this_boot {
-                _ if self.yielded => "the arguments at hand were kept, they are at least as new as the database",
+                _ if self.decided_by == Some(Deciding::Arguments) => {
+                    "the arguments at hand were kept, they are at least as new as the database"
+                }
                 ThisBoot::AlreadyRight | ThisBoot::Repaired { .. } => {
                     "this boot is right, the next start or reboot corrects XAPI's record"
                 }
                 ThisBoot::LeftAlone => "this boot was left alone",
                 ThisBoot::NotStarting { .. } | ThisBoot::Unknown(_) => "XAPI's record could not be checked",
             };
-            let decided = match (self.prevailed, &self.this_boot) {
-                (Some(why), ThisBoot::Repaired { .. }) => format!("the database won, {why}; "),
+            let decided = match (self.decided_by, &self.this_boot) {
+                (Some(Deciding::Database(why)), ThisBoot::Repaired { .. }) => format!("the database won, {why}; "),
                 _ => String::new(),
             };
             problems.push(format!("{reason}; {decided}{consequence}"));
@@ -214,7 +222,7 @@ impl Report {
             None => "no device-model-args".to_owned(),
         };
         match &self.this_boot {
-            _ if self.yielded => {
+            _ if self.decided_by == Some(Deciding::Arguments) => {
                 format!(
                     "XAPI cannot be asked, so {} was kept: it is at least as new as the database.",
                     args(&self.args)
