@@ -120,6 +120,14 @@ pub fn without(device: &DeviceName, args: &str) -> String {
     result
 }
 
+/// Whether a string holds anything that is not ours: another argument, or a property of our argument that we do not set.
+#[must_use]
+pub fn has_more(device: &DeviceName, args: &str) -> bool {
+    let is_ours = |text: &String| OUR_PROPERTIES.contains(&text.split('=').next().unwrap_or_default());
+    let has_other_property = places(device, args).iter().any(|place| !place.properties.iter().all(is_ours));
+    has_other_property || !without(device, args).trim().is_empty()
+}
+
 /// What the platform key is to hold, given what it holds: our argument for these settings, or no argument of ours where
 /// there are none. `None` is a key that is not there; a string that held nothing but our argument goes with it.
 ///

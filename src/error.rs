@@ -7,6 +7,7 @@ use crate::mirror::EntryError;
 use crate::model::{DeviceVmId, InvalidValue, VmUuid};
 use crate::settings::SettingsError;
 use crate::store::StoreError;
+use crate::vm_lock::LockError;
 use crate::xenapi::XapiError;
 use crate::xenopsd::XenopsdError;
 
@@ -56,6 +57,12 @@ pub enum Error {
         /// Whose it is.
         owner: VmUuid,
     },
+    /// Another program works on the VM.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The VM's row was edited while it was changed, several times.
+    #[error("the VM's row was edited by hand while it was changed: try again")]
+    Contended,
     /// A change that names nothing to change.
     #[error("nothing to change was named: expected at least one of pool, priority and vm_id")]
     NothingToChange,
@@ -197,6 +204,7 @@ impl Error {
             Self::DeviceArgsUnclear(_) | Self::UnclearArgument(_) => "VGPU_ARGS_UNCLEAR",
             Self::Mirror { .. } => "VGPU_NEWER_FORMAT",
             Self::Store(_) => "VGPU_DB_ERROR",
+            Self::Lock(_) | Self::Contended => "VGPU_BUSY",
             // RBAC_PERMISSION_DENIED is XAPI's own answer to a caller who may not: every client of XAPI knows it.
             Self::Xapi(XapiError::Refused { code, .. }) if code == "RBAC_PERMISSION_DENIED" => code,
             Self::Xapi(_) | Self::NoAnswerYet { .. } => "VGPU_XAPI_ERROR",

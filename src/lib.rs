@@ -16,10 +16,13 @@ pub mod mirror;
 pub mod model;
 pub mod operations;
 pub mod paths;
+pub mod plan;
 pub mod reply;
 pub mod settings;
 pub mod startup;
 pub mod store;
+mod transaction;
+mod vm_lock;
 pub mod xenapi;
 pub mod xenopsd;
 

@@ -31,6 +31,12 @@ pub struct VmUuid(Uuid);
 impl VmUuid {
     /// What a VM's UUID looks like, for messages.
     pub const EXPECTED: &'static str = "a VM's UUID such as 0f6b1b7e-9d5c-4c0e-8a53-1d2f3a4b5c6d (see 'xe vm-list')";
+
+    /// Its 128 bits, the higher ones first.
+    #[must_use]
+    pub fn as_u64_pair(&self) -> (u64, u64) {
+        self.0.as_u64_pair()
+    }
 }
 
 impl FromStr for VmUuid {

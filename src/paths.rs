@@ -41,6 +41,12 @@ impl Root {
         self.join("etc/vgpu/vgpu_config.db")
     }
 
+    /// The file whose byte ranges are the locks of VMs. It holds nothing, and a reboot of the host takes it away.
+    #[must_use]
+    pub fn vm_locks(&self) -> PathBuf {
+        self.join("var/run/vgpu/vm-locks")
+    }
+
     /// The settings file.
     #[must_use]
     pub fn settings(&self) -> PathBuf {

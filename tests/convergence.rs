@@ -147,7 +147,9 @@ impl Pool {
             self.copy.insert(change.key, change.new.unwrap());
         }
         if commit {
-            writing.mark_pushed(&vm, true).unwrap();
+            if let Some(entry) = writing.read().entry(&vm).unwrap() {
+                writing.mark_pushed(&vm, entry.revision, true).unwrap();
+            }
             writing.commit().unwrap();
             self.acknowledged.insert(vm, settings.map(settings_of));
         }
@@ -163,7 +165,7 @@ impl Pool {
             {
                 self.copy.insert(change.key, change.new.unwrap());
             }
-            writing.mark_pushed(&vm, true).unwrap();
+            writing.mark_pushed(&vm, entry.revision, true).unwrap();
         }
         writing.commit().unwrap();
     }

@@ -6,6 +6,8 @@ mod absence;
 mod changes;
 #[path = "rules/failover.rs"]
 mod failover;
+#[path = "rules/foreign.rs"]
+mod foreign;
 #[path = "rules/killed.rs"]
 mod killed;
 #[path = "rules/order.rs"]

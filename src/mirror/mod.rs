@@ -12,10 +12,9 @@ use std::collections::{HashMap, HashSet};
 
 use indexmap::IndexMap;
 
-use crate::device_args::PLATFORM_KEY;
 use crate::model::VmUuid;
 use crate::store::{Reading, StoreError};
-use crate::xenapi::{MapField, Reference, Session, XapiError};
+use crate::xenapi::{MapChange, MapField, Reference, Session, XapiError};
 
 pub use entry::{Entry, EntryError, LONGEST_VALUE};
 
@@ -135,9 +134,7 @@ impl Mirror {
         let map = MapField::PoolOtherConfig;
         (old != new).then(|| MapChange { map, object: self.pool.clone(), key, old, new })
     }
-}
 
-impl Mirror {
     /// The change that takes a VM's entry away; `None` where there is none.
     #[must_use]
     pub fn removal(&self, uuid: &VmUuid) -> Option<MapChange> {
@@ -145,45 +142,15 @@ impl Mirror {
         let old = Some(self.values.get(&key)?.clone());
         Some(MapChange { map: MapField::PoolOtherConfig, object: self.pool.clone(), key, old, new: None })
     }
-}
 
-/// A change of one key of one of XAPI's maps, which can be made and taken back.
-#[derive(Debug, Clone)]
-pub struct MapChange {
-    /// The map.
-    pub map: MapField,
-    /// The object that it belongs to.
-    pub object: Reference,
-    /// The key.
-    pub key: String,
-    /// What it holds; `None` where it is not there.
-    pub old: Option<String>,
-    /// What it is to hold; `None` where it is to go.
-    pub new: Option<String>,
-}
-
-impl MapChange {
-    /// The change of a VM's arguments from what they are to what they are to be; `None` where that is the same.
-    #[must_use]
-    pub fn of_arguments(vm: &Reference, old: Option<&str>, new: Option<String>) -> Option<Self> {
-        let (map, object, key) = (MapField::VmPlatform, vm.clone(), PLATFORM_KEY.to_owned());
-        let old = old.map(str::to_owned);
-        (old != new).then_some(Self { map, object, key, old, new })
-    }
-
-    /// Makes the change.
-    ///
-    /// # Errors
-    /// XAPI is away or refuses; whether the change was made is not known then, and it has to be taken back.
-    pub fn make(&self, session: &mut Session) -> Result<(), XapiError> {
-        session.set_map_key(self.map, &self.object, &self.key, self.old.as_deref(), self.new.as_deref())
-    }
-
-    /// Takes the change back, also one that failed halfway; where that fails the log says so.
-    pub fn take_back(&self, session: &mut Session) {
-        let Self { map, object, key, old, new } = self;
-        if let Err(error) = session.put_map_key_back(*map, object, key, old.as_deref(), new.as_deref()) {
-            log::error!("{key} could not be put back to {old:?}: {error}");
+    /// The copy after a change of it was made.
+    pub fn apply(&mut self, change: &MapChange) {
+        if change.map != MapField::PoolOtherConfig {
+            return;
+        }
+        match &change.new {
+            Some(value) => drop(self.values.insert(change.key.clone(), value.clone())),
+            None => drop(self.values.swap_remove(&change.key)),
         }
     }
 }

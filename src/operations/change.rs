@@ -1,16 +1,13 @@
 //! Operations that change a VM's settings, written through to XAPI at once.
-//!
-//! The order is: local transaction open, XAPI written, commit. Where XAPI refuses, nothing has changed; where the commit
-//! fails, XAPI's record is put back.
 
-use super::write_through::{WriteThrough, XapiVm};
 use super::{Host, VmSelector};
 use crate::error::Error;
 use crate::model::{DeviceVmId, PoolId, Priority, VmUuid, fits_xapi};
 use crate::reply::{ChangeReply, TakesEffect, VmReply, XapiOutcome};
 use crate::settings::Unregistered;
 use crate::store::{StoredVm, Writing};
-use crate::xenapi::VmRecord;
+use crate::transaction::{Changed, Transaction};
+use crate::xenapi::{VmRecord, XapiVm};
 
 /// A VM to register.
 #[derive(Debug, Clone)]
@@ -50,51 +47,47 @@ pub fn register_vm(host: &Host, request: &RegisterVm) -> Result<ChangeReply, Err
         let (name, value) = ("vm_name".to_owned(), name.escape_debug().to_string());
         return Err(Error::InvalidParam { name, value, expected: "a name without control characters".to_owned() });
     }
-    let mut xapi = WriteThrough::begin(host, false)?;
-    let writing = xapi.write_to_database()?;
-    let vm = xapi.look_up(&uuid)?;
-    match &vm {
-        XapiVm::Unknown if !request.force => return Err(Error::UnknownToXapi(uuid)),
-        XapiVm::Known { record, .. } => refuse_what_never_starts(uuid, record)?,
-        XapiVm::Unknown | XapiVm::Away => {}
-    }
-    xapi.take_over(&writing)?;
-    if writing.read().vm(&uuid)?.is_some() {
-        return Err(Error::AlreadyRegistered(uuid));
-    }
-    refuse_number_of_another(&writing, &uuid, request.vm_id)?;
-    let name = request.vm_name.as_deref().or(vm.name());
-    writing.insert(&uuid, name, request.pool, request.priority, request.vm_id)?;
-    finish(host, writing, xapi, &vm, None, &uuid)
+    change(host, uuid, &|writing, vm| {
+        match vm {
+            XapiVm::Unknown if !request.force => return Err(Error::UnknownToXapi(uuid)),
+            XapiVm::Known { record, .. } => refuse_what_never_starts(uuid, record)?,
+            XapiVm::Unknown | XapiVm::Away => {}
+        }
+        if writing.read().vm(&uuid)?.is_some() {
+            return Err(Error::AlreadyRegistered(uuid));
+        }
+        refuse_number_of_another(writing, &uuid, request.vm_id)?;
+        let name = request.vm_name.as_deref().or(vm.name());
+        writing.insert(&uuid, name, request.pool, request.priority, request.vm_id)?;
+        Ok(None)
+    })
 }
 
 /// Changes a VM's GPU pool, priority or number.
 ///
 /// # Errors
 /// It is not registered, nothing to change was named, the number is another VM's, or the database or XAPI fails.
-pub fn update_vm(host: &Host, selector: &VmSelector, change: &UpdateVm) -> Result<ChangeReply, Error> {
-    if change.pool.is_none() && change.priority.is_none() && change.vm_id.is_none() {
+pub fn update_vm(host: &Host, selector: &VmSelector, update: &UpdateVm) -> Result<ChangeReply, Error> {
+    if update.pool.is_none() && update.priority.is_none() && update.vm_id.is_none() {
         return Err(Error::NothingToChange);
     }
     let uuid = host.resolve(selector)?;
-    let mut xapi = WriteThrough::begin(host, false)?;
-    let writing = xapi.write_to_database()?;
-    let vm = xapi.look_up(&uuid)?;
-    xapi.take_over(&writing)?;
-    let before = registered(writing.read().vm(&uuid)?, uuid)?;
-    refuse_number_of_another(&writing, &uuid, change.vm_id)?;
-    writing.set_pool_and_priority(
-        &uuid,
-        change.pool.unwrap_or(before.settings.pool),
-        change.priority.unwrap_or(before.settings.priority),
-    )?;
-    if let Some(vm_id) = change.vm_id {
-        writing.set_number(&uuid, vm_id)?;
-    }
-    if let Some(name) = vm.name() {
-        writing.name_if_nameless(&uuid, name)?;
-    }
-    finish(host, writing, xapi, &vm, Some(before), &uuid)
+    change(host, uuid, &|writing, vm| {
+        let before = registered(writing.read().vm(&uuid)?, uuid)?;
+        refuse_number_of_another(writing, &uuid, update.vm_id)?;
+        writing.set_pool_and_priority(
+            &uuid,
+            update.pool.unwrap_or(before.settings.pool),
+            update.priority.unwrap_or(before.settings.priority),
+        )?;
+        if let Some(vm_id) = update.vm_id {
+            writing.set_number(&uuid, vm_id)?;
+        }
+        if let Some(name) = vm.name() {
+            writing.name_if_nameless(&uuid, name)?;
+        }
+        Ok(Some(before))
+    })
 }
 
 /// Moves a VM to another GPU pool.
@@ -119,13 +112,11 @@ pub fn set_priority(host: &Host, vm: &VmSelector, priority: Priority) -> Result<
 /// It is not registered, or the database or XAPI fails.
 pub fn remove_vm(host: &Host, selector: &VmSelector) -> Result<ChangeReply, Error> {
     let uuid = host.resolve(selector)?;
-    let mut xapi = WriteThrough::begin(host, false)?;
-    let writing = xapi.write_to_database()?;
-    let vm = xapi.look_up(&uuid)?;
-    xapi.take_over(&writing)?;
-    let before = registered(writing.read().vm(&uuid)?, uuid)?;
-    writing.remove(&uuid)?;
-    finish(host, writing, xapi, &vm, Some(before), &uuid)
+    change(host, uuid, &|writing, _| {
+        let before = registered(writing.read().vm(&uuid)?, uuid)?;
+        writing.remove(&uuid)?;
+        Ok(Some(before))
+    })
 }
 
 fn registered(vm: Option<StoredVm>, uuid: VmUuid) -> Result<StoredVm, Error> {
@@ -148,50 +139,44 @@ fn refuse_number_of_another(writing: &Writing<'_>, uuid: &VmUuid, vm_id: Option<
     }
 }
 
-/// Writes a change through to XAPI, commits it, and says what was done.
-fn finish(
-    host: &Host,
-    writing: Writing<'_>,
-    mut xapi: WriteThrough<'_>,
-    xapi_vm: &XapiVm,
-    before: Option<StoredVm>,
-    uuid: &VmUuid,
-) -> Result<ChangeReply, Error> {
-    let plan = xapi.plan(uuid, writing.read().entry(uuid)?.as_ref(), xapi_vm)?;
-    // The database is held until what was written is taken back, so that nothing on this host believes it meanwhile.
-    let outcome = xapi.write(plan).inspect_err(|_| xapi.undo())?;
-    let after = commit(writing, outcome, uuid).inspect_err(|_| xapi.undo())?;
+/// A change of one VM, which answers the VM as it was before; it is given the VM as XAPI has it.
+type ChangeOfVm<'c> = dyn Fn(&Writing<'_>, &XapiVm) -> Result<Option<StoredVm>, Error> + 'c;
+
+/// Makes a change of one VM, and says what was done.
+fn change(host: &Host, uuid: VmUuid, change: &ChangeOfVm<'_>) -> Result<ChangeReply, Error> {
+    let mut transaction = Transaction::begin(host, false)?;
+    let Changed { value: (before, after), told, vms } = transaction.change(&[uuid], true, &|writing, vms| {
+        let before = change(writing, vms.get(&uuid).unwrap_or(&XapiVm::Away))?;
+        Ok((before, writing.read().vm(&uuid)?))
+    })?;
+    let outcome = told.first().map_or(XapiOutcome::Away, |(_, outcome)| *outcome);
+    let vm = vms.get(&uuid).unwrap_or(&XapiVm::Away);
     let changed = match (&before, &after) {
         (Some(before), Some(after)) => before.settings != after.settings,
         _ => true,
     };
-    let mut notes = notes(&xapi, xapi_vm, uuid);
-    if after.is_some() && xapi_vm.is_template() {
+    let mut notes = notes(&transaction, vm, &uuid);
+    if after.is_some() && vm.is_template() {
         notes.push(note_on_template(host.settings.unregistered).to_owned());
     }
-    let vm = after.or(before).ok_or_else(|| Error::Internal(format!("VM {uuid} vanished")))?;
-    let takes_effect = (changed && !xapi_vm.is_template()).then_some(match xapi_vm.power_state() {
+    let takes_effect = (changed && !vm.is_template()).then_some(match vm.power_state() {
         Some("Halted") | None => TakesEffect::AtNextStart,
         Some(_) => TakesEffect::AtNextStartOrReboot,
     });
-    let vm = VmReply::new(vm, &host.settings.device);
-    log::info!("{}", log_line(&vm, changed, outcome));
-    let power_state = xapi_vm.power_state().map(str::to_owned);
-    Ok(ChangeReply { changed, vm, xapi: outcome, power_state, takes_effect, notes })
+    let stored = match after {
+        // Once more, for it says now that XAPI was told.
+        Some(_) => host.store.read().vm(&uuid).ok().flatten().or(after),
+        None => before,
+    };
+    let stored = stored.ok_or_else(|| Error::Internal(format!("VM {uuid} vanished")))?;
+    let vm_reply = VmReply::new(stored, &host.settings.device);
+    log::info!("{}", log_line(&vm_reply, changed, outcome));
+    let power_state = vm.power_state().map(str::to_owned);
+    Ok(ChangeReply { changed, vm: vm_reply, xapi: outcome, power_state, takes_effect, notes })
 }
 
-/// Notes that XAPI was told, where it was, and commits; answers the VM as it is then.
-fn commit(writing: Writing<'_>, outcome: XapiOutcome, uuid: &VmUuid) -> Result<Option<StoredVm>, Error> {
-    if outcome != XapiOutcome::Away {
-        writing.mark_pushed(uuid, outcome != XapiOutcome::UnknownVm)?;
-    }
-    let after = writing.read().vm(uuid)?;
-    writing.commit()?;
-    Ok(after)
-}
-
-fn notes(xapi: &WriteThrough<'_>, vm: &XapiVm, uuid: &VmUuid) -> Vec<String> {
-    match (vm, xapi.away()) {
+fn notes(transaction: &Transaction<'_>, vm: &XapiVm, uuid: &VmUuid) -> Vec<String> {
+    match (vm, transaction.away()) {
         (XapiVm::Unknown, _) => vec![format!("XAPI knows no VM {uuid}: see 'xe vm-list'.")],
         (_, Some(why)) => vec![format!("{why}. Only the database was changed; the VM's next start tells XAPI.")],
         (_, None) => Vec::new(),

@@ -1,14 +1,14 @@
 //! The whole configuration, out to a file and in from one.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::Host;
-use super::write_through::WriteThrough;
 use crate::config_file::{ConfigFile, ConfigVm};
 use crate::error::Error;
 use crate::model::{VmSettings, VmUuid, fits_xapi_character};
 use crate::reply::{ImportReply, PlannedChange, XapiOutcome};
-use crate::store::{Filter, StoredVm, Writing};
+use crate::store::{Filter, Reading, StoredVm, Writing};
+use crate::transaction::{Changed, Transaction};
 
 /// The registered VMs as one file.
 ///
@@ -36,37 +36,57 @@ pub fn export(host: &Host) -> Result<ConfigFile, Error> {
 /// # Errors
 /// A `vm_id` is another VM's, or the database or XAPI fails; nothing has changed then.
 pub fn import(host: &Host, file: &ConfigFile, prune: bool, dry_run: bool) -> Result<ImportReply, Error> {
-    let mut xapi = WriteThrough::begin(host, dry_run)?;
-    let writing = xapi.write_to_database()?;
-    xapi.take_over(&writing)?;
-    let before = all(&writing)?;
+    let mut transaction = Transaction::begin(host, dry_run)?;
+    let (changes, told) = if dry_run {
+        transaction.read_shared()?;
+        let copy = host.store.copy_in_memory()?;
+        transaction.take_over_into(&copy, dry_run)?;
+        (put_all(&copy.write()?, file, prune)?, Vec::new())
+    } else {
+        let vms = concerned(host, file, prune)?;
+        let Changed { value, told, .. } =
+            transaction.change(&vms, false, &|writing, _| put_all(writing, file, prune))?;
+        (value, told)
+    };
+    let unchanged = file.vm.len() - changes.iter().filter(|change| change.to.is_some()).count();
+    let unknown = told.iter().filter(|(_, outcome)| *outcome == XapiOutcome::UnknownVm);
+    let mut notes: Vec<_> = unknown.map(|(vm_uuid, _)| format!("XAPI knows no VM {vm_uuid} (yet).")).collect();
+    notes.extend(
+        transaction.away().map(|why| format!("{why}. Only the database was changed; each VM's next start tells XAPI.")),
+    );
+    Ok(ImportReply { dry_run, changes, unchanged, notes })
+}
+
+/// The VMs that an import may change: those of the file, and where others are removed, those that are registered.
+fn concerned(host: &Host, file: &ConfigFile, prune: bool) -> Result<Vec<VmUuid>, Error> {
+    let mut vms: BTreeSet<_> = file.vm.iter().map(|vm| vm.vm_uuid).collect();
+    if prune {
+        vms.extend(all(host.store.read())?.into_iter().map(|vm| vm.uuid));
+    }
+    Ok(vms.into_iter().collect())
+}
+
+/// Makes the registered VMs those of the file, and says what that changes.
+fn put_all(writing: &Writing<'_>, file: &ConfigFile, prune: bool) -> Result<Vec<PlannedChange>, Error> {
+    let before = all(writing.read())?;
     if prune {
         let named: HashSet<_> = file.vm.iter().map(|vm| vm.vm_uuid).collect();
         for vm in before.iter().filter(|vm| !named.contains(&vm.uuid)) {
             writing.remove(&vm.uuid)?;
         }
     }
-    free_numbers(&writing, file)?;
+    free_numbers(writing, file)?;
     // Those that say their number first: it may be the one that another would be given.
     let (numbered, others): (Vec<_>, Vec<_>) = file.vm.iter().partition(|vm| vm.vm_id.is_some());
     for vm in numbered.into_iter().chain(others) {
-        put(&writing, vm)?;
+        put(writing, vm)?;
     }
-    let mut reply = ImportReply { dry_run, changes: plan(&before, &all(&writing)?), unchanged: 0, notes: Vec::new() };
-    reply.unchanged = file.vm.len() - reply.changes.iter().filter(|change| change.to.is_some()).count();
-    if !dry_run {
-        apply(&mut xapi, &writing, &mut reply).inspect_err(|_| xapi.undo())?;
-        writing.commit().inspect_err(|_| xapi.undo())?;
-    }
-    reply.notes.extend(
-        xapi.away().map(|why| format!("{why}. Only the database was changed; each VM's next start tells XAPI.")),
-    );
-    Ok(reply)
+    Ok(plan(&before, &all(writing.read())?))
 }
 
-fn all(writing: &Writing<'_>) -> Result<Vec<StoredVm>, Error> {
+fn all(read: Reading<'_>) -> Result<Vec<StoredVm>, Error> {
     let mut vms = Vec::new();
-    writing.read().for_each_vm(Filter::default(), &mut |vm| {
+    read.for_each_vm(Filter::default(), &mut |vm| {
         vms.push(vm);
         Ok::<(), Error>(())
     })?;
@@ -106,35 +126,15 @@ fn put(writing: &Writing<'_>, vm: &ConfigVm) -> Result<(), Error> {
 }
 
 fn plan(before: &[StoredVm], after: &[StoredVm]) -> Vec<PlannedChange> {
-    let settings_in = |vms: &[StoredVm], uuid: VmUuid| -> Option<VmSettings> {
-        vms.iter().find(|vm| vm.uuid == uuid).map(|vm| vm.settings)
-    };
-    let removed = before.iter().filter(|vm| settings_in(after, vm.uuid).is_none());
+    let by_uuid =
+        |vms: &[StoredVm]| -> HashMap<VmUuid, VmSettings> { vms.iter().map(|vm| (vm.uuid, vm.settings)).collect() };
+    let (old, new) = (by_uuid(before), by_uuid(after));
+    let removed = before.iter().filter(|vm| !new.contains_key(&vm.uuid));
     let change = |vm: &StoredVm| PlannedChange {
         vm_uuid: vm.uuid,
         vm_name: vm.name.clone(),
-        from: settings_in(before, vm.uuid).map(Into::into),
-        to: settings_in(after, vm.uuid).map(Into::into),
+        from: old.get(&vm.uuid).copied().map(Into::into),
+        to: new.get(&vm.uuid).copied().map(Into::into),
     };
     after.iter().chain(removed).map(change).filter(|change| change.from != change.to).collect()
-}
-
-/// Tells XAPI of all changes, once it is clear that none of them is refused for what it says.
-fn apply(xapi: &mut WriteThrough<'_>, writing: &Writing<'_>, reply: &mut ImportReply) -> Result<(), Error> {
-    let mut plans = Vec::new();
-    for PlannedChange { vm_uuid, .. } in &reply.changes {
-        let vm = xapi.look_up(vm_uuid)?;
-        plans.push((*vm_uuid, xapi.plan(vm_uuid, writing.read().entry(vm_uuid)?.as_ref(), &vm)?));
-    }
-    for (vm_uuid, plan) in plans {
-        match xapi.write(plan)? {
-            XapiOutcome::Away => {}
-            XapiOutcome::UnknownVm => {
-                reply.notes.push(format!("XAPI knows no VM {vm_uuid} (yet)."));
-                writing.mark_pushed(&vm_uuid, false)?;
-            }
-            XapiOutcome::Written | XapiOutcome::AlreadyRight => writing.mark_pushed(&vm_uuid, true)?,
-        }
-    }
-    Ok(())
 }

@@ -11,7 +11,8 @@ mod pending;
 mod read;
 mod scan;
 mod sync;
-mod write_through;
+
+use std::cell::OnceCell;
 
 use crate::deadline::Deadline;
 use crate::error::Error;
@@ -19,6 +20,7 @@ use crate::model::VmUuid;
 use crate::paths::Root;
 use crate::settings::Settings;
 use crate::store::{Store, Through};
+use crate::vm_lock::VmLocks;
 use crate::xenapi::{self, Session, XapiError};
 
 pub use apply::{ApplyTo, apply, last_starts};
@@ -61,6 +63,7 @@ pub struct Host {
     store: Store,
     caller: Caller,
     user: Option<String>,
+    vm_locks: OnceCell<VmLocks>,
 }
 
 /// Which VM is meant.
@@ -84,7 +87,7 @@ impl Host {
             Caller::Session(_) => Through::Plugin,
         };
         let store = Store::open_for(&root.database(), through, settings.history.get())?;
-        Ok(Self { root, settings, store, caller, user: None })
+        Ok(Self { root, settings, store, caller, user: None, vm_locks: OnceCell::new() })
     }
 
     /// Says who is at the keyboard, for the history. Of a plugin's caller XAPI says who it is.
@@ -93,9 +96,35 @@ impl Host {
         Self { user, ..self }
     }
 
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(crate) fn user(&self) -> Option<String> {
+        self.user.clone()
+    }
+
+    /// The locks of this host's VMs, opened when they are first needed: whoever only reads does without.
+    pub(crate) fn vm_locks(&self) -> Result<&VmLocks, Error> {
+        if let Some(locks) = self.vm_locks.get() {
+            return Ok(locks);
+        }
+        let path = self.root.vm_locks();
+        let locks = VmLocks::open(&path).map_err(|source| Error::File { path, source })?;
+        Ok(self.vm_locks.get_or_init(|| locks))
+    }
+
     /// Makes sure that the caller may change things, and says who it is: root may, and a plugin's caller who has a role
     /// for it, whether or not XAPI will be written to.
-    fn prove_may_change(&self, session: &mut Session) -> Result<Option<String>, XapiError> {
+    pub(crate) fn prove_may_change(&self, session: &mut Session) -> Result<Option<String>, XapiError> {
         match self.caller {
             Caller::Root => Ok(self.user.clone()),
             Caller::Session(_) => {
@@ -105,7 +134,7 @@ impl Host {
         }
     }
 
-    fn connect(&self) -> Result<Session, XapiError> {
+    pub(crate) fn connect(&self) -> Result<Session, XapiError> {
         self.caller.connect(&self.root)
     }
 

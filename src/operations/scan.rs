@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use super::Host;
-use super::sync::{Whole, make, take_back};
-use crate::device_args::{self, FoundDevice, PLATFORM_KEY};
+use crate::device_args::{self, FoundDevice};
 use crate::error::Error;
-use crate::mirror::{Comparison, MapChange, Mirror};
+use crate::mirror::Mirror;
 use crate::model::VmUuid;
 use crate::reply::{AdoptReply, AdoptedVm, LeftAlone, ScannedVm};
 use crate::store::{Registration, Writing};
-use crate::xenapi::{Reference, VmRecord};
+use crate::transaction::Transaction;
+use crate::xenapi::VmRecord;
 
 /// Every VM of the resource pool: by GPU pool, those without one last, then by name. Templates, snapshots and dom0 are
 /// no VMs here.
@@ -51,16 +51,18 @@ pub fn scan_vms(host: &Host) -> Result<Vec<ScannedVm>, Error> {
 /// # Errors
 /// XAPI or the database cannot be used. What one VM's registration fails with is in the reply; the others are done.
 pub fn adopt(host: &Host, dry_run: bool) -> Result<AdoptReply, Error> {
-    let Whole { mut session, writing, mut records, mirror } = Whole::begin(host, dry_run)?;
-    records.sort_by(|(_, one), (_, other)| one.uuid.cmp(&other.uuid));
-    writing.take_over(&mirror.news(writing.read())?)?;
+    let mut transaction = Transaction::begin_with_xapi(host, dry_run)?;
+    let vms = transaction.look_all_up()?;
+    transaction.read_shared()?;
+    let copy = dry_run.then(|| host.store.copy_in_memory()).transpose()?;
+    let store = copy.as_ref().unwrap_or(&host.store);
+    transaction.take_over_into(store, dry_run)?;
     let mut reply = AdoptReply { dry_run, ..AdoptReply::default() };
-    let mut made = Vec::new();
-    for (vm, record) in records.iter().filter(|(_, record)| record.is_a_vm()) {
-        let Ok(uuid) = record.uuid.parse::<VmUuid>() else { continue };
-        let args = record.platform.get(PLATFORM_KEY).map(String::as_str).unwrap_or_default();
-        let Some(found) = device_args::find(&host.settings.device, args) else { continue };
-        match writing.read().registration(&uuid)? {
+    let mut candidates: Vec<_> = vms.iter().filter_map(|(uuid, vm)| Some((*uuid, vm.record()?))).collect();
+    candidates.sort_by_key(|(uuid, _)| *uuid);
+    for (uuid, record) in candidates.into_iter().filter(|(_, record)| record.is_a_vm()) {
+        let Some(found) = device_args::find(&host.settings.device, record.args().unwrap_or_default()) else { continue };
+        match store.read().registration(&uuid)? {
             Registration::Registered(_) => continue,
             Registration::Removed { vm_id, .. } if vm_id.is_some() && vm_id == found.vm_id => {
                 let why = "it was removed, and its next start takes the argument out: register it if it is to have one";
@@ -69,29 +71,24 @@ pub fn adopt(host: &Host, dry_run: bool) -> Result<AdoptReply, Error> {
             }
             Registration::Removed { .. } | Registration::Unknown => {}
         }
-        let attempt = writing.attempt(|| {
-            let adopted = register(&writing, &uuid, record, &found)?;
-            let changes = changes(host, &writing, &mirror, (&uuid, vm), args)?;
-            if !dry_run {
-                make(&mut session, &changes)?;
-            }
-            writing.mark_pushed(&uuid, true)?;
-            Ok::<_, Error>((adopted, changes))
-        });
+        let register = |writing: &Writing<'_>| register(writing, &uuid, record, &found);
+        let attempt = if dry_run {
+            transaction.try_out(store, &vms, &uuid, &register)
+        } else {
+            transaction.change_as_seen(&vms, &uuid, &register)
+        };
         match attempt {
-            Ok((adopted, changes)) => {
-                reply.adopted.push(adopted);
-                made.extend(changes);
-            }
+            Ok(adopted) => reply.adopted.push(adopted),
             Err(error @ (Error::UnclearArgument(_) | Error::Mirror { .. })) => {
                 reply.left_alone.push(LeftAlone { vm_uuid: uuid, why: error.to_string() });
             }
-            Err(error) => reply.failed.push(LeftAlone { vm_uuid: uuid, why: error.to_string() }),
+            Err(error) => {
+                reply.failed.push(LeftAlone { vm_uuid: uuid, why: error.to_string() });
+                if matches!(&error, Error::Xapi(error) if error.is_away()) {
+                    break;
+                }
+            }
         }
-    }
-    if !dry_run && let Err(error) = writing.commit() {
-        take_back(&mut session, &made);
-        return Err(error.into());
     }
     Ok(reply)
 }
@@ -116,22 +113,4 @@ fn register(writing: &Writing<'_>, uuid: &VmUuid, record: &VmRecord, found: &Fou
         vm_id: registered.settings.vm_id,
         shared_with: owner,
     })
-}
-
-/// What XAPI lacks of a VM that was just registered.
-fn changes(
-    host: &Host,
-    writing: &Writing<'_>,
-    mirror: &Mirror,
-    (uuid, vm): (&VmUuid, &Reference),
-    args: &str,
-) -> Result<Vec<MapChange>, Error> {
-    let entry = writing.read().entry(uuid)?.ok_or_else(|| Error::Internal(format!("VM {uuid} vanished")))?;
-    if let Comparison::NotForUs(error) = mirror.compare(uuid, Some(&entry)) {
-        return Err(Error::Mirror { vm_uuid: *uuid, error });
-    }
-    let mut changes: Vec<_> = mirror.change(uuid, &entry).into_iter().collect();
-    let new = device_args::desired(&host.settings.device, Some(args), entry.settings.as_ref())?;
-    changes.extend(MapChange::of_arguments(vm, Some(args), new));
-    Ok(changes)
 }

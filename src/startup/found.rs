@@ -5,7 +5,7 @@ use super::report::{ThisBoot, XapiState};
 use crate::deadline::Deadline;
 use crate::device_args::PLATFORM_KEY;
 use crate::mirror::Mirror;
-use crate::xenapi::{Reference, Session, VmRecord, XapiError};
+use crate::xenapi::{Session, XapiError, XapiVm};
 use crate::xenopsd::{VmMetadata, Xenopsd, XenopsdError};
 
 /// xenopsd as it was found.
@@ -32,6 +32,14 @@ impl Booting {
         }
     }
 
+    /// The arguments that the VM is about to boot with, where it is about to.
+    pub fn args(&self) -> Option<&str> {
+        match self {
+            Self::Now(_, metadata) => metadata.platform(PLATFORM_KEY),
+            Self::No { .. } | Self::Unknown(_) => None,
+        }
+    }
+
     pub fn left_alone(self) -> ThisBoot {
         match self {
             Self::Now(..) => ThisBoot::LeftAlone,
@@ -41,11 +49,11 @@ impl Booting {
     }
 }
 
-/// What XAPI has: the pool-wide copy of the settings, and the VM's record where it knows the VM.
+/// What XAPI has: what all hosts share, and the VM's record where it knows the VM.
 pub(super) struct Xapi {
     pub session: Session,
-    pub mirror: Mirror,
-    pub vm: Option<XapiVm>,
+    pub shared: Mirror,
+    pub vm: XapiVm,
 }
 
 impl Xapi {
@@ -54,26 +62,10 @@ impl Xapi {
         let deadline = deadline.at_most(start.share(4));
         let mut session = Session::log_in(&start.root.xapi_socket(), deadline)?;
         // In the order opposite to the one in which they are written: a record that is newer than the copy would seem wrong.
-        let vm = match session.vm_by_uuid(&start.vm_uuid)? {
-            None => None,
-            Some(vm) => {
-                let VmRecord { name_label: name, mut platform, power_state, .. } = session.vm_record(&vm)?;
-                let is_halted = power_state == "Halted";
-                Some(XapiVm { vm, name, is_halted, args: platform.swap_remove(PLATFORM_KEY) })
-            }
-        };
-        let mirror = Mirror::load(&mut session)?;
-        Ok(Self { session, mirror, vm })
+        let vm = session.look_up(&start.vm_uuid)?;
+        let shared = Mirror::load(&mut session)?;
+        Ok(Self { session, shared, vm })
     }
-}
-
-/// A VM as XAPI has it.
-pub(super) struct XapiVm {
-    pub vm: Reference,
-    pub name: String,
-    /// Whether this is a start: at a reboot XAPI has the VM running.
-    pub is_halted: bool,
-    pub args: Option<String>,
 }
 
 pub(super) type XapiAnswer = Result<Xapi, XapiError>;
@@ -81,8 +73,8 @@ pub(super) type XapiAnswer = Result<Xapi, XapiError>;
 impl XapiState {
     pub(super) fn of_answer(answer: &XapiAnswer) -> Self {
         match answer {
-            Ok(Xapi { vm: Some(_), .. }) => Self::NotAsked,
-            Ok(Xapi { vm: None, .. }) => Self::UnknownVm,
+            Ok(Xapi { vm: XapiVm::Known { .. }, .. }) => Self::NotAsked,
+            Ok(_) => Self::UnknownVm,
             Err(error) => Self::Failed(error.to_string()),
         }
     }

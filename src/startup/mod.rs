@@ -9,8 +9,8 @@
 //!   VM.stat ───┘                      differ: VM.add (this boot), then XAPI (the next)
 //! ```
 
+mod decide;
 mod found;
-mod goal;
 mod reconcile;
 mod repair;
 mod report;
@@ -24,7 +24,6 @@ use crate::paths::Root;
 use crate::settings::Settings;
 use crate::store::{Store, Through};
 
-pub use goal::Unwanted;
 use reconcile::Reconciliation;
 pub use report::{Deciding, Report, ThisBoot, XapiState};
 

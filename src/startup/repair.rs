@@ -1,109 +1,75 @@
 //! Makes this boot and the next ones right, and notes it.
 
 use super::Milestone;
-use super::found::{Booting, Xapi, XapiAnswer, XapiVm};
+use super::found::{Booting, Xapi, XapiAnswer};
 use super::reconcile::Reconciliation;
 use super::report::{Report, ThisBoot, XapiState};
 use crate::device_args::PLATFORM_KEY;
 use crate::error::Error;
-use crate::mirror::{Comparison, MapChange, Mirror};
-use crate::model::VmSettings;
+use crate::plan::{Goal, Known, plan};
 use crate::store::{StoreError, Writing};
-use crate::xenapi::{Session, XapiError};
+use crate::transaction::{Pace, write};
+use crate::xenapi::XapiVm;
 
 impl Reconciliation<'_> {
-    pub(super) fn repair_boot(&self, booting: Booting, report: &mut Report) -> Result<ThisBoot, Error> {
+    /// Gives the boot under way these arguments.
+    pub(super) fn repair_boot(&self, booting: Booting, report: &mut Report, wanted: Option<String>) -> ThisBoot {
         let (mut xenopsd, mut metadata) = match booting {
             Booting::Now(xenopsd, metadata) => (xenopsd, metadata),
-            Booting::No { is_running } => return Ok(ThisBoot::NotStarting { is_running }),
-            Booting::Unknown(error) => return Ok(ThisBoot::Unknown(error.to_string())),
+            Booting::No { is_running } => return ThisBoot::NotStarting { is_running },
+            Booting::Unknown(error) => return ThisBoot::Unknown(error.to_string()),
         };
-        let wanted = self.wanted(report.args.as_deref(), report.settings.as_ref())?;
-        let this_boot = if report.args == wanted {
+        let was = metadata.platform(PLATFORM_KEY).map(str::to_owned);
+        let this_boot = if was == wanted {
             ThisBoot::AlreadyRight
         } else {
             metadata.set_platform(PLATFORM_KEY, wanted.as_deref());
             if let Err(error) = xenopsd.add(&self.start.vm_uuid, &metadata, self.deadline) {
-                return Ok(ThisBoot::Unknown(error.to_string()));
+                return ThisBoot::Unknown(error.to_string());
             }
-            ThisBoot::Repaired { was: std::mem::replace(&mut report.args, wanted) }
+            ThisBoot::Repaired { was }
         };
+        report.args = wanted;
         (self.reached)(Milestone::BootIsRight);
-        Ok(this_boot)
+        this_boot
     }
 
-    pub(super) fn repair_xapi(&self, xapi: &mut XapiAnswer, settings: Option<&VmSettings>) -> XapiState {
-        let Ok(Xapi { session, mirror, vm }) = xapi else { return XapiState::of_answer(xapi) };
-        let changes = self.changes(mirror, vm.as_ref(), settings);
-        let made = changes.and_then(|changes| {
-            changes.iter().try_for_each(|change| self.make(session, change))?;
-            Ok(!changes.is_empty())
-        });
-        match made {
-            Err(error) => XapiState::Failed(error.to_string()),
-            Ok(_) if vm.is_none() => XapiState::UnknownVm,
-            Ok(true) => XapiState::Repaired,
-            Ok(false) => XapiState::AlreadyRight,
+    /// Tells XAPI what it lacks, and says up to which revision it was told.
+    pub(super) fn repair_xapi(&self, xapi: &mut XapiAnswer, goal: &Goal) -> (XapiState, Option<i64>) {
+        let Ok(found) = xapi else { return (XapiState::of_answer(xapi), None) };
+        match self.tell(found, goal) {
+            Err(error) => (XapiState::Failed(error.to_string()), None),
+            Ok((_, told)) if matches!(found.vm, XapiVm::Unknown) => (XapiState::UnknownVm, told),
+            Ok((true, told)) => (XapiState::Repaired, told),
+            Ok((false, told)) => (XapiState::AlreadyRight, told),
         }
     }
 
-    /// Makes a change where there is time for it, and for taking it back: between its two halves the key is not there, and
-    /// with it all that is not ours in it.
-    fn make(&self, session: &mut Session, change: &MapChange) -> Result<(), XapiError> {
-        let needed = self.start.share(3);
-        if self.deadline.remaining().is_none_or(|left| left < needed) {
-            return Err(XapiError::TimedOut);
-        }
-        session.set_deadline(self.deadline.at_most(self.start.share(2)));
-        change.make(session).inspect_err(|_| {
-            session.set_deadline(self.deadline);
-            change.take_back(session);
-        })
-    }
-
-    /// Tells the other hosts of a removal by hand. Where that fails, the next start or sync does.
-    pub(super) fn push_removal(&self, xapi: &mut Xapi) {
-        let changes = self.changes(&xapi.mirror, None, None);
-        let pushed = changes
-            .and_then(|changes| Ok(changes.iter().try_for_each(|change| self.make(&mut xapi.session, change))?));
-        if let Err(error) = pushed {
-            log::warn!("VM {}: its removal could not be told to the other hosts: {error}", self.start.vm_uuid);
-        }
-    }
-
-    /// What XAPI lacks: the entry in the pool-wide copy, where this host's is newer, and the VM's arguments.
-    fn changes(
-        &self,
-        mirror: &Mirror,
-        vm: Option<&XapiVm>,
-        settings: Option<&VmSettings>,
-    ) -> Result<Vec<MapChange>, Error> {
+    fn tell(&self, Xapi { session, shared, vm }: &mut Xapi, goal: &Goal) -> Result<(bool, Option<i64>), Error> {
         let uuid = &self.start.vm_uuid;
-        let mut changes = Vec::new();
-        if let Some(here) = self.store.read().entry(uuid)?
-            && mirror.compare(uuid, Some(&here)) == Comparison::HostIsNewer
-        {
-            changes.extend(mirror.change(uuid, &here));
-        }
-        if let Some(XapiVm { vm, args, .. }) = vm {
-            let wanted = self.wanted(args.as_deref(), settings)?;
-            changes.extend(MapChange::of_arguments(vm, args.as_deref(), wanted));
-        }
-        Ok(changes)
+        let here = self.store.read().entry(uuid)?;
+        let known = Known { uuid, here: here.as_ref(), shared: Some(shared), vm, is_asked_for: false, was_told: false };
+        let changes = plan(&self.start.settings.device, &known, goal)?.changes;
+        let pace = Pace { end: Some(self.deadline), change: self.start.share(2), needed: self.start.share(3) };
+        write(session, &changes, &pace)?;
+        Ok((!changes.is_empty(), here.map(|here| here.revision)))
     }
 
-    /// Notes in the database what this start is given and what XAPI has. A start is right without it.
-    pub(super) fn note(&self, report: &Report, writing: Result<Writing<'_>, StoreError>) {
-        self.noted(writing.and_then(|writing| self.write_notes(report, writing)));
-    }
-
-    pub(super) fn noted(&self, outcome: Result<(), StoreError>) {
-        if let Err(error) = outcome {
+    /// Notes in the database what this start is given, and that XAPI was told up to a revision. A start is right without it,
+    /// and may wait for it as long as there is time.
+    pub(super) fn note(&self, report: &Report, told: Option<i64>) {
+        let patience = self.deadline.remaining().unwrap_or_default();
+        let noted = self
+            .store
+            .set_patience(patience)
+            .and_then(|()| self.store.write())
+            .and_then(|writing| self.write_notes(report, told, writing));
+        if let Err(error) = noted {
             log::warn!("VM {}: what this start is given could not be noted: {error}", self.start.vm_uuid);
         }
     }
 
-    fn write_notes(&self, report: &Report, writing: Writing<'_>) -> Result<(), StoreError> {
+    fn write_notes(&self, report: &Report, told: Option<i64>, writing: Writing<'_>) -> Result<(), StoreError> {
         let uuid = &self.start.vm_uuid;
         if report.settings.is_some() {
             writing.complete(uuid)?;
@@ -111,23 +77,15 @@ impl Reconciliation<'_> {
                 writing.name_if_nameless(uuid, name)?;
             }
         }
-        match report.xapi {
-            XapiState::Repaired | XapiState::AlreadyRight => writing.mark_pushed(uuid, true)?,
-            XapiState::UnknownVm => writing.mark_pushed(uuid, false)?,
-            // What XAPI was told of before, it was: the next start looks again all the same.
-            XapiState::Failed(_) | XapiState::NotAsked => {}
+        if let Some(revision) = told {
+            writing.mark_pushed(uuid, revision, report.xapi != XapiState::UnknownVm)?;
         }
-        self.note_start(report, &writing)?;
-        writing.commit()
-    }
-
-    /// Notes what this start is given, also to a VM that was removed: until it is started again it may have kept its vGPU.
-    pub(super) fn note_start(&self, report: &Report, writing: &Writing<'_>) -> Result<(), StoreError> {
+        // Also of a VM that was removed: until it is started again it may have kept its vGPU.
         let is_ours = report.is_known || report.settings.is_some();
-        if !(is_ours && report.boots_with_args()) {
-            return Ok(());
+        if is_ours && report.boots_with_args() {
+            let given = self.find(report.args.as_deref()).map(|found| found.text).unwrap_or_default();
+            writing.note_start(uuid, &self.start.root.host_uuid().unwrap_or_default(), &given)?;
         }
-        let given = self.find(report.args.as_deref()).map(|found| found.text).unwrap_or_default();
-        writing.note_start(&self.start.vm_uuid, &self.start.root.host_uuid().unwrap_or_default(), &given)
+        writing.commit()
     }
 }

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::goal::Unwanted;
 use crate::model::{VmSettings, VmUuid};
+use crate::plan::Unwanted;
 use crate::store::Registration;
 
 /// What became of the boot under way.

@@ -36,6 +36,16 @@ impl Reading<'_> {
         Ok(self.connection().query_row(sql, [uuid.to_string()], |row| row.get(0))?)
     }
 
+    /// Whether it is noted that XAPI was told of a VM's last change, and whether it knew the VM.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn is_noted(&self, uuid: &VmUuid, is_known: bool) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM vm_state
+                   WHERE vm_uuid = ?1 AND pushed_revision >= revision AND known_to_xapi = ?2)";
+        Ok(self.connection().query_row(sql, params![uuid.to_string(), is_known], |row| row.get(0))?)
+    }
+
     /// Whether XAPI was told of a VM at any time.
     ///
     /// # Errors
@@ -162,7 +172,10 @@ impl Writing<'_> {
     }
 
     /// Says how often a VM was changed and when, after triggers have counted and timed what was no change of this host's.
-    fn count_and_time(&self, uuid: &VmUuid, revision: i64, changed_at: i64) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn count_and_time(&self, uuid: &VmUuid, revision: i64, changed_at: i64) -> Result<(), StoreError> {
         let uuid = uuid.to_string();
         self.execute("UPDATE vm_state SET revision = ?2 WHERE vm_uuid = ?1", params![uuid, revision])?;
         self.execute(

@@ -212,6 +212,25 @@ impl Store {
         Reading::new(&self.connection)
     }
 
+    /// Says how long to wait for another program's transaction from now on.
+    ///
+    /// # Errors
+    /// SQLite refuses.
+    pub fn set_patience(&self, patience: Duration) -> Result<(), StoreError> {
+        Ok(self.connection.busy_timeout(patience)?)
+    }
+
+    /// A copy of the database in memory: what is tried out there changes nothing, and keeps nobody waiting.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn copy_in_memory(&self) -> Result<Self, StoreError> {
+        let mut copy = Connection::open_in_memory()?;
+        copy.pragma_update(None, "foreign_keys", true)?;
+        rusqlite::backup::Backup::new(&self.connection, &mut copy)?.step(-1)?;
+        Ok(Self { connection: copy, history: self.history })
+    }
+
     /// Holds the database as it is: until the answer is dropped, all reads see one state. Other programs may write, but their
     /// commits wait, so it is to be dropped soon.
     ///

@@ -158,7 +158,10 @@ impl<'c> Reading<'c> {
     }
 
     /// The number that a VM without one is to get: the one derived from its UUID, or the next that is free.
-    pub(super) fn free_number(&self, uuid: &VmUuid) -> Result<DeviceVmId, StoreError> {
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn free_number(&self, uuid: &VmUuid) -> Result<DeviceVmId, StoreError> {
         let mut number = DeviceVmId::derived_from(uuid);
         let sql = "SELECT EXISTS (SELECT 1 FROM vm_state WHERE device_vm_id = ?1)";
         while self.0.query_row(sql, [number.get()], |row| row.get(0))? {

@@ -212,14 +212,14 @@ impl<'c> Writing<'c> {
         Ok(())
     }
 
-    /// Notes that XAPI was told what this database says of a VM, and whether it knows the VM.
+    /// Notes that XAPI was told of a VM up to a revision, and whether it knows the VM.
     ///
     /// # Errors
     /// The database cannot be written.
-    pub fn mark_pushed(&self, uuid: &VmUuid, is_known: bool) -> Result<(), StoreError> {
+    pub fn mark_pushed(&self, uuid: &VmUuid, revision: i64, is_known: bool) -> Result<(), StoreError> {
         self.execute(
-            "UPDATE vm_state SET pushed_revision = revision, known_to_xapi = ?2 WHERE vm_uuid = ?1",
-            params![uuid.to_string(), is_known],
+            "UPDATE vm_state SET pushed_revision = ?2, known_to_xapi = ?3 WHERE vm_uuid = ?1",
+            params![uuid.to_string(), revision, is_known],
         )?;
         Ok(())
     }

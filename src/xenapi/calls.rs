@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use serde_json::json;
 
-use super::{HostRecord, MapField, RebootKind, Reference, Session, TaskRecord, VmRecord, XapiError};
+use super::{HostRecord, MapField, RebootKind, Reference, Session, TaskRecord, VmRecord, XapiError, XapiVm};
 use crate::model::VmUuid;
 
 impl Session {
@@ -48,6 +48,16 @@ impl Session {
     /// XAPI is away or refuses.
     pub fn vm_record(&mut self, vm: &Reference) -> Result<VmRecord, XapiError> {
         self.call("VM.get_record", &json!([self.token, vm.0]))
+    }
+
+    /// Looks a VM up.
+    ///
+    /// # Errors
+    /// XAPI is away or refuses.
+    pub fn look_up(&mut self, uuid: &VmUuid) -> Result<XapiVm, XapiError> {
+        let Some(vm) = self.vm_by_uuid(uuid)? else { return Ok(XapiVm::Unknown) };
+        let record = Box::new(self.vm_record(&vm)?);
+        Ok(XapiVm::Known { vm, record })
     }
 
     /// Every VM's record.

@@ -4,6 +4,7 @@
 //! (xapi-project/xen-api, `ocaml/xapi/api_server.ml`).
 
 mod calls;
+mod map_change;
 mod records;
 
 use std::fmt;
@@ -17,7 +18,8 @@ use serde_json::{Value, json};
 use crate::deadline::Deadline;
 use crate::http::{Connection, HttpError};
 
-pub use records::{HostRecord, MapField, RebootKind, Reference, TaskRecord, VmRecord};
+pub use map_change::MapChange;
+pub use records::{HostRecord, MapField, PUT_ASIDE_KEY, RebootKind, Reference, TaskRecord, VmRecord, XapiVm};
 
 /// How long the CLI and the plugin wait for XAPI in one operation. Calls take 1 to 50 ms; a coordinator that was just
 /// lost lets them block.

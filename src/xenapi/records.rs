@@ -3,6 +3,8 @@
 use indexmap::IndexMap;
 use serde::Deserialize;
 
+use crate::device_args::PLATFORM_KEY;
+
 /// XAPI's reference to an object.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
@@ -41,11 +43,62 @@ impl RebootKind {
     }
 }
 
+/// The key of a VM's `other_config` that keeps its device-model-args while they are changed. XAPI changes a key of a map by
+/// removing and adding it; in between an administrator's own arguments would be nowhere else.
+pub const PUT_ASIDE_KEY: &str = "vgpu:device-model-args";
+
+/// A VM as XAPI has it.
+#[derive(Debug)]
+pub enum XapiVm {
+    /// XAPI knows it.
+    Known {
+        /// Its reference.
+        vm: Reference,
+        /// Its record.
+        record: Box<VmRecord>,
+    },
+    /// XAPI does not know it.
+    Unknown,
+    /// XAPI could not be asked.
+    Away,
+}
+
+impl XapiVm {
+    /// The VM's record, where there is one.
+    #[must_use]
+    pub fn record(&self) -> Option<&VmRecord> {
+        match self {
+            Self::Known { record, .. } => Some(record),
+            Self::Unknown | Self::Away => None,
+        }
+    }
+
+    /// The VM's name.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.record().map(|record| record.name_label.as_str())
+    }
+
+    /// The VM's power state.
+    #[must_use]
+    pub fn power_state(&self) -> Option<&str> {
+        self.record().map(|record| record.power_state.as_str())
+    }
+
+    /// Whether it is a template, which never starts.
+    #[must_use]
+    pub fn is_template(&self) -> bool {
+        self.record().is_some_and(|record| record.is_a_template)
+    }
+}
+
 /// A map of XAPI's of which we own keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MapField {
     /// A VM's `platform`.
     VmPlatform,
+    /// A VM's `other_config`.
+    VmOtherConfig,
     /// The resource pool's `other_config`.
     PoolOtherConfig,
 }
@@ -54,6 +107,7 @@ impl MapField {
     pub(super) fn get(self) -> &'static str {
         match self {
             Self::VmPlatform => "VM.get_platform",
+            Self::VmOtherConfig => "VM.get_other_config",
             Self::PoolOtherConfig => "pool.get_other_config",
         }
     }
@@ -61,6 +115,7 @@ impl MapField {
     pub(super) fn add(self) -> &'static str {
         match self {
             Self::VmPlatform => "VM.add_to_platform",
+            Self::VmOtherConfig => "VM.add_to_other_config",
             Self::PoolOtherConfig => "pool.add_to_other_config",
         }
     }
@@ -68,6 +123,7 @@ impl MapField {
     pub(super) fn remove(self) -> &'static str {
         match self {
             Self::VmPlatform => "VM.remove_from_platform",
+            Self::VmOtherConfig => "VM.remove_from_other_config",
             Self::PoolOtherConfig => "pool.remove_from_other_config",
         }
     }
@@ -92,6 +148,8 @@ pub struct VmRecord {
     pub resident_on: Reference,
     /// What goes to the device model, and more.
     pub platform: IndexMap<String, String>,
+    /// What add-ons keep with the VM.
+    pub other_config: IndexMap<String, String>,
 }
 
 impl VmRecord {
@@ -99,6 +157,24 @@ impl VmRecord {
     #[must_use]
     pub fn is_a_vm(&self) -> bool {
         !(self.is_a_template || self.is_a_snapshot || self.is_control_domain)
+    }
+
+    /// What `platform` holds for the device model.
+    #[must_use]
+    pub fn stored_args(&self) -> Option<&str> {
+        self.platform.get(PLATFORM_KEY).map(String::as_str)
+    }
+
+    /// The arguments that a program had taken out of `platform` to put others in, and was ended before it could.
+    #[must_use]
+    pub fn args_put_aside(&self) -> Option<&str> {
+        self.other_config.get(PUT_ASIDE_KEY).map(String::as_str)
+    }
+
+    /// The device model's arguments: those in `platform`, or those put aside where it holds none.
+    #[must_use]
+    pub fn args(&self) -> Option<&str> {
+        self.stored_args().or(self.args_put_aside())
     }
 }
 

@@ -62,17 +62,20 @@ fn a_registration_that_xapi_refuses_registers_nothing_anywhere() {
 }
 
 #[test]
-fn an_import_that_xapi_refuses_at_its_second_vm_takes_back_the_first() {
+fn an_import_that_xapi_refuses_at_its_second_vm_puts_the_first_back() {
     let (pool, one) = pool_with_known_vm();
-    let other = known_vm(&pool);
+    let mut vms = [one, known_vm(&pool)];
+    vms.sort();
+    let [first, second] = &vms;
     let vm = |uuid: &str| json!({"vm_uuid": uuid, "pool": "B", "priority": "low"});
-    let file = json!({"version": 1, "vm": [vm(&one), vm(&other)]}).to_string();
+    let file = json!({"version": 1, "vm": [vm(first), vm(second)]}).to_string();
+    // Its arguments are put aside before they are changed, which is refused and does not stand in the way of putting back.
+    set_args(&pool, second, Some(&format!("-vga std {}", args(&pool, second).unwrap())));
     for host in 0..HOSTS {
-        // One that does not stand in the way of taking back.
-        for method in ["VM.get_by_uuid", "VM.get_record"] {
-            refuse(&pool, host, method, 1);
-            assert_changes_nothing(&pool, host, &[&one, &other], "import", &[("config", &file)]);
-        }
+        refuse(&pool, host, "VM.add_to_other_config", 0);
+        assert_changes_nothing(&pool, host, &[first, second], "import", &[("config", &file)]);
+        refuse(&pool, host, "VM.get_all_records", 0);
+        assert_changes_nothing(&pool, host, &[first, second], "import", &[("config", &file)]);
     }
 }
 

@@ -96,6 +96,7 @@ pub const ERRORS: &[(&str, &str)] = &[
     ("VGPU_ARGS_UNCLEAR", "device-model-args ends so that nothing can be added."),
     ("VGPU_NEWER_FORMAT", "A newer vgpu-config has written this VM's settings; update this host."),
     ("VGPU_DB_ERROR", "The database cannot be used."),
+    ("VGPU_BUSY", "Another program is changing the VM."),
     ("VGPU_XAPI_ERROR", "XAPI is away or refused."),
     ("VGPU_XENOPSD_ERROR", "xenopsd is away or refused."),
     ("RBAC_PERMISSION_DENIED", "The caller's role may look, but changes need pool-operator. Parameters: XAPI's own."),

@@ -1,0 +1,74 @@
+//! What a VM is to have.
+
+use crate::device_args::FoundDevice;
+use crate::model::{PoolId, Priority, VmSettings, VmUuid};
+use crate::settings::{Settings, Unregistered};
+use crate::store::Registration;
+
+/// What a VM is to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goal {
+    /// Whatever it has: it is not ours.
+    LeaveAlone,
+    /// Our argument, with these settings.
+    Have(VmSettings),
+    /// No argument of ours, for this reason.
+    HaveNot(Unwanted),
+    /// Settings of its own, given to it now.
+    Register {
+        /// Its GPU pool.
+        pool: PoolId,
+        /// Its priority.
+        priority: Priority,
+        /// The VM whose argument it carries, where it is a clone.
+        origin: Option<VmUuid>,
+    },
+}
+
+/// Why an argument is not wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unwanted {
+    /// It is another VM's: this one was cloned from it, or from a template or snapshot of it.
+    Inherited {
+        /// The VM to which it belongs.
+        origin: VmUuid,
+    },
+    /// The VM was removed; a snapshot or an import may have brought the argument back.
+    Removed,
+}
+
+/// Another VM to which the argument of a VM belongs: it is a clone of that one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// The other VM.
+    pub uuid: VmUuid,
+    /// What it has; `None` where it was removed.
+    pub settings: Option<VmSettings>,
+}
+
+/// What a VM is to have, given what the database knows of it and the arguments that it has.
+#[must_use]
+pub fn goal(settings: &Settings, registration: &Registration, found: &[FoundDevice], origin: Option<Origin>) -> Goal {
+    let was_removed = match registration {
+        Registration::Registered(vm) => return Goal::Have(vm.settings),
+        Registration::Removed { vm_id: Some(vm_id), .. } if found.iter().any(|found| found.vm_id == Some(*vm_id)) => {
+            return Goal::HaveNot(Unwanted::Removed);
+        }
+        Registration::Removed { .. } => true,
+        Registration::Unknown => false,
+    };
+    // Who was removed on purpose is not registered again behind the administrator's back, and a hand-written argument
+    // is nobody's to replace.
+    let may_register = !was_removed && (found.is_empty() || origin.is_some());
+    let register = |pool, priority| Goal::Register { pool, priority, origin: origin.map(|origin| origin.uuid) };
+    match (settings.unregistered, origin) {
+        (Unregistered::Default, _) if may_register => register(settings.defaults.pool, settings.defaults.priority),
+        (Unregistered::Inherit, Some(Origin { settings: Some(VmSettings { pool, priority, .. }), .. }))
+            if may_register =>
+        {
+            register(pool, priority)
+        }
+        (_, Some(origin)) => Goal::HaveNot(Unwanted::Inherited { origin: origin.uuid }),
+        (_, None) => Goal::LeaveAlone,
+    }
+}

@@ -1,0 +1,107 @@
+//! What XAPI lacks of a VM: the only place that decides it. A change, an import, `sync`, `adopt` and the hook all ask here.
+//!
+//! Pure: it looks at what it is given, and asks nobody.
+
+mod goal;
+
+use crate::device_args;
+use crate::error::Error;
+use crate::mirror::{Comparison, Entry, Mirror};
+use crate::model::VmUuid;
+use crate::reply::XapiOutcome;
+use crate::settings::DeviceName;
+use crate::xenapi::{MapChange, MapField, PUT_ASIDE_KEY, Reference, VmRecord, XapiVm};
+
+pub use goal::{Goal, Origin, Unwanted, goal};
+
+/// What is known of a VM.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// The VM.
+    pub uuid: &'a VmUuid,
+    /// What this host has; `None` where it never heard of the VM.
+    pub here: Option<&'a Entry>,
+    /// What all hosts share; `None` where XAPI is away.
+    pub shared: Option<&'a Mirror>,
+    /// The VM as XAPI has it.
+    pub vm: &'a XapiVm,
+    /// Whether somebody asks for a change of it now.
+    pub is_asked_for: bool,
+    /// Whether XAPI was told of the VM before. What was told, and is neither shared nor a VM any more, was pruned.
+    pub was_told: bool,
+}
+
+/// What XAPI is to be told of a VM, in the order in which it is written, and what that comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The changes.
+    pub changes: Vec<MapChange>,
+    /// What they come to once they are made.
+    pub outcome: XapiOutcome,
+}
+
+/// Plans what XAPI is to be told of a VM: the shared copy first, then the VM's record, so that whoever finds the record right
+/// finds the shared copy right too.
+///
+/// # Errors
+/// A newer program has written what all hosts share, or the VM's arguments cannot be what they are to be.
+pub fn plan(device: &DeviceName, known: &Known<'_>, goal: &Goal) -> Result<Plan, Error> {
+    let Some(shared) = known.shared else { return Ok(Plan { changes: Vec::new(), outcome: XapiOutcome::Away }) };
+    let is_pruned = !known.is_asked_for
+        && known.was_told
+        && matches!(known.vm, XapiVm::Unknown)
+        && shared.compare(known.uuid, None) == Comparison::Same;
+    let is_to_be_shared = match shared.compare(known.uuid, known.here) {
+        Comparison::NotForUs(error) => return Err(Error::Mirror { vm_uuid: *known.uuid, error }),
+        Comparison::HostIsNewer => !is_pruned,
+        // What is asked for is written as this program writes it.
+        Comparison::Same => known.is_asked_for,
+        Comparison::CopyIsNewer(_) => false,
+    };
+    let here = known.here.filter(|_| is_to_be_shared);
+    let mut changes: Vec<_> = here.and_then(|here| shared.change(known.uuid, here)).into_iter().collect();
+    let outcome = match known.vm {
+        XapiVm::Away => XapiOutcome::Away,
+        XapiVm::Unknown => XapiOutcome::UnknownVm,
+        XapiVm::Known { vm, record } => {
+            let of_record = changes_of_record(device, vm, record, goal)?;
+            let outcome = if of_record.is_empty() { XapiOutcome::AlreadyRight } else { XapiOutcome::Written };
+            changes.extend(of_record);
+            outcome
+        }
+    };
+    Ok(Plan { changes, outcome })
+}
+
+/// The changes that give a VM's record the arguments that it is to have. What is not ours in them is put aside meanwhile.
+fn changes_of_record(
+    device: &DeviceName,
+    vm: &Reference,
+    record: &VmRecord,
+    goal: &Goal,
+) -> Result<Vec<MapChange>, Error> {
+    let stored = record.stored_args().map(str::to_owned);
+    let wanted = match goal {
+        Goal::LeaveAlone | Goal::Register { .. } => record.args().map(str::to_owned),
+        Goal::Have(settings) => device_args::desired(device, record.args(), Some(settings))?,
+        Goal::HaveNot(_) => device_args::desired(device, record.args(), None)?,
+    };
+    let aside = record.args_put_aside().map(str::to_owned);
+    let put_aside = match &stored {
+        Some(args) if wanted.is_some() && stored != wanted && device_args::has_more(device, args) => stored.clone(),
+        _ => None,
+    };
+    let change = |map: MapField, key: &str, old: &Option<String>, new: &Option<String>| {
+        let (object, key) = (vm.clone(), key.to_owned());
+        (old != new).then(|| MapChange { map, object, key, old: old.clone(), new: new.clone() })
+    };
+    let before = if put_aside.is_some() { put_aside } else { aside.clone() };
+    Ok([
+        change(MapField::VmOtherConfig, PUT_ASIDE_KEY, &aside, &before),
+        change(MapField::VmPlatform, device_args::PLATFORM_KEY, &stored, &wanted),
+        change(MapField::VmOtherConfig, PUT_ASIDE_KEY, &before, &None),
+    ]
+    .into_iter()
+    .flatten()
+    .collect())
+}

@@ -1,0 +1,142 @@
+//! One attempt at a change: rehearse it, plan, write XAPI, write the database; or put XAPI back.
+
+use super::{Change, HeldSignals, Pace, Told, Transaction, Vms, put_back, write};
+use crate::error::Error;
+use crate::mirror::Entry;
+use crate::model::VmUuid;
+use crate::plan::{Goal, Known, Plan, Unwanted, plan};
+use crate::reply::XapiOutcome;
+use crate::store::Writing;
+use crate::xenapi::{MapChange, XapiVm};
+
+/// A change of the database, tried out before it is made.
+struct Rehearsal {
+    before: Vec<Option<Entry>>,
+    after: Vec<Option<Entry>>,
+}
+
+impl Transaction<'_> {
+    /// One round of a change; `None` where a row was edited meanwhile.
+    pub(super) fn attempt<T>(
+        &mut self,
+        vms: &[VmUuid],
+        all: bool,
+        known: &Vms,
+        change: &Change<'_, T>,
+    ) -> Result<Option<(T, Told)>, Error> {
+        let rehearsal = self.rehearse(vms, known, change)?;
+        let plans = self.plans(vms, known, &rehearsal, all)?;
+        let _signals = HeldSignals::hold();
+        let made = self.write(&plans)?;
+        let committed = self.commit(vms, known, &rehearsal, &plans, change);
+        if !matches!(committed, Ok(Some(_))) {
+            self.put_back(&made);
+        } else if let Some(shared) = &mut self.shared {
+            for change in &made {
+                shared.apply(change);
+            }
+        }
+        let told = plans.into_iter().map(|(uuid, plan)| (uuid, plan.outcome)).collect();
+        Ok(committed?.map(|value| (value, told)))
+    }
+
+    fn rehearse<T>(&self, vms: &[VmUuid], known: &Vms, change: &Change<'_, T>) -> Result<Rehearsal, Error> {
+        // Dropped without a commit.
+        let writing = self.host.store().write()?;
+        let before = entries(&writing, vms)?;
+        change(&writing, known)?;
+        Ok(Rehearsal { before, after: entries(&writing, vms)? })
+    }
+
+    fn plans(
+        &self,
+        vms: &[VmUuid],
+        known: &Vms,
+        rehearsal: &Rehearsal,
+        all: bool,
+    ) -> Result<Vec<(VmUuid, Plan)>, Error> {
+        let changed = vms.iter().zip(rehearsal.before.iter().zip(&rehearsal.after));
+        changed
+            .filter(|(_, (before, after))| all || before != after)
+            .map(|(uuid, (_, after))| Ok((*uuid, self.plan(uuid, after.as_ref(), self.vm(known, uuid))?)))
+            .collect()
+    }
+
+    /// A VM that was looked for and is not there is unknown; where XAPI is away nothing is known of it.
+    pub(super) fn vm<'k>(&self, known: &'k Vms, uuid: &VmUuid) -> &'k XapiVm {
+        let absent = if self.session.is_ok() { &XapiVm::Unknown } else { &XapiVm::Away };
+        known.get(uuid).unwrap_or(absent)
+    }
+
+    /// What XAPI is to be told of a change that somebody asks for.
+    pub(super) fn plan(&self, uuid: &VmUuid, after: Option<&Entry>, vm: &XapiVm) -> Result<Plan, Error> {
+        let shared = self.shared.as_ref().filter(|_| self.session.is_ok());
+        let goal = match after.and_then(|entry| entry.settings) {
+            Some(settings) => Goal::Have(settings),
+            None => Goal::HaveNot(Unwanted::Removed),
+        };
+        let known = Known { uuid, here: after, shared, vm, is_asked_for: true, was_told: true };
+        plan(&self.host.settings().device, &known, &goal)
+    }
+
+    /// Writes the plans, and says what was written; where it fails, XAPI is put back.
+    fn write(&mut self, plans: &[(VmUuid, Plan)]) -> Result<Vec<MapChange>, Error> {
+        let mut made = Vec::new();
+        for (_, plan) in plans {
+            let Ok(session) = &mut self.session else { break };
+            if let Err(error) = write(session, &plan.changes, &Pace::full()) {
+                self.put_back(&made);
+                return Err(error.into());
+            }
+            made.extend(plan.changes.iter().cloned());
+        }
+        Ok(made)
+    }
+
+    fn put_back(&mut self, made: &[MapChange]) {
+        if let Ok(session) = &mut self.session {
+            put_back(session, made, &Pace::full());
+        }
+    }
+
+    /// Makes the rehearsed change for good; `None` where a row is not what it was.
+    fn commit<T>(
+        &self,
+        vms: &[VmUuid],
+        known: &Vms,
+        rehearsal: &Rehearsal,
+        plans: &[(VmUuid, Plan)],
+        change: &Change<'_, T>,
+    ) -> Result<Option<T>, Error> {
+        let writing = self.host.store().write()?;
+        writing.set_user(self.user.clone());
+        if entries(&writing, vms)? != rehearsal.before {
+            return Ok(None);
+        }
+        let value = change(&writing, known)?;
+        // The clock may have gone on since the rehearsal, of which XAPI was told.
+        for (uuid, (after, told)) in vms.iter().zip(entries(&writing, vms)?.into_iter().zip(&rehearsal.after)) {
+            if after.as_ref().map(without_time) != told.as_ref().map(without_time) {
+                return Ok(None);
+            }
+            if let Some(told) = told.as_ref().filter(|told| after.as_ref() != Some(told)) {
+                writing.count_and_time(uuid, told.revision, told.changed_at)?;
+            }
+        }
+        for (uuid, plan) in plans.iter().filter(|(_, plan)| plan.outcome != XapiOutcome::Away) {
+            if let Some(entry) = writing.read().entry(uuid)? {
+                writing.mark_pushed(uuid, entry.revision, plan.outcome != XapiOutcome::UnknownVm)?;
+            }
+        }
+        writing.commit()?;
+        Ok(Some(value))
+    }
+}
+
+fn entries(writing: &Writing<'_>, vms: &[VmUuid]) -> Result<Vec<Option<Entry>>, Error> {
+    vms.iter().map(|uuid| Ok(writing.read().entry(uuid)?)).collect()
+}
+
+fn without_time(entry: &Entry) -> Entry {
+    Entry { changed_at: 0, ..entry.clone() }
+}

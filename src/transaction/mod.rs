@@ -1,0 +1,233 @@
+//! Carries a change out over XAPI and this host's database: all of it, or nothing.
+//!
+//! ```text
+//!   lock the VM ── look ── rehearse the change in the database ── plan ── write XAPI ── write the database
+//!                                                                            └── or put XAPI back ──┘
+//! ```
+//!
+//! What takes long is done without the database: it is held for milliseconds, so nobody's start waits for somebody else's XAPI
+//! calls. What must not happen to one VM at the same time is kept apart by the VM's lock ([`crate::vm_lock`]). Somebody with an
+//! sqlite3 shell takes no lock; where a row has changed meanwhile, all is put back and done again.
+
+mod attempt;
+mod signals;
+mod take_over;
+mod write;
+
+use std::collections::HashMap;
+
+use crate::deadline::Deadline;
+use crate::error::Error;
+use crate::mirror::{Mirror, News};
+use crate::model::VmUuid;
+use crate::operations::{Caller, Host};
+use crate::reply::XapiOutcome;
+use crate::store::{Store, Writing};
+use crate::vm_lock::{LockedVms, VM_LOCK_TIMEOUT};
+use crate::xenapi::{self, Session, XapiError, XapiVm};
+
+pub use signals::HeldSignals;
+pub use take_over::{take_over, take_over_all};
+pub use write::{Pace, put_back, write};
+
+/// How often a change is tried where somebody edits its row by hand meanwhile.
+const ROUNDS: usize = 3;
+
+/// XAPI and this host's database, for the time of one operation.
+pub struct Transaction<'a> {
+    host: &'a Host,
+    session: Result<Session, XapiError>,
+    may_work_without: bool,
+    user: Option<String>,
+    shared: Option<Mirror>,
+}
+
+/// VMs as XAPI has them.
+pub type Vms = HashMap<VmUuid, XapiVm>;
+
+/// A change of the database.
+pub type Change<'c, T> = dyn Fn(&Writing<'_>, &Vms) -> Result<T, Error> + 'c;
+
+/// What XAPI was told of each VM.
+pub type Told = Vec<(VmUuid, XapiOutcome)>;
+
+/// What a change came to.
+pub struct Changed<T> {
+    /// What the change itself answered.
+    pub value: T,
+    /// What XAPI was told of each VM.
+    pub told: Told,
+    /// The VMs as XAPI had them before.
+    pub vms: Vms,
+}
+
+impl<'a> Transaction<'a> {
+    /// Connects in the caller's name. Root may work where XAPI lets nobody in; a plugin's caller needs a role that may
+    /// change things, whether or not this change will make XAPI write anything; a dry run needs none.
+    ///
+    /// # Errors
+    /// XAPI is away, or refuses.
+    pub fn begin(host: &'a Host, dry_run: bool) -> Result<Self, Error> {
+        let may_work_without = matches!(host.caller(), Caller::Root);
+        let connected = Self::connect(host, dry_run);
+        let (session, user) = match connected {
+            // A host without its coordinator refuses root with whatever it believes to be the reason.
+            Err(error) if may_work_without => (Err(error), host.user()),
+            connected => connected.map(|(session, user)| (Ok(session), user))?,
+        };
+        Ok(Self { host, session, may_work_without, user, shared: None })
+    }
+
+    /// The same for an operation that is nothing without XAPI.
+    ///
+    /// # Errors
+    /// XAPI is away, or refuses.
+    pub fn begin_with_xapi(host: &'a Host, dry_run: bool) -> Result<Self, Error> {
+        let (session, user) = Self::connect(host, dry_run)?;
+        Ok(Self { host, session: Ok(session), may_work_without: false, user, shared: None })
+    }
+
+    fn connect(host: &Host, dry_run: bool) -> Result<(Session, Option<String>), XapiError> {
+        let mut session = host.connect()?;
+        let user = if dry_run { None } else { host.prove_may_change(&mut session)? };
+        Ok((session, user))
+    }
+
+    /// Why XAPI is away, where it is.
+    pub fn away(&self) -> Option<&XapiError> {
+        self.session.as_ref().err()
+    }
+
+    /// What all hosts share, where it was read.
+    pub fn shared(&self) -> Option<&Mirror> {
+        self.shared.as_ref()
+    }
+
+    /// Keeps other programs of this host from changing these VMs.
+    ///
+    /// # Errors
+    /// Another program does so for longer than [`VM_LOCK_TIMEOUT`].
+    pub fn lock(&self, vms: &[VmUuid]) -> Result<LockedVms<'a>, Error> {
+        Ok(self.host.vm_locks()?.lock(vms.iter().copied(), Deadline::after(VM_LOCK_TIMEOUT))?)
+    }
+
+    /// Asks XAPI with its full time; `None` where it is away and the caller may work without it.
+    ///
+    /// # Errors
+    /// XAPI refuses, or is away and is needed.
+    pub fn ask<T>(&mut self, call: impl FnOnce(&mut Session) -> Result<T, XapiError>) -> Result<Option<T>, Error> {
+        let Ok(session) = &mut self.session else { return Ok(None) };
+        session.set_deadline(Deadline::after(xenapi::TIMEOUT));
+        match call(session) {
+            Err(error) if error.is_away() && self.may_work_without => {
+                self.session = Err(error);
+                Ok(None)
+            }
+            answer => Ok(Some(answer?)),
+        }
+    }
+
+    /// Looks one VM up.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub fn look_up(&mut self, uuid: &VmUuid) -> Result<XapiVm, Error> {
+        Ok(self.ask(|session| session.look_up(uuid))?.unwrap_or(XapiVm::Away))
+    }
+
+    /// Looks every VM up in one call.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub fn look_all_up(&mut self) -> Result<Vms, Error> {
+        let records = self.ask(Session::vm_records)?.unwrap_or_default();
+        let known = |(vm, record): (_, xenapi::VmRecord)| {
+            Some((record.uuid.parse().ok()?, XapiVm::Known { vm, record: Box::new(record) }))
+        };
+        Ok(records.into_iter().filter_map(known).collect())
+    }
+
+    /// Reads what all hosts share. VMs are looked up before that: other hosts write them after it, and a record that is newer
+    /// than what they share would seem wrong.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub fn read_shared(&mut self) -> Result<(), Error> {
+        self.shared = self.ask(Mirror::load)?;
+        Ok(())
+    }
+
+    /// Takes over what other hosts have written: into this host's database, or, for a dry run, into a copy of it.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn take_over_into(&self, store: &Store, is_copy: bool) -> Result<News, Error> {
+        match &self.shared {
+            None => Ok(News::default()),
+            Some(shared) if is_copy => take_over_all(store, shared),
+            Some(shared) => take_over(store, shared, self.host.vm_locks()?, &[]),
+        }
+    }
+
+    /// Changes VMs: all of them, or none. `change` is carried out twice: once to see what comes of it, and once for good.
+    /// What comes of VMs that it leaves as they are is told XAPI only where `all` is said.
+    ///
+    /// # Errors
+    /// `change` fails, XAPI refuses, or the database cannot be written; nothing has changed then.
+    pub fn change<T>(&mut self, vms: &[VmUuid], all: bool, change: &Change<'_, T>) -> Result<Changed<T>, Error> {
+        let _locked = self.lock(vms)?;
+        for _ in 0..ROUNDS {
+            let known = self.look(vms)?;
+            if let Some(shared) = &self.shared {
+                take_over(self.host.store(), shared, self.host.vm_locks()?, vms)?;
+            }
+            if let Some((value, told)) = self.attempt(vms, all, &known, change)? {
+                return Ok(Changed { value, told, vms: known });
+            }
+        }
+        Err(Error::Contended)
+    }
+
+    /// Changes one of many VMs that were looked up a moment ago, and with what all hosts shared then.
+    ///
+    /// # Errors
+    /// As [`Self::change`].
+    pub fn change_as_seen<T>(
+        &mut self,
+        known: &Vms,
+        uuid: &VmUuid,
+        change: &dyn Fn(&Writing<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let _locked = self.lock(&[*uuid])?;
+        let done = self.attempt(&[*uuid], true, known, &|writing, _| change(writing))?;
+        done.map(|(value, _)| value).ok_or(Error::Contended)
+    }
+
+    /// Makes a change in a copy of the database, and sees whether XAPI could be told of it.
+    ///
+    /// # Errors
+    /// As [`Self::change`].
+    pub fn try_out<T>(
+        &self,
+        copy: &Store,
+        known: &Vms,
+        uuid: &VmUuid,
+        change: &dyn Fn(&Writing<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let writing = copy.write()?;
+        let value = change(&writing)?;
+        self.plan(uuid, writing.read().entry(uuid)?.as_ref(), self.vm(known, uuid))?;
+        writing.commit()?;
+        Ok(value)
+    }
+
+    /// The VMs as XAPI has them, and then what all hosts share.
+    fn look(&mut self, vms: &[VmUuid]) -> Result<Vms, Error> {
+        let known = match vms {
+            [one] => HashMap::from([(*one, self.look_up(one)?)]),
+            _ => self.look_all_up()?,
+        };
+        self.read_shared()?;
+        Ok(known)
+    }
+}

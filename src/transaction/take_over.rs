@@ -1,0 +1,52 @@
+//! Takes over what other hosts have written.
+
+use std::collections::HashSet;
+
+use crate::error::Error;
+use crate::mirror::{Mirror, News};
+use crate::model::VmUuid;
+use crate::store::{Store, StoreError};
+use crate::vm_lock::VmLocks;
+
+/// Takes over what other hosts have written, and says what that was. A VM that another program of this host is changing is left
+/// to that program: what it has written may yet be put back. The VMs in `own` are locked by the caller.
+///
+/// # Errors
+/// The database cannot be written.
+pub fn take_over(store: &Store, shared: &Mirror, locks: &VmLocks, own: &[VmUuid]) -> Result<News, Error> {
+    let mut news = shared.news(store.read())?;
+    if news.is_empty() {
+        return Ok(news);
+    }
+    let mut others = locks.none();
+    let mut busy = HashSet::new();
+    for (uuid, _) in news.entries.iter().filter(|(uuid, _)| !own.contains(uuid)) {
+        if !others.try_also(uuid)? {
+            busy.insert(*uuid);
+        }
+    }
+    // They may have changed until they were locked.
+    news = shared.news(store.read())?;
+    news.entries.retain(|(uuid, _)| !busy.contains(uuid));
+    write_down(store, &news)?;
+    Ok(news)
+}
+
+/// Takes over everything, where nobody else works on the database: in a copy of it.
+///
+/// # Errors
+/// The database cannot be written.
+pub fn take_over_all(store: &Store, shared: &Mirror) -> Result<News, Error> {
+    let news = shared.news(store.read())?;
+    write_down(store, &news)?;
+    Ok(news)
+}
+
+fn write_down(store: &Store, news: &News) -> Result<(), StoreError> {
+    if news.is_empty() {
+        return Ok(());
+    }
+    let writing = store.write()?;
+    writing.take_over(news)?;
+    writing.commit()
+}

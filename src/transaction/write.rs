@@ -1,0 +1,69 @@
+//! Writes to XAPI, and puts back.
+
+use std::time::Duration;
+
+use crate::deadline::Deadline;
+use crate::xenapi::{self, MapChange, Session, XapiError};
+
+/// How long the parts of a change may take. Between the two halves of a change a key is not there, so none is begun where there
+/// is no time to put it back.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// When all has to be over, where anything waits for it.
+    pub end: Option<Deadline>,
+    /// How long one change may take.
+    pub change: Duration,
+    /// How long there has to be when a change is begun.
+    pub needed: Duration,
+}
+
+impl Pace {
+    /// XAPI's full time for each change.
+    #[must_use]
+    pub fn full() -> Self {
+        Self { end: None, change: xenapi::TIMEOUT, needed: Duration::ZERO }
+    }
+
+    fn next(&self) -> Result<Deadline, XapiError> {
+        let Some(end) = self.end else { return Ok(Deadline::after(self.change)) };
+        if end.remaining().is_none_or(|left| left < self.needed) {
+            return Err(XapiError::TimedOut);
+        }
+        Ok(end.at_most(self.change))
+    }
+
+    fn for_putting_back(&self) -> Deadline {
+        self.end.unwrap_or_else(|| Deadline::after(self.change))
+    }
+}
+
+/// Writes changes that belong together: all of them, or none.
+///
+/// # Errors
+/// XAPI is away or refuses; what was written was put back, as far as XAPI lets it.
+pub fn write(session: &mut Session, changes: &[MapChange], pace: &Pace) -> Result<(), XapiError> {
+    for (made, change) in changes.iter().enumerate() {
+        let outcome = pace.next().map(|deadline| session.set_deadline(deadline)).and_then(|()| change.make(session));
+        if let Err(error) = outcome {
+            // Also the one that failed: nobody knows how far it got.
+            put_back(session, &changes[..=made], pace);
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// Puts changes back, the last first. What cannot be put back is in the log.
+pub fn put_back(session: &mut Session, changes: &[MapChange], pace: &Pace) {
+    let mut is_too_late = false;
+    for change in changes.iter().rev() {
+        // Whoever did not answer for one of a thousand changes is not waited for at each of the others.
+        if !is_too_late {
+            session.set_deadline(pace.for_putting_back());
+            let Err(error) = change.put_back(session) else { continue };
+            is_too_late = matches!(error, XapiError::TimedOut);
+            log::error!("{error}");
+        }
+        log::error!("{} of {} could not be put back to {:?}", change.key, change.object.as_str(), change.old);
+    }
+}

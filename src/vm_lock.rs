@@ -1,0 +1,169 @@
+//! Keeps apart the programs of this host that change one VM at the same time: a hook, the plugin, `vgpu-admin`.
+//!
+//! A lock is one byte's range of one file, held through the open file (`F_OFD_SETLK` in fcntl(2)). So a program can hold many
+//! of them, and they are gone with it, however it ends. What changes the database for milliseconds needs none of them.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+
+use crate::deadline::Deadline;
+use crate::model::VmUuid;
+
+/// How long `vgpu-admin` and the plugin wait for another program that changes the same VM: longer than that one waits for XAPI
+/// ([`crate::xenapi::TIMEOUT`]), so that a slow XAPI fails its own caller only.
+pub const VM_LOCK_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long between two tries.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// The locks of this host's VMs.
+#[derive(Debug)]
+pub struct VmLocks(File);
+
+/// Locked VMs; unlocked when it is dropped.
+#[derive(Debug)]
+pub struct LockedVms<'a> {
+    locks: &'a VmLocks,
+    vms: Vec<VmUuid>,
+}
+
+impl VmLocks {
+    /// Opens the locks.
+    ///
+    /// # Errors
+    /// The file cannot be made or opened.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        if let Some(folder) = path.parent() {
+            DirBuilder::new().recursive(true).mode(0o755).create(folder)?;
+        }
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        Ok(Self(file))
+    }
+
+    /// Locks VMs: all of them, or none. `Err(Ok(vm))` names one that another program holds for longer than the deadline.
+    ///
+    /// # Errors
+    /// Another program holds one of them, or the system refuses.
+    pub fn lock(&self, vms: impl IntoIterator<Item = VmUuid>, deadline: Deadline) -> Result<LockedVms<'_>, LockError> {
+        // In one order, so that two programs never wait for each other.
+        let mut vms: Vec<_> = vms.into_iter().collect();
+        vms.sort_unstable();
+        let mut locked = LockedVms { locks: self, vms: Vec::new() };
+        for vm in vms {
+            while !locked.try_also(&vm)? {
+                if deadline.remaining().is_none() {
+                    return Err(LockError::Busy(vm));
+                }
+                thread::sleep(PAUSE);
+            }
+        }
+        Ok(locked)
+    }
+
+    /// No VM, to which those are added that are free.
+    #[must_use]
+    pub fn none(&self) -> LockedVms<'_> {
+        LockedVms { locks: self, vms: Vec::new() }
+    }
+
+    fn set(&self, vm: &VmUuid, kind: libc::c_int) -> Result<(), Errno> {
+        let range = libc::flock {
+            l_type: libc::c_short::try_from(kind).map_err(|_| Errno::EINVAL)?,
+            l_whence: libc::c_short::try_from(libc::SEEK_SET).map_err(|_| Errno::EINVAL)?,
+            l_start: place_of(vm),
+            l_len: 1,
+            l_pid: 0,
+        };
+        fcntl(&self.0, FcntlArg::F_OFD_SETLK(&range)).map(drop)
+    }
+}
+
+/// Why VMs are not locked.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another program holds this one.
+    #[error("VM {0} is being changed by another program: try again")]
+    Busy(VmUuid),
+    /// The system refuses.
+    #[error("the VM cannot be locked against other programs: {0}")]
+    System(Errno),
+}
+
+impl LockedVms<'_> {
+    /// Locks another VM too, where nobody else holds it.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn try_also(&mut self, vm: &VmUuid) -> Result<bool, LockError> {
+        match self.locks.set(vm, libc::F_WRLCK) {
+            Ok(()) => {
+                self.vms.push(*vm);
+                Ok(true)
+            }
+            Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+            Err(error) => Err(LockError::System(error)),
+        }
+    }
+}
+
+impl Drop for LockedVms<'_> {
+    fn drop(&mut self) {
+        for vm in &self.vms {
+            if let Err(error) = self.locks.set(vm, libc::F_UNLCK) {
+                log::warn!("VM {vm} stays locked until this program ends: {error}");
+            }
+        }
+    }
+}
+
+/// Where in the file a VM's byte is. Two VMs that share one only wait for each other.
+fn place_of(vm: &VmUuid) -> i64 {
+    let (high, low) = vm.as_u64_pair();
+    i64::try_from((high ^ low) >> 2).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vm(number: u32) -> VmUuid {
+        format!("{number:08}-0000-4000-8000-000000000000").parse().unwrap()
+    }
+
+    #[test]
+    fn a_vm_is_locked_by_one_at_a_time_and_the_others_are_free() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run/locks");
+        let (one, other) = (VmLocks::open(&path).unwrap(), VmLocks::open(&path).unwrap());
+        let now = || Deadline::after(Duration::ZERO);
+        let held = one.lock([vm(1), vm(2)], now()).unwrap();
+        assert!(matches!(other.lock([vm(3), vm(2)], now()), Err(LockError::Busy(busy)) if busy == vm(2)));
+        drop(one.lock([vm(3)], now()).unwrap());
+        assert!(!other.none().try_also(&vm(1)).unwrap());
+        drop(held);
+        assert!(other.lock([vm(1), vm(2), vm(3)], now()).is_ok());
+    }
+
+    #[test]
+    fn whoever_waits_gets_the_lock_as_soon_as_it_is_free() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("locks");
+        let (one, other) = (VmLocks::open(&path).unwrap(), VmLocks::open(&path).unwrap());
+        let held = one.lock([vm(1)], Deadline::after(Duration::ZERO)).unwrap();
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| other.lock([vm(1)], Deadline::after(Duration::from_mins(1))).map(drop));
+            thread::sleep(Duration::from_millis(50));
+            assert!(!waiting.is_finished());
+            drop(held);
+            assert!(waiting.join().unwrap().is_ok());
+        });
+    }
+}
