@@ -19,12 +19,16 @@ mod plugins;
 mod reboot;
 #[path = "conformance/records.rs"]
 mod records;
+#[path = "conformance/rules.rs"]
+mod rules;
 #[path = "conformance/start.rs"]
 mod start;
 #[path = "conformance/start_hooks.rs"]
 mod start_hooks;
 #[path = "conformance/support.rs"]
 mod support;
+#[path = "conformance/vetoes.rs"]
+mod vetoes;
 #[path = "conformance/vm_add.rs"]
 mod vm_add;
 #[path = "conformance/without_xapi.rs"]

@@ -173,7 +173,7 @@ fn the_hooks_of_a_resume_have_a_domain_and_their_veto_leaves_the_vm_suspended_an
 }
 
 /// What VM.stat says of the VM's power state and domains.
-fn stat(lab: &Lab) -> (String, usize) {
+pub fn stat(lab: &Lab) -> (String, usize) {
     let request = format!(r#"{{"method":"VM.stat","params":[{{"id":"{VM}","debug_info":"lab"}}],"id":1}}"#);
     let reply: serde_json::Value = serde_json::from_str(&call(lab, CLASSIC, &request)).unwrap();
     let state = &reply["result"][1];

@@ -100,6 +100,25 @@ fn a_migration_is_refused_where_the_vm_does_not_run_and_where_the_target_cannot_
     assert_eq!((&moved["result"], lab.runs_on(&vm)), (&json!(""), Some(2)));
 }
 
+/// `VM_migrate` and `VM_receive_memory` in `ocaml/xenopsd/lib/xenops_server.ml`.
+#[test]
+fn the_hooks_of_a_migration_run_at_its_source_at_its_target_and_again_at_its_source() {
+    let (lab, vm) = Lab::with_vm(2);
+    let log = lab.root(0).join("migration.log");
+    for host in 0..2 {
+        for point in ["vm-pre-migrate", "vm-post-migrate", "vm-pre-shutdown", "vm-post-destroy"] {
+            let script = format!("#!/bin/sh\necho \"host {host} {point} ${{*#*-reason }}\" >> {}\n", log.display());
+            std::fs::create_dir_all(lab.root(host).join("etc/xapi.d").join(point)).unwrap();
+            lab.install(host, &format!("etc/xapi.d/{point}/10log"), &script);
+        }
+    }
+    lab.host(0).vm_start(&vm).unwrap();
+    lab.migrate(&vm, 0, 1).unwrap();
+    let runs = "host 0 vm-pre-migrate source -vmdomid 1\nhost 1 vm-post-migrate destination -vmdomid 1\n\
+                host 0 vm-pre-shutdown suspend -vmdomid 1\nhost 0 vm-post-destroy suspend\n";
+    assert_eq!(std::fs::read_to_string(&log).unwrap(), runs);
+}
+
 #[test]
 fn a_migration_that_a_hook_fails_after_the_move_leaves_a_vm_that_can_reboot_where_it_is() {
     let (lab, vm) = Lab::with_vm(2);

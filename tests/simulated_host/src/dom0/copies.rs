@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Dom0;
 use super::operation::{Operation, text};
+use super::rules;
 use crate::database::{Class, NULL, Record};
 use crate::error::{ApiError, ApiResult};
 use crate::random;
@@ -18,7 +19,7 @@ pub enum CopyKind {
     Snapshot,
 }
 
-/// The fields that a VM keeps when it goes back to a snapshot.
+/// The fields that a VM keeps when it goes back to a snapshot (`do_not_copy` in `xapi_vm_snapshot.ml`).
 const KEPT_BY_REVERT: [&str; 25] = [
     "uuid",
     "suspend_VDI",
@@ -50,12 +51,12 @@ const KEPT_BY_REVERT: [&str; 25] = [
 impl Dom0 {
     /// Makes a copy and gives its reference.
     pub fn copy_vm(self: &Arc<Self>, vm: &str, name: &str, kind: CopyKind) -> ApiResult<String> {
-        let (operation, allowed): (_, &[&str]) = match kind {
-            CopyKind::Clone => ("clone", &["Halted", "Suspended"]),
-            CopyKind::Snapshot => ("snapshot", &["Halted", "Paused", "Suspended", "Running"]),
+        let operation = match kind {
+            CopyKind::Clone => "clone",
+            CopyKind::Snapshot => "snapshot",
         };
         let original = self.pool.read().record(Class::Vm, vm)?.clone();
-        let _operation = Operation::begin(self, vm, operation, allowed)?;
+        let _operation = Operation::begin(self, vm, operation)?;
         let copy = random::reference();
         self.pool.write(|database| {
             let record = match kind {
@@ -63,6 +64,7 @@ impl Dom0 {
                 CopyKind::Snapshot => snapshot_of(&original, vm, name),
             };
             database.insert(Class::Vm, &copy, record);
+            rules::update_allowed_operations(database, &copy);
             if database.without_agent.contains(vm) {
                 database.without_agent.insert(copy.clone());
             }
@@ -79,10 +81,12 @@ impl Dom0 {
         Ok(copy)
     }
 
-    /// `VM.revert`: a running VM is halted, and nearly all of its fields become what they were.
+    /// `VM.revert`: a VM that is not halted is shut down by force, and nearly all of its fields become what they were
+    /// (`revert` in `ocaml/xapi/message_forwarding.ml`). Left out: XAPI creates a VM that is gone anew.
     pub fn revert_vm(self: &Arc<Self>, snapshot: &str) -> ApiResult<()> {
-        let record = self.pool.read().record(Class::Vm, snapshot)?.clone();
-        let vm = text(&record, "snapshot_of");
+        let vm = text(self.pool.read().record(Class::Vm, snapshot)?, "snapshot_of");
+        let _revert = Operation::begin(self, snapshot, "revert")?;
+        let _reverting = Operation::begin(self, &vm, "reverting")?;
         let metadata = self.pool.read().snapshot_metadata.get(snapshot).cloned();
         let Some(metadata) = metadata else {
             return Err(ApiError::new("VM_REVERT_FAILED", &[snapshot, &vm]));
@@ -91,18 +95,18 @@ impl Dom0 {
             let host = self.pool.host_of_vm(&vm)?.unwrap_or_else(|| Arc::clone(self));
             host.shut_down(&vm, false)?;
         }
-        let _operation = Operation::begin(self, snapshot, "revert", &["Halted", "Paused", "Suspended", "Running"])?;
         self.pool.write(|database| {
             let record = database.change(Class::Vm, &vm)?;
             record.extend(metadata.into_iter().filter(|(field, _)| !KEPT_BY_REVERT.contains(&field.as_str())));
             record.insert("parent".to_owned(), snapshot.into());
+            record.insert("generation_id".to_owned(), random::generation_id().into());
             Ok(())
         })
     }
 
     /// `VM.destroy`.
     pub fn destroy_vm(self: &Arc<Self>, vm: &str) -> ApiResult<()> {
-        let operation = Operation::begin(self, vm, "destroy", &["Halted", "Suspended"])?;
+        let operation = Operation::begin(self, vm, "destroy")?;
         self.xenopsd.forget(&operation.uuid);
         self.pool.write(|database| {
             database.remove(Class::Vm, vm)?;
@@ -117,13 +121,11 @@ impl Dom0 {
 
     /// `VM.provision`: a copy of a template becomes a VM.
     pub fn provision_vm(self: &Arc<Self>, vm: &str) -> ApiResult<()> {
-        let _operation = Operation::begin(self, vm, "provision", &["Halted"])?;
+        let _operation = Operation::begin(self, vm, "provision")?;
         self.pool.write(|database| {
             database.set(Class::Vm, vm, "is_a_template", false)?;
             database.remove_from_map(Class::Vm, vm, "other_config", b"disks")
-        })?;
-        self.set_power_state(vm, "Halted", None);
-        Ok(())
+        })
     }
 }
 
@@ -157,7 +159,6 @@ fn clone_of(original: &Record, name: &str) -> Record {
     copy.insert("snapshot_metadata".to_owned(), "".into());
     copy.insert("parent".to_owned(), NULL.into());
     let is_template = copy.get("is_a_template") == Some(&Value::Bool(true));
-    copy.insert("allowed_operations".to_owned(), operations_of_copy(is_template));
     if let Some(Value::Dict(other_config)) = copy.get_mut("other_config") {
         reseed(other_config, is_template.then(|| text(original, "name_label")));
     }
@@ -178,29 +179,17 @@ fn reseed(other_config: &mut Vec<(Vec<u8>, Value)>, template: Option<String>) {
     }
 }
 
-fn operations_of_copy(is_template: bool) -> Value {
-    let of_vm = ["create_vtpm", "changing_NVRAM", "changing_dynamic_range", "changing_shadow_memory"];
-    let of_vm = of_vm.into_iter().chain(["changing_static_range", "make_into_template", "migrate_send", "destroy"]);
-    let of_vm = of_vm.chain(["export", "start_on", "start", "clone", "copy", "snapshot"]);
-    let of_template = ["changing_NVRAM", "changing_dynamic_range", "changing_shadow_memory", "changing_static_range"];
-    let of_template =
-        of_template.into_iter().chain(["migrate_send", "provision", "destroy", "export", "clone", "copy"]);
-    if is_template { of_template.collect::<Vec<_>>().into() } else { of_vm.collect::<Vec<_>>().into() }
-}
-
 fn snapshot_of(original: &Record, vm: &str, name: &str) -> Record {
     let mut copy = copy_of(original, name);
     let info = [
         ("disk-snapshot-type", Value::from("crash_consistent")),
         ("power-state-at-snapshot", text(original, "power_state").into()),
     ];
-    let operations = vec!["destroy", "export", "revert", "clone", "copy"];
     copy.insert("is_a_snapshot".to_owned(), true.into());
     copy.insert("is_a_template".to_owned(), true.into());
     copy.insert("snapshot_of".to_owned(), vm.into());
     copy.insert("snapshot_time".to_owned(), Value::DateTime(random::date()));
     copy.insert("snapshot_info".to_owned(), Value::dict(info));
     copy.insert("children".to_owned(), vec![vm].into());
-    copy.insert("allowed_operations".to_owned(), operations.into());
     copy
 }

@@ -32,7 +32,13 @@ const BIOS_STRINGS: &[u8] = include_bytes!("../../records/bios_strings.json");
 impl Dom0 {
     /// `VM.start`.
     pub fn start_vm(self: &Arc<Self>, vm: &str, paused: bool) -> ApiResult<Boot> {
-        let operation = Operation::begin(self, vm, "start", &["Halted"])?;
+        let operation = Operation::begin(self, vm, "start")?;
+        self.start_in(&operation, paused)
+    }
+
+    /// The part of a start that a hard reboot has too.
+    pub(super) fn start_in(self: &Arc<Self>, operation: &Operation, paused: bool) -> ApiResult<Boot> {
+        let (vm, uuid) = (operation.vm.as_str(), operation.uuid.as_str());
         self.pool.write(|database| {
             let record = database.change(Class::Vm, vm)?;
             if record.get("bios_strings").is_none_or(|strings| strings.members().is_empty()) {
@@ -41,14 +47,32 @@ impl Dom0 {
             record.insert("scheduled_to_be_resident_on".to_owned(), self.reference.as_str().into());
             Ok(())
         })?;
-        let outcome = self.push(vm).and_then(|()| self.boot(&operation.uuid));
+        let outcome =
+            self.push(vm).and_then(|()| self.is_halted(vm, uuid)).and_then(|()| self.boot(uuid, Some(operation)));
         let cleared = self.pool.write(|database| database.set(Class::Vm, vm, "scheduled_to_be_resident_on", NULL));
-        // `start` in `xapi_xenops.ml` looks at the VM after a failure too, finds it halted, and takes it out of xenopsd.
-        let (boot, domain) = outcome.inspect_err(|_| self.halted(vm, &operation.uuid))?;
+        let (boot, domain) = outcome.inspect_err(|_| self.look_at(vm, uuid))?;
         cleared?;
-        self.xenopsd.set_paused(&operation.uuid, paused);
+        self.xenopsd.set_paused(uuid, paused);
         self.now_runs_here(vm, if paused { "Paused" } else { "Running" }, domain.domid);
         Ok(boot)
+    }
+
+    /// Refuses to start what has a domain (`verify_power_state` in `ocaml/xenopsd/lib/xenops_server.ml`, in the words of
+    /// `start` in `ocaml/xapi/xapi_xenops.ml`), as a VM whose resume was vetoed last has.
+    fn is_halted(&self, vm: &str, uuid: &str) -> ApiResult<()> {
+        match self.xenopsd.domain(uuid) {
+            Some(domain) => Err(ApiError::new("VM_BAD_POWER_STATE", &[vm, domain.power_state(), "Halted"])),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets xapi see what has become of a VM, and take it out of xenopsd where it has no domain. `start` in
+    /// `xapi_xenops.ml` ends so after a failure too, and so does every operation of xenopsd's that xapi waits for.
+    pub(super) fn look_at(&self, vm: &str, uuid: &str) {
+        match self.xenopsd.domain(uuid) {
+            Some(domain) => self.set_power_state(vm, domain.power_state(), Some(domain.domid)),
+            None => self.halted(vm, uuid),
+        }
     }
 
     /// What ends a start, a resume and a migration (`set_resident_on` in `ocaml/xapi/xapi_xenops.ml`): the VM is said to
@@ -59,11 +83,12 @@ impl Dom0 {
     }
 
     /// xenopsd's part of a start: the hooks, then a domain from what its database says after them.
-    pub(super) fn boot(&self, uuid: &str) -> ApiResult<(Boot, Domain)> {
+    pub(super) fn boot(&self, uuid: &str, operation: Option<&Operation>) -> ApiResult<(Boot, Domain)> {
         let hook_runs = self.run_hooks("vm-pre-start", uuid, "none", None)?;
         if !self.is_up() {
             return Err(ApiError::new("HOST_OFFLINE", &[&self.reference]));
         }
+        operation.map_or(Ok(()), Operation::go_on)?;
         let domain = self.xenopsd.create_domain(uuid)?;
         let boot = Boot {
             vm_uuid: uuid.to_owned(),
@@ -76,7 +101,7 @@ impl Dom0 {
     }
 
     /// Pushes a VM's metadata as its record now has it.
-    fn push(&self, vm: &str) -> ApiResult<()> {
+    pub(super) fn push(&self, vm: &str) -> ApiResult<()> {
         let (uuid, metadata) = self.metadata_of(vm)?;
         self.xenopsd.push(&uuid, metadata);
         Ok(())
@@ -112,24 +137,51 @@ impl Dom0 {
 
     /// `VM.clean_shutdown` and `VM.hard_shutdown`.
     pub fn shut_down(self: &Arc<Self>, vm: &str, clean: bool) -> ApiResult<()> {
-        let (name, reason, allowed): (_, _, &[&str]) = if clean {
-            ("clean_shutdown", "clean-shutdown", &["Running"])
-        } else {
-            ("hard_shutdown", "hard-shutdown", &["Paused", "Suspended", "Running"])
-        };
-        let operation = Operation::begin(self, vm, name, allowed)?;
-        self.end_domain(&operation.uuid, reason)?;
-        self.halted(vm, &operation.uuid);
-        Ok(())
+        let operation = Operation::begin(self, vm, if clean { "clean_shutdown" } else { "hard_shutdown" })?;
+        self.shut_down_in(&operation, clean)
     }
 
-    /// Runs the hooks around a domain's end. A suspended VM has no domain to end.
-    pub(super) fn end_domain(&self, uuid: &str, reason: &str) -> ApiResult<()> {
-        let Some(domain) = self.xenopsd.domain(uuid) else { return Ok(()) };
-        self.run_hooks("vm-pre-shutdown", uuid, reason, Some(domain.domid))?;
+    /// `VM.shutdown`: cleanly, or else hard (`shutdown` in `ocaml/xapi/xapi_vm.ml`). A guest without an agent is asked in
+    /// vain for a minute, which is left out with the hook that runs before.
+    pub fn shut_down_somehow(self: &Arc<Self>, vm: &str) -> ApiResult<()> {
+        let operation = Operation::begin(self, vm, "shutdown")?;
+        let has_agent = !self.pool.read().without_agent.contains(vm);
+        if has_agent && self.shut_down_in(&operation, true).is_ok() {
+            return Ok(());
+        }
+        self.shut_down_in(&operation, false)
+    }
+
+    /// `hard_shutdown` in `ocaml/xapi/xapi_vm.ml`, which finds a VM halted where what it has cancelled ended it. Of a
+    /// suspended VM only XAPI knows.
+    fn shut_down_in(&self, operation: &Operation, clean: bool) -> ApiResult<()> {
+        let (vm, uuid) = (operation.vm.as_str(), operation.uuid.as_str());
+        let state = text(self.pool.read().record(Class::Vm, vm)?, "power_state");
+        match state.as_str() {
+            "Halted" => Ok(()),
+            "Suspended" => {
+                self.pool.take_suspend_image(uuid);
+                self.set_power_state(vm, "Halted", None);
+                Ok(())
+            }
+            _ => {
+                let reason = if clean { "clean-shutdown" } else { "hard-shutdown" };
+                let ended = self.end_domain(uuid, reason, Some(operation));
+                self.look_at(vm, uuid);
+                ended
+            }
+        }
+    }
+
+    /// Runs the hooks around a domain's end.
+    pub(super) fn end_domain(&self, uuid: &str, reason: &str, operation: Option<&Operation>) -> ApiResult<()> {
+        let go_on = || operation.map_or(Ok(()), Operation::go_on);
+        let domid = self.xenopsd.domain(uuid).map(|domain| domain.domid);
+        self.run_hooks("vm-pre-shutdown", uuid, reason, domid)?;
+        go_on()?;
         self.xenopsd.destroy_domain(uuid);
         self.run_hooks("vm-post-destroy", uuid, reason, None)?;
-        Ok(())
+        go_on()
     }
 
     pub(super) fn halted(&self, vm: &str, uuid: &str) {
@@ -152,55 +204,5 @@ impl Dom0 {
         if self.xapi_works() {
             self.halted(vm, uuid);
         }
-    }
-
-    /// `VM.suspend`.
-    pub fn suspend_vm(self: &Arc<Self>, vm: &str) -> ApiResult<()> {
-        let operation = Operation::begin(self, vm, "suspend", &["Running"])?;
-        let uuid = &operation.uuid;
-        let domid = self.xenopsd.domain(uuid).map(|domain| domain.domid);
-        self.run_hooks("vm-pre-suspend", uuid, "suspend", domid)?;
-        self.run_hooks("vm-pre-shutdown", uuid, "suspend", domid)?;
-        if let Some(image) = self.xenopsd.suspend(uuid) {
-            self.pool.keep_suspend_image(uuid, image);
-        }
-        self.run_hooks("vm-post-destroy", uuid, "suspend", None)?;
-        self.xenopsd.forget(uuid);
-        self.set_power_state(vm, "Suspended", None);
-        Ok(())
-    }
-
-    /// `VM.resume`: the domain comes back as it was, and no vm-pre-start runs. If that fails, xenopsd forgets the VM,
-    /// which stays suspended (`resume` in `ocaml/xapi/xapi_xenops.ml`).
-    pub fn resume_vm(self: &Arc<Self>, vm: &str, paused: bool) -> ApiResult<()> {
-        let operation = Operation::begin(self, vm, "resume", &["Suspended"])?;
-        let uuid = &operation.uuid;
-        let Some(image) = self.pool.take_suspend_image(uuid) else {
-            self.set_power_state(vm, "Halted", None);
-            return Err(ApiError::new("VM_HAS_NO_SUSPEND_VDI", &["VM", vm]));
-        };
-        self.push(vm)?;
-        let domid = self.xenopsd.resume(uuid, image.clone()).domid;
-        let hooks = ["vm-pre-resume", "vm-post-resume"];
-        let resumed = hooks.iter().try_for_each(|point| self.run_hooks(point, uuid, "none", Some(domid)).map(drop));
-        if let Err(error) = resumed {
-            // That the domain is gone too where the second hook fails, is a guess.
-            self.xenopsd.destroy_domain(uuid);
-            self.xenopsd.forget(uuid);
-            self.pool.keep_suspend_image(uuid, image);
-            return Err(error);
-        }
-        self.xenopsd.set_paused(uuid, paused);
-        self.now_runs_here(vm, if paused { "Paused" } else { "Running" }, domid);
-        Ok(())
-    }
-
-    /// `VM.unpause`.
-    pub fn unpause_vm(self: &Arc<Self>, vm: &str) -> ApiResult<()> {
-        let operation = Operation::begin(self, vm, "unpause", &["Paused"])?;
-        let domid = self.xenopsd.domain(&operation.uuid).map(|domain| domain.domid);
-        self.xenopsd.set_paused(&operation.uuid, false);
-        self.set_power_state(vm, "Running", domid);
-        Ok(())
     }
 }

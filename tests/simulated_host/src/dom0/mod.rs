@@ -12,7 +12,9 @@ mod operation;
 mod plugins;
 mod reboot;
 mod report;
+mod rules;
 mod services;
+mod suspension;
 
 use std::collections::HashSet;
 use std::io;
@@ -22,6 +24,7 @@ use std::sync::{Arc, Mutex};
 pub use copies::CopyKind;
 pub use hooks::HookRun;
 pub use lifecycle::Boot;
+pub use operation::{Operation, text};
 pub use reboot::Reboot;
 
 use crate::database::{self, Record};

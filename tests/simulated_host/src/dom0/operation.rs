@@ -1,4 +1,5 @@
-//! An operation on a VM while it lasts: what `VM.current_operations` shows, and what keeps others out.
+//! An operation on a VM while it lasts: what `VM.current_operations` shows, and what keeps others out
+//! (`with_vm_operation` in `ocaml/xapi/xapi_vm_helpers.ml`).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -6,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::Dom0;
+use super::rules::{self, IN_PROGRESS};
 use crate::database::{Class, Record, map_of};
 use crate::error::{ApiError, ApiResult};
 use crate::lock;
@@ -17,152 +19,134 @@ pub struct Operation<'a> {
     pub vm: String,
     pub uuid: String,
     task: String,
+    /// Given back when the operation ends.
+    turn: Option<Turn<'a>>,
 }
 
+/// The operations that are xenopsd's work.
+const OF_XENOPSD: [&str; 11] = [
+    "start",
+    "pause",
+    "unpause",
+    "clean_reboot",
+    "hard_reboot",
+    "clean_shutdown",
+    "hard_shutdown",
+    "shutdown",
+    "suspend",
+    "resume",
+    "pool_migrate",
+];
+
+/// How often is looked whether something is over. XAPI is woken when the other operation ends; where it misses that, it
+/// looks again after 1 to 20 seconds (`Repeat_with_uniform_backoff` in `ocaml/xapi/helpers.ml`).
+const PAUSE: Duration = Duration::from_millis(5);
+
 impl<'a> Operation<'a> {
-    /// Begins an operation if the VM's state allows it and XAPI reaches the host. The states are in XAPI's order, which an error repeats.
-    pub fn begin(dom0: &'a Arc<Dom0>, vm: &str, name: &str, allowed: &[&str]) -> ApiResult<Self> {
-        Self::begin_strictly(dom0, vm, name, allowed, true)
+    /// Begins an operation if the VM's state allows it and XAPI reaches the host.
+    pub fn begin(dom0: &'a Arc<Dom0>, vm: &str, name: &str) -> ApiResult<Self> {
+        Self::begin_strictly(dom0, vm, name, true)
     }
 
     /// The same; where it is not strict, the guest need not be able to take part.
-    pub fn begin_strictly(
-        dom0: &'a Arc<Dom0>,
-        vm: &str,
-        name: &str,
-        allowed: &[&str],
-        strict: bool,
-    ) -> ApiResult<Self> {
+    pub fn begin_strictly(dom0: &'a Arc<Dom0>, vm: &str, name: &str, strict: bool) -> ApiResult<Self> {
         let task = crate::random::reference();
         let life = dom0.life();
+        // `retry_with_global_lock` in `ocaml/xapi/helpers.ml`, which goes on for two hours, but for a guest's plugin
+        // (`fail_immediately`) tries twice.
+        let mut tries = if name == "call_plugin" { 2 } else { usize::MAX };
         let uuid = loop {
-            dom0.pool.check_contact(dom0)?;
-            match Self::enter(dom0, &task, vm, name, allowed, strict) {
-                // `retry_with_global_lock` in `ocaml/xapi/helpers.ml`, which goes on for two hours.
-                Err(error) if error.code == IN_PROGRESS && life.load(Ordering::Relaxed) => thread::sleep(PAUSE),
+            tries -= 1;
+            match Self::enter(dom0, &task, vm, name, strict) {
+                Err(error) if error.code == IN_PROGRESS && tries > 0 && life.load(Ordering::Relaxed) => {
+                    thread::sleep(PAUSE);
+                }
                 entered => break entered?,
             }
         };
-        lock(&dom0.busy).insert(vm.to_owned());
-        Ok(Self { dom0, vm: vm.to_owned(), uuid, task })
+        let mut operation = Self { dom0, vm: vm.to_owned(), uuid, task, turn: None };
+        // The call is forwarded to the host once the VM is marked. A host that is to take the VM in has to be live before
+        // that (`assert_can_boot_here` in `ocaml/xapi/xapi_vm_helpers.ml`).
+        if ["start", "resume"].contains(&name) { dom0.check_live() } else { dom0.pool.check_contact(dom0) }?;
+        operation.cancel_others(name);
+        if OF_XENOPSD.contains(&name) {
+            operation.turn = Some(Turn::wait(dom0, vm));
+        }
+        Ok(operation)
     }
 
-    fn enter(dom0: &Dom0, task: &str, vm: &str, name: &str, allowed: &[&str], strict: bool) -> ApiResult<String> {
+    fn enter(dom0: &Dom0, task: &str, vm: &str, name: &str, strict: bool) -> ApiResult<String> {
         dom0.pool.write(|database| {
-            let record = database.record(Class::Vm, vm)?;
-            check(record, vm, name, allowed)?;
-            if strict && database.without_agent.contains(vm) && NEED_AGENT.contains(&name) {
-                return Err(ApiError::new("VM_LACKS_FEATURE", &[vm]));
-            }
+            rules::check(database, vm, name, strict)?;
             let record = database.change(Class::Vm, vm)?;
             if let Some(Value::Dict(operations)) = record.get_mut("current_operations") {
                 operations.push((task.as_bytes().to_vec(), name.into()));
             }
-            Ok(text(record, "uuid"))
+            let uuid = text(record, "uuid");
+            rules::update_allowed_operations(database, vm);
+            Ok(uuid)
         })
+    }
+
+    /// Cancels what a hard shutdown or a hard reboot does not wait out, and waits until it has ended.
+    fn cancel_others(&self, name: &str) {
+        let others = self.current().into_iter().filter(|(_, other)| rules::cancels(name, other));
+        let tasks: Vec<String> = others.map(|(task, _)| task).collect();
+        self.dom0.pool.cancel(&tasks);
+        self.dom0.wait_while(|| {
+            let current = self.current();
+            tasks.iter().any(|task| current.contains_key(task))
+        });
+    }
+
+    fn current(&self) -> indexmap::IndexMap<String, String> {
+        let database = self.dom0.pool.read();
+        database.record(Class::Vm, &self.vm).map(|record| map_of(record, "current_operations")).unwrap_or_default()
+    }
+
+    /// What xenopsd does between two steps of an operation (`check_cancelling` in `ocaml/xenopsd/lib/xenops_server.ml`):
+    /// a step that has begun goes on, and so does a hook.
+    pub fn go_on(&self) -> ApiResult<()> {
+        if self.dom0.pool.is_cancelled(&self.task) {
+            return Err(ApiError::new("TASK_CANCELLED", &[&self.task]));
+        }
+        Ok(())
     }
 }
 
-/// XAPI waits for what keeps an operation out. It cancels a clean shutdown, a reboot, a migration or a suspension for
-/// a hard shutdown or a hard reboot; that those wait too is a guess.
-const IN_PROGRESS: &str = "OTHER_OPERATION_IN_PROGRESS";
-/// How often is looked whether it is over.
-const PAUSE: Duration = Duration::from_millis(5);
-
 impl Drop for Operation<'_> {
     fn drop(&mut self) {
-        lock(&self.dom0.busy).remove(&self.vm);
         self.dom0.pool.write(|database| {
-            if let Ok(record) = database.change(Class::Vm, &self.vm)
-                && let Some(Value::Dict(operations)) = record.get_mut("current_operations")
-            {
+            let Ok(record) = database.change(Class::Vm, &self.vm) else { return };
+            if let Some(Value::Dict(operations)) = record.get_mut("current_operations") {
                 operations.retain(|(task, _)| task != self.task.as_bytes());
             }
+            rules::update_allowed_operations(database, &self.vm);
         });
     }
 }
 
-/// Refuses what XAPI refuses, the first thing first (`check_operation_error` in `ocaml/xapi/xapi_vm_lifecycle.ml`).
-fn check(record: &Record, vm: &str, name: &str, allowed: &[&str]) -> ApiResult<()> {
-    let is = |field: &str| record.get(field) == Some(&Value::Bool(true));
-    if let Some(reason) = map_of(record, "blocked_operations").get(name) {
-        return Err(ApiError::new("OPERATION_BLOCKED", &[vm, reason]));
-    }
-    let state = text(record, "power_state");
-    if !allowed.contains(&state.as_str()) {
-        let expected = allowed.join(", ").to_lowercase();
-        return Err(ApiError::new("VM_BAD_POWER_STATE", &[vm, &expected, &state.to_lowercase()]));
-    }
-    let current = map_of(record, "current_operations");
-    if let Some((task, other)) = current.first().filter(|_| !current.values().all(|other| go_together(name, other))) {
-        return Err(ApiError::new(IN_PROGRESS, &["VM", vm, other, task]));
-    }
-    let of_template = ["clone", "copy", "destroy", "provision"];
-    if is("is_a_template") && !is("is_a_snapshot") && !of_template.contains(&name) {
-        return Err(ApiError::new("VM_IS_TEMPLATE", &[vm, name]));
-    }
-    let of_snapshot = ["revert", "clone", "copy", "destroy", "hard_shutdown"];
-    if is("is_a_snapshot") && !of_snapshot.contains(&name) {
-        return Err(ApiError::new("VM_IS_SNAPSHOT", &[vm, name]));
-    }
-    if is("is_control_domain") {
-        return Err(ApiError::new("OPERATION_NOT_ALLOWED", &["This operation is not allowed on a control domain"]));
-    }
-    Ok(())
+/// xenopsd's attention to a VM: it does one thing after the other with each (`Redirector` in
+/// `ocaml/xenopsd/lib/xenops_server.ml`), and what xapi pushes for the VM meanwhile waits too.
+pub struct Turn<'a> {
+    dom0: &'a Dom0,
+    vm: String,
 }
 
-/// Whether two operations may be in progress at once (`is_allowed_concurrently` in the same file).
-fn go_together(name: &str, other: &str) -> bool {
-    let both_in = |names: &[&str]| names.contains(&name) && names.contains(&other);
-    both_in(&["clone", "copy", "export"]) || both_in(&["snapshot", "checkpoint"])
+impl<'a> Turn<'a> {
+    pub fn wait(dom0: &'a Dom0, vm: &str) -> Self {
+        dom0.wait_while(|| !lock(&dom0.busy).insert(vm.to_owned()));
+        Self { dom0, vm: vm.to_owned() }
+    }
 }
 
-/// What a running HVM guest must be able to take part in: without PV drivers or the features that its agent or kernel
-/// announces, XAPI does not try (`check_op_for_feature` in `ocaml/xapi/xapi_vm_lifecycle.ml`).
-const NEED_AGENT: [&str; 7] =
-    ["clean_reboot", "clean_shutdown", "suspend", "checkpoint", "pool_migrate", "migrate_send", "changing_VCPUs_live"];
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        lock(&self.dom0.busy).remove(&self.vm);
+    }
+}
 
 /// A string field, or nothing.
 pub fn text(record: &Record, field: &str) -> String {
     record.get(field).and_then(Value::text).map(std::borrow::Cow::into_owned).unwrap_or_default()
-}
-
-/// What may be done with a VM in that state, as `VM.allowed_operations` shows it.
-pub fn allowed_operations(power_state: &str, has_agent: bool) -> Value {
-    let operations: &[&str] = match power_state {
-        "Running" => &[
-            "changing_dynamic_range",
-            "migrate_send",
-            "pool_migrate",
-            "changing_VCPUs_live",
-            "suspend",
-            "hard_reboot",
-            "hard_shutdown",
-            "clean_reboot",
-            "clean_shutdown",
-            "pause",
-            "checkpoint",
-            "snapshot",
-        ],
-        "Paused" => &["unpause", "hard_reboot", "hard_shutdown", "checkpoint", "snapshot"],
-        "Suspended" => &["resume_on", "resume", "hard_shutdown", "export", "checkpoint", "snapshot"],
-        _ => &[
-            "create_vtpm",
-            "changing_NVRAM",
-            "changing_dynamic_range",
-            "changing_shadow_memory",
-            "changing_static_range",
-            "make_into_template",
-            "migrate_send",
-            "destroy",
-            "export",
-            "start_on",
-            "start",
-            "clone",
-            "copy",
-            "snapshot",
-        ],
-    };
-    let lacks = |name: &str| power_state == "Running" && !has_agent && NEED_AGENT.contains(&name);
-    operations.iter().copied().filter(|name| !lacks(name)).collect::<Vec<_>>().into()
 }

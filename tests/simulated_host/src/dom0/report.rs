@@ -1,7 +1,8 @@
 //! What a host tells the pool about the VMs on it.
 
 use super::Dom0;
-use super::operation::{allowed_operations, text};
+use super::operation::text;
+use super::rules::update_allowed_operations;
 use crate::database::{Class, Database, NULL};
 use crate::error::ApiResult;
 use crate::wire::Value;
@@ -16,9 +17,10 @@ impl Dom0 {
         }
     }
 
-    /// Tells what really runs here, as a xapi does that starts or finds its coordinator again (`on_xapi_restart` in
-    /// `ocaml/xapi/xapi_xenops.ml`), and passes on what it has missed. That it does so at once is a guess: the real one
-    /// may try again for 15 seconds.
+    /// Tells what really runs here, as a xapi does that starts or finds its coordinator again (`resync_resident_on` and
+    /// `resync_all_vms` in `ocaml/xapi/xapi_xenops.ml`), and passes on what it has missed. That it does so at once is a
+    /// guess: the real one tries again every 2 to 256 seconds (`ocaml/database/master_connection.ml`), and its event
+    /// thread after 15.
     pub fn report(&self) {
         if !self.xapi_works() {
             return;
@@ -45,19 +47,19 @@ impl Dom0 {
         self.all_have_changed();
     }
 
-    /// The VMs with a domain here. One that was started elsewhere while nobody could see it here ends; one that XAPI has
-    /// no record of runs on unseen.
+    /// The VMs with a domain here. One that XAPI has on another host, or has no record of, "isn't supposed to be" here:
+    /// it is ended, without a hook.
     fn running_vms(&self) -> Vec<(String, Domain)> {
         let mut running = Vec::new();
         for (uuid, domain) in self.xenopsd.domains() {
-            let Ok(vm) = self.pool.read().table(Class::Vm).by_uuid(Class::Vm, &uuid) else { continue };
-            let elsewhere = self.pool.host_of_vm(&vm).ok().flatten();
-            let elsewhere = elsewhere.filter(|host| host.reference != self.reference);
-            if elsewhere.is_some_and(|host| host.xenopsd.domain(&uuid).is_some()) {
-                self.xenopsd.destroy_domain(&uuid);
-                self.xenopsd.forget(&uuid);
-            } else {
-                running.push((vm, domain));
+            let vm = self.pool.read().table(Class::Vm).by_uuid(Class::Vm, &uuid);
+            let host = vm.as_ref().ok().and_then(|vm| self.pool.host_of_vm(vm).ok().flatten());
+            match vm {
+                Ok(vm) if host.is_none_or(|host| host.reference == self.reference) => running.push((vm, domain)),
+                _ => {
+                    self.xenopsd.destroy_domain(&uuid);
+                    self.xenopsd.forget(&uuid);
+                }
             }
         }
         running
@@ -71,10 +73,8 @@ impl Dom0 {
             } else {
                 database.without_agent.insert(vm.to_owned());
             }
-            let record = database.change(Class::Vm, vm)?;
-            if text(record, "power_state") == "Running" {
-                record.insert("allowed_operations".to_owned(), allowed_operations("Running", has_agent));
-            }
+            database.record(Class::Vm, vm)?;
+            update_allowed_operations(database, vm);
             Ok(())
         })
     }
@@ -101,14 +101,13 @@ fn recorded_on(database: &Database, host: &str) -> Vec<String> {
 
 fn note(database: &mut Database, host: &str, vm: &str, state: &str, domid: Option<i64>) {
     let mut former = NULL.to_owned();
-    let has_agent = !database.without_agent.contains(vm);
     if let Ok(record) = database.change(Class::Vm, vm) {
         former = text(record, "resident_on");
         record.insert("power_state".to_owned(), state.into());
         record.insert("domid".to_owned(), Value::Int(domid.unwrap_or(-1)));
         record.insert("resident_on".to_owned(), if domid.is_some() { host } else { NULL }.into());
-        record.insert("allowed_operations".to_owned(), allowed_operations(state, has_agent));
     }
+    update_allowed_operations(database, vm);
     for resident_on in [&former, host] {
         if let Some(residents) = residents(database, resident_on) {
             residents.retain(|resident| resident != &Value::from(vm));

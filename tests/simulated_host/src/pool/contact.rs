@@ -126,9 +126,13 @@ impl Pool {
         }
     }
 
-    /// Lets every host that reaches the coordinator tell what really runs on it.
+    /// Lets every host that reaches the coordinator tell what really runs on it: the coordinator first, as the others
+    /// wait for it to start. Which of them is next is a guess, and so is that a member whose coordinator comes back looks at
+    /// all of its VMs, as only one that starts does: the real one goes on with the events that it could not tell.
     pub fn report_all(&self) {
-        for host in self.hosts() {
+        let (coordinator, members): (Vec<_>, Vec<_>) =
+            self.hosts().into_iter().partition(|host| self.is_coordinator(host));
+        for host in coordinator.iter().chain(&members) {
             host.report();
         }
     }

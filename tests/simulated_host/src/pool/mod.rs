@@ -3,7 +3,7 @@
 mod contact;
 mod replicas;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -31,6 +31,8 @@ pub struct Pool {
     /// What suspended VMs were, by their UUIDs: it lies on storage that all hosts share.
     suspend_images: Mutex<HashMap<String, Platformdata>>,
     calls: Mutex<Vec<String>>,
+    /// The tasks that are to end at their next step.
+    cancelled: Mutex<HashSet<String>>,
     filters_platform: AtomicBool,
     pub reference: String,
 }
@@ -49,6 +51,7 @@ impl Pool {
             replicas: Mutex::default(),
             suspend_images: Mutex::default(),
             calls: Mutex::default(),
+            cancelled: Mutex::default(),
             filters_platform: AtomicBool::new(false),
             reference: reference.to_owned(),
         }
@@ -211,6 +214,15 @@ impl Pool {
                 }
             }
         });
+    }
+
+    /// `task.cancel`, of the tasks of operations.
+    pub fn cancel(&self, tasks: &[String]) {
+        lock(&self.cancelled).extend(tasks.iter().cloned());
+    }
+
+    pub fn is_cancelled(&self, task: &str) -> bool {
+        lock(&self.cancelled).contains(task)
     }
 
     /// Keeps what a VM was when it was suspended.

@@ -43,20 +43,21 @@ pub fn perform(asked: &Arc<Dom0>, dom0: &Arc<Dom0>, method: &str, params: &[Valu
         return Err(ApiError::new("MESSAGE_PARAMETER_COUNT_MISMATCH", &[name, &expected, &received]));
     }
     let session = text(&params[0])?;
-    check_rights(dom0, &session, name, found.role)?;
+    check_rights(dom0, &session, found.permission(name, &params[1..]))?;
     if is_async {
         return Ok(run_as_task(dom0, method, session, found, params[1..].to_vec()));
     }
     found.run(&Call { dom0, asked, session, params: &params[1..] })
 }
 
-fn check_rights(dom0: &Dom0, session: &str, method: &str, needed: Role) -> ApiResult<()> {
+/// `ocaml/xapi/rbac.ml`.
+fn check_rights(dom0: &Dom0, session: &str, (permission, needed): (String, Role)) -> ApiResult<()> {
     let session = dom0.pool.session(session)?;
     if session.role >= needed {
         return Ok(());
     }
     let message = format!("No permission in user session. (Roles with this permission: {})", needed.and_above());
-    Err(ApiError::new("RBAC_PERMISSION_DENIED", &[&method.to_lowercase(), &message]))
+    Err(ApiError::new("RBAC_PERMISSION_DENIED", &[&permission, &message]))
 }
 
 /// Starts a method on a thread of its own; the caller gets the task that will tell how it went.

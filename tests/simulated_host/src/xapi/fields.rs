@@ -27,6 +27,19 @@ enum Kind {
     RemoveFrom(String),
 }
 
+impl Kind {
+    fn writes(&self) -> bool {
+        matches!(self, Self::Set(_) | Self::AddTo(_) | Self::RemoveFrom(_))
+    }
+
+    fn field(&self) -> &str {
+        match self {
+            Self::Get(field) | Self::Set(field) | Self::AddTo(field) | Self::RemoveFrom(field) => field,
+            _ => "",
+        }
+    }
+}
+
 /// The fields that may be set, of whatever class.
 const WRITABLE: [&str; 16] = [
     "name_label",
@@ -97,15 +110,37 @@ impl FieldMethod {
     }
 
     pub fn is_void(&self) -> bool {
-        matches!(self.kind, Kind::Set(_) | Kind::AddTo(_) | Kind::RemoveFrom(_))
+        self.kind.writes()
     }
 
+    /// Who may call it (`ocaml/idl/datamodel_*.ml`).
     pub fn role(&self) -> Role {
-        match (self.is_void(), self.class) {
-            (false, _) => Role::ReadOnly,
-            (true, Class::Vm) => Role::VmAdmin,
-            (true, Class::Host | Class::Pool) => Role::PoolOperator,
-            (true, Class::Task) => Role::VmOperator,
+        match (&self.kind, self.class) {
+            (kind, _) if !kind.writes() => Role::ReadOnly,
+            (kind, Class::Vm | Class::Host | Class::Pool) if ["tags", "gui_config"].contains(&kind.field()) => {
+                Role::VmOperator
+            }
+            (_, Class::Vm) => Role::VmAdmin,
+            (_, Class::Host | Class::Pool) => Role::PoolOperator,
+            (_, Class::Task) => Role::VmOperator,
+        }
+    }
+
+    /// The keys of a map that have a role of their own, as XAPI spells the rest of their permissions
+    /// (`map_keys_roles` in `ocaml/idl/datamodel_*.ml`, `permission_of_action` in `ocaml/xapi/rbac.ml`).
+    pub fn role_of_key(&self, params: &[Value]) -> Option<(&'static str, Role)> {
+        if !matches!(&self.kind, Kind::AddTo(field) | Kind::RemoveFrom(field) if field == "other_config") {
+            return None;
+        }
+        let key = params.get(1).and_then(Value::text)?;
+        match self.class {
+            Class::Vm if key == "pci" => Some(("pci", Role::PoolAdmin)),
+            Class::Pool if key == "EMPTY_FOLDERS" => Some(("empty_folders", Role::VmOperator)),
+            Class::Vm | Class::Host | Class::Pool if key == "folder" => Some(("folder", Role::VmOperator)),
+            Class::Vm | Class::Host | Class::Pool if key.starts_with("XenCenter.CustomFields.") => {
+                Some(("xencenter.customfields.*", Role::VmOperator))
+            }
+            _ => None,
         }
     }
 
@@ -134,6 +169,10 @@ impl FieldMethod {
 
     fn write(&self, call: &Call) -> ApiResult<Value> {
         let reference = call.text(0)?;
+        let becomes_template = matches!(&self.kind, Kind::Set(field) if field == "is_a_template");
+        if becomes_template && call.flag(1)? {
+            call.dom0.check_operation(&reference, "make_into_template")?;
+        }
         call.dom0.pool.write(|database| match &self.kind {
             Kind::Set(field) => {
                 let current = &database.record(self.class, &reference)?[field];
@@ -145,6 +184,9 @@ impl FieldMethod {
             _ => Ok(()),
         })?;
         if self.class == Class::Vm {
+            if becomes_template {
+                call.dom0.update_allowed_operations(&reference);
+            }
             call.vm_has_changed(&reference)?;
         }
         Ok("".into())
@@ -180,6 +222,7 @@ pub fn fitting(current: &Value, given: &Value) -> ApiResult<Value> {
         _ => None,
     };
     value.ok_or_else(|| {
+        // These words are a guess; those of a string that is something else are recorded.
         ApiError::failwith(&[b"Expected another type, got '".as_slice(), &given.describe(), b"'"].concat())
     })
 }

@@ -25,6 +25,19 @@ enum Body {
 type Function = fn(&Call) -> ApiResult<Value>;
 
 impl Method {
+    /// The permission that a call of the method needs, as XAPI spells it, and the least role that has it.
+    pub fn permission(&self, name: &str, params: &[Value]) -> (String, Role) {
+        let name = name.to_lowercase();
+        let of_key = match &self.body {
+            Body::Function(_) => None,
+            Body::Field(method) => method.role_of_key(params),
+        };
+        match of_key {
+            Some((key, role)) => (format!("{name}/key:{key}"), role),
+            None => (name, self.role),
+        }
+    }
+
     pub fn run(&self, call: &Call) -> ApiResult<Value> {
         match &self.body {
             Body::Function(function) => function(call),
@@ -81,10 +94,11 @@ const METHODS: &[Listed] = &[
     listed("VM.hard_reboot", (1, 1), VmOperator, VOID, vm::hard_reboot),
     listed("VM.clean_shutdown", (1, 1), VmOperator, VOID, vm::clean_shutdown),
     listed("VM.hard_shutdown", (1, 1), VmOperator, VOID, vm::hard_shutdown),
-    listed("VM.shutdown", (1, 1), VmOperator, VOID, vm::clean_shutdown),
+    listed("VM.shutdown", (1, 1), VmOperator, VOID, vm::shutdown),
     listed("VM.suspend", (1, 1), VmOperator, VOID, vm::suspend),
     listed("VM.pool_migrate", (3, 3), VmPowerAdmin, VOID, vm::pool_migrate),
     listed("VM.resume", (3, 3), VmOperator, VOID, vm::resume),
+    listed("VM.pause", (1, 1), VmOperator, VOID, vm::pause),
     listed("VM.unpause", (1, 1), VmOperator, VOID, vm::unpause),
     listed("VM.clone", (2, 2), VmAdmin, RESULT, vm::clone),
     listed("VM.copy", (3, 3), VmAdmin, RESULT, vm::clone),

@@ -77,6 +77,11 @@ pub fn hard_shutdown(call: &Call) -> ApiResult<Value> {
     call.host_of(&vm)?.shut_down(&vm, false).map(|()| nothing())
 }
 
+pub fn shutdown(call: &Call) -> ApiResult<Value> {
+    let vm = call.text(0)?;
+    call.host_of(&vm)?.shut_down_somehow(&vm).map(|()| nothing())
+}
+
 pub fn suspend(call: &Call) -> ApiResult<Value> {
     let vm = call.text(0)?;
     call.host_of(&vm)?.suspend_vm(&vm).map(|()| nothing())
@@ -87,9 +92,14 @@ pub fn resume(call: &Call) -> ApiResult<Value> {
     call.host_of(&vm)?.resume_vm(&vm, call.flag(1)?).map(|()| nothing())
 }
 
+pub fn pause(call: &Call) -> ApiResult<Value> {
+    let vm = call.text(0)?;
+    call.host_of(&vm)?.pause_vm(&vm, true).map(|()| nothing())
+}
+
 pub fn unpause(call: &Call) -> ApiResult<Value> {
     let vm = call.text(0)?;
-    call.host_of(&vm)?.unpause_vm(&vm).map(|()| nothing())
+    call.host_of(&vm)?.pause_vm(&vm, false).map(|()| nothing())
 }
 
 pub fn clone(call: &Call) -> ApiResult<Value> {
