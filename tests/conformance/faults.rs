@@ -226,3 +226,31 @@ fn a_host_ends_with_everything_it_started() {
     let sockets = ["var/lib/xcp/xapi", "var/run/message-switch/sock", "var/run/simulated-host/control", "dev/log"];
     assert!(root.is_dir() && sockets.iter().all(|socket| !root.join(socket).exists()));
 }
+
+/// A stopped process finds in its sockets what was sent meanwhile, and message-switch keeps a request until it is taken
+/// (`ocaml/message-switch/switch/q.ml`).
+#[test]
+fn what_a_stopped_service_was_asked_it_does_when_it_goes_on_though_nobody_waits_any_more() {
+    let lab = Lab::with_vm();
+    lab.host.vm_start(VM).unwrap();
+    let named = lab.host.xenopsd_metadata_text(VM).unwrap().replace("\"lab-vm\"", "\"late\"");
+    lab.host.set_fault(Service::Xenopsd, Fault::Hangs).unwrap();
+    lab.host.set_fault_in(Service::Xapi, "VM.add_to_platform", Fault::Hangs).unwrap();
+    let add = format!(
+        r#"{{"jsonrpc":"2.0","method":"VM.add_to_platform","params":["{SESSION}","{VM_REF}","late","1"],"id":1}}"#
+    );
+    assert_eq!(ask(&lab, &post("/jsonrpc", add.as_bytes()), MOMENT), (Vec::new(), false));
+    let mut connection = crate::support::Connection::open(&lab.path("var/run/message-switch/sock"));
+    let add = format!(r#"{{"method":"VM.add","params":[{{"debug_info":"x","vm":{named}}}],"id":1}}"#);
+    connection.exchange(b"GET /login/gone HTTP/1.1\r\n\r\n");
+    connection.exchange(&post(&format!("/request/{CLASSIC}/gone"), add.as_bytes()));
+    drop(connection);
+    lab.host.hold_events(true);
+    lab.host.clear_faults().unwrap();
+    let has_both = || lab.host.xenopsd_metadata(VM)["name"] == "late" && lab.host.platform(VM).contains_key("late");
+    let until = Instant::now() + Duration::from_secs(20);
+    while !has_both() {
+        assert!(Instant::now() < until, "{} {:?}", lab.host.xenopsd_metadata(VM)["name"], lab.host.platform(VM));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

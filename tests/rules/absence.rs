@@ -74,7 +74,7 @@ fn what_starts_in_the_gap_of_a_change_elsewhere_is_not_removed() {
         assert_eq!(entry(&pool, &vm).unwrap().revision, 1, "which fills it");
         assert_eq!(shown(&pool, 2, &vm), "A");
         // The call that hung is cut; the plugin takes back what it can.
-        pool.on(0).clear_faults().unwrap();
+        pool.on(0).restart_xapi().unwrap();
         change.join().unwrap().unwrap_err();
     });
     pool.on(2).plugin("sync", &[]);

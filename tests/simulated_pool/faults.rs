@@ -20,20 +20,26 @@ fn a_cut_off_members_calls_hang_until_it_is_healed() {
     assert!(lab.ask(1, "VM.get_all", &json!([session]))["result"].is_array());
 }
 
+/// `with_reusable_stunnel` in `ocaml/libs/http-lib/xmlrpc_client.ml` tries again for minutes.
 #[test]
-fn a_call_that_hung_is_cut_and_not_carried_out_when_the_member_is_healed() {
+fn a_call_that_hung_is_carried_out_when_the_member_is_healed_but_not_after_a_failover() {
     let lab = Lab::new(2);
     let (session, pool) = (lab.log_in(1), lab.host(0).pool_ref());
     lab.partition(1, Outage::Hangs);
+    let write = |key: &str| lab.try_ask(1, "pool.add_to_other_config", &json!([session, pool, key, "1"]));
     std::thread::scope(|scope| {
-        let write = || lab.try_ask(1, "pool.add_to_other_config", &json!([session, pool, "late", "1"]));
-        let late = scope.spawn(write);
+        let late = scope.spawn(|| write("late"));
         std::thread::sleep(Duration::from_millis(200));
         assert!(!late.is_finished());
         lab.heal(1);
-        assert_eq!(late.join().unwrap(), None);
+        assert_eq!(late.join().unwrap().unwrap()["result"], "");
+        lab.partition(1, Outage::Hangs);
+        let later = scope.spawn(|| write("later"));
+        std::thread::sleep(Duration::from_millis(200));
+        lab.failover(1).unwrap();
+        assert_eq!(later.join().unwrap(), None);
     });
-    assert!(!lab.host(0).pool_other_config().contains_key("late"));
+    assert!(!lab.host(0).pool_other_config().contains_key("later"));
 }
 
 #[test]

@@ -25,7 +25,8 @@ pub enum Fault {
     Absent,
     /// The socket is there and nobody listens.
     Refuses,
-    /// Connections are accepted, requests read and never answered.
+    /// Connections are accepted, requests read and not answered: the process is stopped, or stuck. Once it works again it
+    /// carries them out, also for a caller that has gone; if it fails in another way first, it does not.
     Hangs,
     /// The request is carried out and the connection cut in the middle of the reply.
     DropsReply,
@@ -51,9 +52,9 @@ impl Fault {
     }
 }
 
-/// The faults in force.
+/// The faults in force, and how often a service has ended because of one.
 #[derive(Debug, Default)]
-pub(crate) struct Faults(Mutex<HashMap<Scope, Pending>>);
+pub(crate) struct Faults(Mutex<HashMap<Scope, Pending>>, Mutex<HashMap<Service, usize>>);
 
 /// What a fault is about: a service, or one method of it.
 type Scope = (Service, Option<String>);
@@ -72,6 +73,15 @@ impl Faults {
 
     pub fn clear(&self) {
         lock(&self.0).clear();
+    }
+
+    /// A service ends, and with it whatever it had begun.
+    pub fn end(&self, service: Service) {
+        *lock(&self.1).entry(service).or_default() += 1;
+    }
+
+    pub fn ends(&self, service: Service) -> usize {
+        lock(&self.1).get(&service).copied().unwrap_or_default()
     }
 
     /// The fault of one method, or else of the whole service.

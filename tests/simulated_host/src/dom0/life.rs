@@ -125,9 +125,13 @@ impl Dom0 {
         }
     }
 
-    /// Waits for as long as that service, or that method of it, is to hang.
-    pub fn hang(&self, service: Service, method: &str) {
-        self.wait_while(|| self.faults.of(service, method) == Some(Fault::Hangs));
+    /// Waits for as long as that service, or that method of it, is to hang, and says whether it goes on then: a process
+    /// that was stopped finds what it was sent meanwhile, while one that is killed or fails otherwise does not.
+    pub fn goes_on_after_hanging(&self, service: Service, method: &str) -> bool {
+        let (life, ends) = (self.life(), self.faults.ends(service));
+        let lives = || self.faults.ends(service) == ends;
+        self.wait_while(|| lives() && self.faults.of(service, method) == Some(Fault::Hangs));
+        life.load(Ordering::Relaxed) && lives() && self.faults.of(service, method).is_none()
     }
 
     /// Waits for as long as something holds, but not beyond the host's end.

@@ -93,6 +93,9 @@ impl Dom0 {
         let refuses = fault == Fault::Refuses;
         let absent = refuses || fault == Fault::Absent;
         self.faults.set(service, method, 0, fault);
+        if method.is_none() && absent {
+            self.faults.end(service);
+        }
         if closes && absent && service == Service::Xapi {
             self.xapi_has_ended();
         }
@@ -121,6 +124,13 @@ impl Dom0 {
     /// Lets a fault come into force after so many calls have succeeded. No socket vanishes then: connections end.
     pub fn set_fault_after(&self, service: Service, method: Option<&str>, after: usize, fault: Fault) {
         self.faults.set(service, method, after, fault);
+    }
+
+    /// xapi is killed and starts again: what it had begun is gone, and so are the faults.
+    pub fn restart_xapi(self: &Arc<Self>) -> io::Result<()> {
+        self.xapi_has_ended();
+        self.faults.end(Service::Xapi);
+        self.clear_faults()
     }
 
     /// Lets everything work again. What xapi did not get to do meanwhile, it does now.

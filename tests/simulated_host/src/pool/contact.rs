@@ -11,7 +11,7 @@ use crate::lock;
 /// How a host's xapi answers while its coordinator is away.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outage {
-    /// Calls block until the coordinator is back, and are never answered: it was lost a moment ago.
+    /// Calls block until the coordinator is back, and are carried out then: it was lost a moment ago.
     Hangs,
     /// xapi is in emergency mode: every call is refused at once, with this error.
     Emergency(ApiError),

@@ -148,6 +148,14 @@ impl SimulatedHost {
         self.dom0.clear_faults()
     }
 
+    /// Kills xapi and starts it again, without the faults: what it was asked and had not answered is never done.
+    ///
+    /// # Errors
+    /// A socket cannot be opened.
+    pub fn restart_xapi(&self) -> io::Result<()> {
+        self.dom0.restart_xapi()
+    }
+
     /// What was sent to `/dev/log`, line by line, each with its `<priority>`.
     #[must_use]
     pub fn syslog_lines(&self) -> Vec<String> {

@@ -15,19 +15,26 @@ pub enum Route {
     Coordinator(Arc<Dom0>),
     /// It is refused before anybody looks at it.
     Refused(ApiError),
-    /// It waited for the coordinator, and is not answered.
+    /// Its connection ends, and with it the call.
     Nowhere,
 }
 
 /// Finds out where a call goes, which takes as long as a coordinator that is away lets it hang. A login is no exception
-/// to that: a session is a row in the coordinator's database.
+/// to that: a session is a row in the coordinator's database. A member tries again until the coordinator answers, and
+/// carries the call out then, whether or not its caller still waits (`with_reusable_stunnel` in
+/// `ocaml/libs/http-lib/xmlrpc_client.ml`, `ocaml/database/master_connection.ml`). Left out: a call that is not a login ends
+/// after ten attempts, which take between 100 and 400 seconds, with the page of an internal error. A host that gets another
+/// coordinator, becomes one or goes into emergency mode starts anew, which ends its connections.
 pub fn route(dom0: &Arc<Dom0>, method: &str) -> Route {
     let pool = &dom0.pool;
+    let coordinator = pool.coordinator_ref();
     match pool.outage_of(dom0) {
         Some(Outage::Emergency(error)) => return Route::Refused(error),
         Some(Outage::Hangs) => {
             dom0.wait_while(|| pool.outage_of(dom0) == Some(Outage::Hangs));
-            return Route::Nowhere;
+            if !dom0.is_up() || pool.outage_of(dom0).is_some() || pool.coordinator_ref() != coordinator {
+                return Route::Nowhere;
+            }
         }
         None => {}
     }

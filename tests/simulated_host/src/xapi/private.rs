@@ -55,6 +55,7 @@ pub fn perform(dom0: &Arc<Dom0>, method: &str, params: &[Value]) -> ApiResult<Va
             Ok(Value::Null)
         }
         "clear_faults" => dom0.clear_faults().map(|()| Value::Null).map_err(io_error),
+        "restart_xapi" => dom0.restart_xapi().map(|()| Value::Null).map_err(io_error),
         "filter_platform" => {
             dom0.pool.set_filters_platform(params.first() == Some(&Value::Bool(true)));
             Ok(Value::Null)

@@ -56,8 +56,11 @@ fn exchange(dom0: &Arc<Dom0>, request: &Request) -> (Vec<u8>, bool) {
         }
         Some(Fault::Absent | Fault::Refuses) => (Vec::new(), false),
         Some(Fault::Hangs) => {
-            dom0.hang(Service::Xapi, &incoming.method);
-            (Vec::new(), false)
+            if dom0.goes_on_after_hanging(Service::Xapi, &incoming.method) {
+                kept(incoming.answer(dom0, request, false))
+            } else {
+                (Vec::new(), false)
+            }
         }
         Some(Fault::DropsReply) => {
             let reply = incoming.answer(dom0, request, false).unwrap_or_default();
