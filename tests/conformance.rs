@@ -33,5 +33,7 @@ mod vetoes;
 mod vm_add;
 #[path = "conformance/without_xapi.rs"]
 mod without_xapi;
+#[path = "conformance/xe.rs"]
+mod xe;
 #[path = "conformance/xenapi.rs"]
 mod xenapi;

@@ -1,6 +1,6 @@
 //! `xe`'s connection to xapi.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
@@ -16,7 +16,12 @@ pub struct Client {
 impl Client {
     pub fn log_in(root: &Path) -> Result<Self, Failure> {
         let stream = UnixStream::connect(root.join("var/lib/xcp/xapi"));
-        let stream = stream.map_err(|error| Failure::Plain(format!("Error: {error} (calling connect )")))?;
+        // As `newcli.ml` prints it, with the words of the system alone.
+        let stream = stream.map_err(|error| {
+            let error = error.to_string();
+            let words = error.split(" (os error").next().unwrap_or_default();
+            Failure::Plain(format!("Error: {words} (calling connect )"))
+        })?;
         let mut client = Self { stream: BufReader::new(stream), session: Value::Null };
         let params = ["root", "", "1.0", "cli"].map(Value::from).to_vec();
         client.session = client.exchange("session.login_with_password", params)?;
@@ -40,7 +45,11 @@ impl Client {
             ("params", Value::List(params)),
             ("id", Value::Int(1)),
         ]);
-        let reply = self.post(&json::print(&call)).map_err(|error| Failure::Plain(format!("Error: {error}")))?;
+        // The real one sends its words to `/cli`; what it says where that ends or is garbled, but for an end, is a guess.
+        let reply = self.post(&json::print(&call)).map_err(|error| match error.kind() {
+            ErrorKind::UnexpectedEof => Failure::Plain("Lost connection to the server.".to_owned()),
+            _ => Failure::Plain(format!("Error: {error}")),
+        })?;
         let reply = json::parse(&reply).map_err(|error| Failure::Plain(error.as_exception()))?;
         if let Some(result) = reply.get("result").filter(|result| **result != Value::Null) {
             return Ok(result.clone());
@@ -56,7 +65,9 @@ impl Client {
         let mut length = 0;
         loop {
             let mut line = String::new();
-            self.stream.read_line(&mut line)?;
+            if self.stream.read_line(&mut line)? == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
             match line.trim_end().split_once(": ") {
                 Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
                     length = value.parse().unwrap_or_default();
@@ -68,6 +79,18 @@ impl Client {
         let mut reply = vec![0; length];
         self.stream.read_exact(&mut reply)?;
         Ok(reply)
+    }
+
+    /// An object's UUID in place of its reference, as lists show it; anything else as it is.
+    pub fn uuid_of(&mut self, value: Vec<u8>) -> Vec<u8> {
+        if !value.starts_with(b"OpaqueRef:") {
+            return value;
+        }
+        let uuid = ["VM", "host", "pool"].iter().find_map(|class| {
+            let uuid = self.call(&format!("{class}.get_uuid"), [Value::Text(value.clone())]);
+            uuid.ok()?.bytes().map(<[u8]>::to_vec)
+        });
+        uuid.unwrap_or_else(|| b"<not in database>".to_vec())
     }
 
     /// An object's UUID and name in place of its reference; anything else as it is.

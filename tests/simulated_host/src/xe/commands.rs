@@ -15,9 +15,12 @@ pub fn run(client: &mut Client, arguments: &Arguments) -> Outcome {
         "host-call-plugin" => call_plugin(client, arguments),
         "vm-list" => list(client, arguments, "VM", &["uuid", "name-label", "power-state"]),
         "host-list" => list(client, arguments, "host", &["uuid", "name-label", "name-description"]),
-        "pool-list" => list(client, arguments, "pool", &["uuid", "name-label", "name-description"]),
+        "pool-list" => {
+            let default = ["uuid", "name-label", "name-description", "master", "default-SR"];
+            list(client, arguments, "pool", &default)
+        }
         "vm-start" => {
-            let vm = selected_vm(client, arguments)?;
+            let vm = selected_vm(client, arguments, false)?;
             let (paused, force) = (is_true("paused").into(), force.into());
             match arguments.get("on") {
                 Some(name) => {
@@ -30,24 +33,38 @@ pub fn run(client: &mut Client, arguments: &Arguments) -> Outcome {
         "vm-reboot" => on_vm(client, arguments, way("VM.clean_reboot", "VM.hard_reboot")),
         "vm-shutdown" => on_vm(client, arguments, way("VM.clean_shutdown", "VM.hard_shutdown")),
         "vm-migrate" => {
-            let vm = selected_vm(client, arguments)?;
+            let vm = selected_vm(client, arguments, false)?;
             let host = host_named(client, arguments.get("host").ok_or_else(|| missing("host"))?)?;
             let options = [("force", force.to_string()), ("live", false.to_string()), ("copy", false.to_string())];
             let options = Value::dict(options.map(|(name, value)| (name, value.into())));
             done(client.call("VM.pool_migrate", [vm, host, options]))
         }
         "vm-suspend" => on_vm(client, arguments, "VM.suspend"),
-        "vm-destroy" => on_vm(client, arguments, "VM.destroy"),
+        "vm-destroy" => {
+            let uuid = arguments.get("uuid").ok_or_else(|| missing("uuid"))?;
+            let vm = client.call("VM.get_by_uuid", [Value::Text(uuid.to_vec())])?;
+            done(client.call("VM.destroy", [vm]))
+        }
+        "vm-pause" => on_vm(client, arguments, "VM.pause"),
+        "vm-unpause" => on_vm(client, arguments, "VM.unpause"),
         "vm-resume" => {
-            let vm = selected_vm(client, arguments)?;
+            let vm = selected_vm(client, arguments, false)?;
             done(client.call("VM.resume", [vm, false.into(), force.into()]))
         }
         "vm-clone" => copy(client, arguments, "VM.clone"),
         "vm-snapshot" => copy(client, arguments, "VM.snapshot"),
         "snapshot-revert" => {
             let uuid = arguments.get("snapshot-uuid").or_else(|| arguments.get("uuid"));
-            let uuid = uuid.ok_or_else(|| missing("snapshot-uuid"))?;
+            let uuid = uuid.ok_or_else(|| {
+                Failure::Plain("Error: Required parameter not found: snapshot-uuid or uuid.".to_owned())
+            })?;
             let snapshot = client.call("VM.get_by_uuid", [Value::Text(uuid.to_vec())])?;
+            if client.call("VM.get_is_a_snapshot", [snapshot.clone()])? == Value::Bool(false) {
+                let uuid = String::from_utf8_lossy(uuid);
+                return Err(Failure::Plain(format!(
+                    "Error: This operation can only be performed on a VM snapshot. {uuid} is not a VM snapshot."
+                )));
+            }
             done(client.call("VM.revert", [snapshot]))
         }
         command => match command.split_once("-param-") {
@@ -70,23 +87,25 @@ fn line(text: &[u8]) -> Vec<u8> {
     [text, b"\n"].concat()
 }
 
-/// The host of that name or UUID.
+/// The first host of that name or UUID (`get_host_by_name_or_id` in `cli_operations.ml`).
 fn host_named(client: &mut Client, name: &[u8]) -> Result<Value, Failure> {
     let named = client.call("host.get_by_name_label", [Value::Text(name.to_vec())])?;
-    match named.items() {
-        [host] => Ok(host.clone()),
-        _ => client.call("host.get_by_uuid", [Value::Text(name.to_vec())]),
+    if let Some(host) = named.items().first() {
+        return Ok(host.clone());
     }
+    client
+        .call("host.get_by_uuid", [Value::Text(name.to_vec())])
+        .map_err(|_| Failure::Plain(format!("Error: Host {} not found", String::from_utf8_lossy(name))))
 }
 
 fn on_vm(client: &mut Client, arguments: &Arguments, method: &str) -> Outcome {
-    let vm = selected_vm(client, arguments)?;
+    let vm = selected_vm(client, arguments, false)?;
     done(client.call(method, [vm]))
 }
 
 fn copy(client: &mut Client, arguments: &Arguments, method: &str) -> Outcome {
-    let vm = selected_vm(client, arguments)?;
     let name = arguments.get("new-name-label").ok_or_else(|| missing("new-name-label"))?;
+    let vm = selected_vm(client, arguments, method == "VM.clone")?;
     let copy = client.call(method, [vm, Value::Text(name.to_vec())])?;
     let uuid = client.call("VM.get_uuid", [copy])?;
     Ok(line(uuid.bytes().unwrap_or_default()))
@@ -129,7 +148,7 @@ fn get(client: &mut Client, arguments: &Arguments, class: &str, object: Value) -
     }
 }
 
-/// A key of a map is removed, then added, which is what the real one does too.
+/// A key of a map is removed, then added. The real one looks first whether it is there.
 fn set(client: &mut Client, arguments: &Arguments, class: &str, object: &Value) -> Outcome {
     for (name, value) in arguments.values.iter().filter(|(name, _)| name != "uuid") {
         let value = Value::Text(value.clone());

@@ -45,6 +45,15 @@ const KNOWN: &[(&str, &str, &[&str])] = &[
         "You tried to call a method that does not exist. The method name that you used is echoed.",
         &["method"],
     ),
+    ("TASK_CANCELLED", "The request was asynchronously canceled.", &["task"]),
+    ("HOST_NOT_LIVE", "This operation cannot be completed as the server is not live.", &[]),
+    ("OPERATION_NOT_ALLOWED", "You attempted an operation that was not allowed.", &["reason"]),
+    (
+        "MAP_DUPLICATE_KEY",
+        "You tried to add a key-value pair to a map, but that key is already there.",
+        &["type", "param_name", "uuid", "key"],
+    ),
+    ("VM_HAS_NO_SUSPEND_VDI", "VM cannot be resumed because it has no suspend VDI", &["vm"]),
     ("HOST_STILL_BOOTING", "The host toolstack is still initialising. Please wait.", &[]),
     ("HOST_OFFLINE", "You attempted an operation which involves a host which could not be contacted.", &["host"]),
     (

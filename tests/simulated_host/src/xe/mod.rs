@@ -5,6 +5,7 @@ mod arguments;
 mod client;
 mod commands;
 mod errors;
+mod fields;
 mod records;
 
 use std::path::Path;

@@ -2,6 +2,7 @@
 
 use super::arguments::Arguments;
 use super::client::Client;
+use super::fields;
 use super::{Failure, Outcome};
 use crate::wire::Value;
 
@@ -18,7 +19,7 @@ pub fn printed(name: &str, value: &Value) -> Vec<u8> {
         }
         Value::List(items) => {
             let items: Vec<Vec<u8>> = items.iter().map(|item| printed("", item)).collect();
-            items.join(b"; ".as_slice())
+            items.join(if name == "tags" { b", ".as_slice() } else { b"; " })
         }
         Value::Text(bytes) if name == "power-state" => bytes.to_ascii_lowercase(),
         Value::Text(bytes) if bytes == b"OpaqueRef:NULL" => b"<not in database>".to_vec(),
@@ -31,46 +32,48 @@ pub fn field_of(param: &str) -> String {
     param.replace('-', "_")
 }
 
-/// `xe CLASS-list`: the objects that match every value given, and of each the parameters asked for.
+/// `xe CLASS-list`: the objects that match every value given, and of each the parameters asked for, in xe's own order
+/// (`select_fields` and `print_field` in `cli_operations.ml`).
 pub fn list(client: &mut Client, arguments: &Arguments, class: &str, default: &[&str]) -> Outcome {
     let records = client.call(&format!("{class}.get_all_records"), [])?;
-    let params = arguments.text("params");
-    let params: Vec<&str> = match &params {
-        Some(params) => params.split(',').collect(),
-        None => default.to_vec(),
-    };
-    let is_listed = |record: &Value| {
-        let is = |field: &str| record.get(field) == Some(&Value::Bool(true));
-        let filters = arguments.values.iter().filter(|(name, _)| name != "params");
-        let matches = |(name, wanted): &(String, Vec<u8>)| {
-            record.get(&field_of(name)).is_some_and(|value| &printed(name, value) == wanted)
-        };
-        !is("is_a_template") && !is("is_a_snapshot") && filters.clone().all(matches)
-    };
-    let found: Vec<&Value> = records.members().iter().map(|(_, record)| record).filter(|it| is_listed(it)).collect();
-    let value_of = |record: &Value, param: &str| {
-        record.get(&field_of(param)).map(|value| printed(param, value)).unwrap_or_default()
-    };
-    if arguments.has_flag("--minimal") {
-        let first = params.first().copied().unwrap_or("uuid");
-        let values: Vec<Vec<u8>> = found.iter().map(|record| escaped(&value_of(record, first))).collect();
-        return Ok([values.join(b",".as_slice()), b"\n".to_vec()].concat());
+    let asked = arguments.text("params");
+    let asked: Vec<&str> = asked.as_ref().map_or(default.to_vec(), |asked| asked.split(',').collect());
+    let shown = fields::of_class(class).iter().filter(|(name, _)| asked.contains(&"all") || asked.contains(name));
+    let shown: Vec<_> = shown.collect();
+    let is_listed = |record: &Value| !is(record, "is_a_template") && matches(record, class, &arguments.values);
+    let mut rows = Vec::new();
+    for (_, record) in records.members().iter().filter(|(_, record)| is_listed(record)) {
+        let value = |name: &str| record.get(&field_of(name)).map(|value| printed(name, value)).unwrap_or_default();
+        rows.push(shown.iter().map(|(name, _)| client.uuid_of(value(name))).collect::<Vec<_>>());
     }
-    let width = 4 + params.iter().map(|param| param.len() + " ( RW)".len()).max().unwrap_or_default();
+    if arguments.has_flag("--minimal") {
+        let first: Vec<Vec<u8>> = rows.iter().filter_map(|row| row.first()).map(|value| escaped(value)).collect();
+        return Ok([first.join(b",".as_slice()), b"\n".to_vec()].concat());
+    }
+    let labels: Vec<String> = shown.iter().map(|(name, access)| format!("{name} ({access})")).collect();
+    let width = 4 + labels.iter().map(String::len).max().unwrap_or_default();
     let mut out = Vec::new();
-    for record in found {
-        for (index, param) in params.iter().enumerate() {
-            let access = if WRITABLE.contains(param) { "RW" } else { "RO" };
-            let label = format!("{param} ( {access})");
+    for row in rows {
+        for (index, (label, value)) in labels.iter().zip(&row).enumerate() {
             let label = if index == 0 { format!("{label:<width$}") } else { format!("{label:>width$}") };
-            out.extend([label.as_bytes(), b": ", &value_of(record, param), b"\n"].concat());
+            out.extend([label.as_bytes(), b": ", value, b"\n"].concat());
         }
         out.extend(b"\n\n");
     }
     Ok(out)
 }
 
-const WRITABLE: [&str; 5] = ["name-label", "name-description", "platform", "other-config", "tags"];
+fn is(record: &Value, field: &str) -> bool {
+    record.get(field) == Some(&Value::Bool(true))
+}
+
+/// Whether an object has every value that names one of its parameters.
+fn matches(record: &Value, class: &str, values: &[(String, Vec<u8>)]) -> bool {
+    let names = fields::of_class(class);
+    let conditions = values.iter().filter(|(name, _)| names.iter().any(|(known, _)| known == name));
+    let mut conditions = conditions.map(|(name, wanted)| (record.get(&field_of(name)), name, wanted));
+    conditions.all(|(value, name, wanted)| value.is_some_and(|value| &printed(name, value) == wanted))
+}
 
 /// In a minimal list a comma separates; one in a value is escaped.
 pub fn escaped(value: &[u8]) -> Vec<u8> {
@@ -78,17 +81,22 @@ pub fn escaped(value: &[u8]) -> Vec<u8> {
     value.iter().flat_map(escape).collect()
 }
 
-/// The VM that `uuid=`, `vm=` or `name-label=` names.
-pub fn selected_vm(client: &mut Client, arguments: &Arguments) -> Result<Value, Failure> {
-    let wanted = ["uuid", "vm", "name-label"].into_iter().find_map(|name| arguments.get(name));
-    let wanted = wanted.ok_or_else(|| missing("uuid"))?;
-    let uuid = client.call("VM.get_by_uuid", [Value::Text(wanted.to_vec())]);
-    if let Ok(vm) = uuid {
-        return Ok(vm);
-    }
-    let named = client.call("VM.get_by_name_label", [Value::Text(wanted.to_vec())])?;
-    match named.items() {
-        [vm] => Ok(vm.clone()),
+/// The one VM that has every value given; `vm=` is a UUID or a name. Control domains are none of them, and templates only
+/// where a command says so (`select_vms` and `do_vm_op` in `cli_operations.ml`).
+pub fn selected_vm(client: &mut Client, arguments: &Arguments, templates: bool) -> Result<Value, Failure> {
+    let records = client.call("VM.get_all_records", [])?;
+    let named = |record: &Value| {
+        let is = |wanted: &[u8]| {
+            ["uuid", "name_label"].iter().any(|name| record.get(name).and_then(Value::bytes) == Some(wanted))
+        };
+        arguments.get("vm").is_none_or(is)
+    };
+    let selected = records.members().iter().filter(|(_, record)| {
+        let of_kind = !is(record, "is_control_domain") && (templates || !is(record, "is_a_template"));
+        of_kind && named(record) && matches(record, "VM", &arguments.values)
+    });
+    match selected.collect::<Vec<_>>().as_slice() {
+        [(vm, _)] => Ok(Value::Text(vm.clone())),
         [] => Err(Failure::Plain("Error: No matching VMs found".to_owned())),
         _ => Err(Failure::Plain(
             "Error: Multiple matches VMs found. --multiple required to complete the operation".to_owned(),
