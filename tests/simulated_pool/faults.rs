@@ -88,6 +88,21 @@ fn a_host_that_cannot_be_reached_runs_no_plugin_and_starts_no_vm() {
     }
 }
 
+/// `do_op_on_common` in `ocaml/xapi/message_forwarding.ml`.
+#[test]
+fn a_member_whose_xapi_is_down_runs_no_plugin_for_its_coordinator() {
+    let lab = Lab::new(2);
+    let session = lab.log_in(0);
+    lab.host(1).set_fault(Service::Xapi, Fault::Refuses).unwrap();
+    let refused = lab.who(0, &session, 1);
+    assert_eq!(
+        (&refused["error"]["message"], &refused["error"]["data"]),
+        (&json!("CANNOT_CONTACT_HOST"), &json!([lab.host(1).host_ref()]))
+    );
+    lab.host(1).clear_faults().unwrap();
+    assert!(lab.who(0, &session, 1)["result"].is_string());
+}
+
 #[test]
 fn a_guest_reboots_on_a_cut_off_member_with_that_hosts_hook_and_without_xapi() {
     let (lab, vm) = Lab::with_vm(2);

@@ -129,6 +129,11 @@ impl Dom0 {
         self.is_up() && self.xapi_is_up()
     }
 
+    /// Whether there is a xapi at all.
+    pub fn xapi_listens(&self) -> bool {
+        !matches!(self.faults.of_service(Service::Xapi), Some(Fault::Absent | Fault::Refuses))
+    }
+
     fn xapi_is_up(&self) -> bool {
         !matches!(self.faults.of_service(Service::Xapi), Some(Fault::Absent | Fault::Refuses | Fault::Hangs))
     }
