@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::support::{CLASSIC, Connection, Lab, assert_same, body, recordings, vector};
+use crate::support::{CLASSIC, Connection, Lab, assert_same, body, post, recordings, vector};
 
 /// Splits a recording into the request and the reply.
 fn exchange(name: &str) -> (Vec<u8>, Vec<u8>) {
@@ -34,9 +34,37 @@ fn fill(lab: &Lab) -> Connection {
     xapi.exchange(&get("/transient/xapi:5547"));
     for daemon in ["v6d", "storage", "networkd", "memory", "gpumon"] {
         xapi.exchange(&get(&format!("/persistent/org.xen.xapi.{daemon}")));
+        wait_at(&mut xapi, &format!("org.xen.xapi.{daemon}"));
     }
+    wait_at(&mut xapi, "xapi:5547");
     lab.host.set_next_message_id(CLASSIC, 1290);
     xapi
+}
+
+/// Waits for messages for no time at all, and gives the payloads of those that there are.
+fn wait_at(connection: &mut Connection, queue: &str) -> Vec<String> {
+    let wait = format!(r#"{{"timeout":0.0,"queues":["{queue}"]}}"#);
+    let reply = connection.exchange(&post("/transfer", wait.as_bytes()));
+    let reply: serde_json::Value = serde_json::from_slice(&body(&reply)).unwrap();
+    let messages = reply["messages"].as_array().unwrap().iter();
+    messages.map(|message| message[1]["payload"].as_str().unwrap().to_owned()).collect()
+}
+
+/// `List (prefix, `Alive)` in `ocaml/message-switch/switch/mswitch.ml`, and `transfer` in `q.ml`.
+#[test]
+fn a_queue_is_alive_once_somebody_waits_at_it_and_gives_its_newest_message_first() {
+    let lab = Lab::start();
+    let mut connection = open(&lab);
+    connection.exchange(&get("/login/edge:1"));
+    connection.exchange(&get("/transient/edge:1"));
+    let alive =
+        |connection: &mut Connection| String::from_utf8(body(&connection.exchange(&get("/list/alive/edge")))).unwrap();
+    assert_eq!(alive(&mut connection), "[]");
+    for text in ["first", "second"] {
+        connection.exchange(&post("/request/edge:1/edge:1", text.as_bytes()));
+    }
+    assert_eq!(wait_at(&mut connection, "edge:1"), ["second", "first"]);
+    assert_eq!(alive(&mut connection), r#"["edge:1"]"#);
 }
 
 #[test]

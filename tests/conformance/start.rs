@@ -248,3 +248,35 @@ fn a_platform_change_of_a_running_vm_replaces_what_was_added_to_xenopsd() {
     // What runs, runs on with what it has.
     assert_eq!(lab.host.running_platformdata(VM).unwrap()["device-model-args"], "-device lab");
 }
+
+/// `run` in `ocaml/forkexecd/src/child.ml`: only what is not there is 127.
+#[test]
+fn a_link_that_leads_nowhere_and_one_that_leads_in_a_circle_veto_too() {
+    for (target, code) in [("nowhere", "127"), ("10-link", "126")] {
+        let lab = Lab::with_vm();
+        std::os::unix::fs::symlink(target, lab.path("etc/xapi.d/vm-pre-start/10-link")).unwrap();
+        assert_eq!(lab.host.vm_start(VM).unwrap_err().params[3], code, "{target}");
+    }
+}
+
+/// `ensure_device_model_profile_present` in `ocaml/xapi/xapi_vm_helpers.ml`; `sanity_check` in `ocaml/xapi/vm_platform.ml`.
+#[test]
+fn a_start_gives_a_vm_its_device_model_and_refuses_a_platform_that_cannot_be() {
+    let lab = Lab::with_vm();
+    lab.host.set_platform_key(VM, "device-model", None).unwrap();
+    lab.host.vm_start(VM).unwrap();
+    assert_eq!(lab.host.platform(VM).get_index(0).unwrap().1, "qemu-upstream-compat");
+    lab.host.shutdown(VM).unwrap();
+    for (key, value, code) in [
+        ("device-model", "qemu-upstream-uefi", "INVALID_VALUE"),
+        ("cores-per-socket", "x", "INVALID_VALUE"),
+        ("cores-per-socket", "3", "VCPU_MAX_NOT_CORES_PER_SOCKET_MULTIPLE"),
+    ] {
+        let before = lab.host.platform(VM).get(key).cloned();
+        lab.host.set_platform_key(VM, key, Some(value)).unwrap();
+        assert_eq!(lab.host.vm_start(VM).unwrap_err().code, code, "{value}");
+        lab.host.set_platform_key(VM, key, before.as_deref()).unwrap();
+    }
+    assert_eq!(lab.host.power_state(VM), "Halted");
+    lab.host.vm_start(VM).unwrap();
+}

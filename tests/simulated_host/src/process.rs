@@ -73,12 +73,11 @@ pub fn run(program: &Path, args: &[&OsStr], alive: &AtomicBool) -> io::Result<Fi
     Ok(Finished { exit, stdout: contents(&mut stdout)?, stderr: contents(&mut stderr)?, duration: started.elapsed() })
 }
 
-/// What the kernel would say before the program's first instruction; the shell in between would add words of its own.
+/// What `execve` would say before the program's first instruction, and forkexecd makes of it (`ocaml/forkexecd/src/child.ml`);
+/// the shell in between would add words of its own.
 fn refused_by_the_kernel(program: &Path) -> Option<i32> {
-    match fs::metadata(program) {
-        Err(_) => return Some(NOT_FOUND),
-        Ok(found) if !found.is_file() || found.permissions().mode() & 0o111 == 0 => return Some(NOT_EXECUTABLE),
-        Ok(_) => {}
+    if let Some(code) = not_executable(program) {
+        return Some(code);
     }
     let mut start = Vec::new();
     File::open(program).ok()?.take(256).read_to_end(&mut start).ok()?;
@@ -90,7 +89,17 @@ fn refused_by_the_kernel(program: &Path) -> Option<i32> {
     };
     let line = String::from_utf8_lossy(line);
     let interpreter = line.split_whitespace().next().unwrap_or_default();
-    (!Path::new(interpreter).exists()).then_some(NOT_FOUND)
+    not_executable(Path::new(interpreter))
+}
+
+/// What is not there, a symbolic link to it included, is not found; anything else is not executable: a directory, a
+/// circle of links, a file without the bit.
+fn not_executable(program: &Path) -> Option<i32> {
+    match fs::metadata(program) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Some(NOT_FOUND),
+        Ok(found) if found.is_file() && found.permissions().mode() & 0o111 != 0 => None,
+        _ => Some(NOT_EXECUTABLE),
+    }
 }
 
 fn wait(mut child: Child, alive: &AtomicBool) -> io::Result<ExitStatus> {

@@ -99,7 +99,8 @@ impl Dom0 {
             let record = database.change(Class::Vm, &vm)?;
             record.extend(metadata.into_iter().filter(|(field, _)| !KEPT_BY_REVERT.contains(&field.as_str())));
             record.insert("parent".to_owned(), snapshot.into());
-            record.insert("generation_id".to_owned(), random::generation_id().into());
+            let generation_id = fresh_generation_id(record);
+            record.insert("generation_id".to_owned(), generation_id);
             Ok(())
         })
     }
@@ -129,6 +130,11 @@ impl Dom0 {
     }
 }
 
+/// A VM without a generation ID gets none (`fresh_genid` in `ocaml/xapi/xapi_vm_helpers.ml`).
+fn fresh_generation_id(record: &Record) -> Value {
+    if text(record, "generation_id").is_empty() { "".into() } else { random::generation_id().into() }
+}
+
 /// What every copy has of its own.
 fn copy_of(original: &Record, name: &str) -> Record {
     let mut copy = original.clone();
@@ -143,7 +149,7 @@ fn copy_of(original: &Record, name: &str) -> Record {
     set("blocked_operations", Value::Dict(Vec::new()));
     set("is_default_template", false.into());
     set("metrics", random::reference().into());
-    set("generation_id", random::generation_id().into());
+    set("generation_id", fresh_generation_id(original));
     set("snapshots", none());
     set("children", none());
     copy

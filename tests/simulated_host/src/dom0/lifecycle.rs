@@ -9,9 +9,9 @@ use super::operation::{Operation, text};
 use super::{Dom0, metadata};
 use crate::database::{Class, NULL};
 use crate::error::{ApiError, ApiResult};
-use crate::lock;
 use crate::wire::{Value, json};
 use crate::xenopsd::Domain;
+use crate::{lock, random};
 
 /// A boot: what the domain was built from, and the hooks that ran before.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +45,9 @@ impl Dom0 {
                 record.insert("bios_strings".to_owned(), json::parse(BIOS_STRINGS).unwrap_or(Value::Null));
             }
             record.insert("scheduled_to_be_resident_on".to_owned(), self.reference.as_str().into());
+            if let Some(platform) = metadata::platform_at_start(record) {
+                record.insert("platform".to_owned(), platform);
+            }
             Ok(())
         })?;
         let outcome =
@@ -100,8 +103,16 @@ impl Dom0 {
         Ok((boot, domain))
     }
 
-    /// Pushes a VM's metadata as its record now has it.
+    /// Pushes a VM's metadata as its record now has it. A VM that is to have a generation ID gets one then (`of_vm` in
+    /// `ocaml/xapi/xapi_xenops.ml`).
     pub(super) fn push(&self, vm: &str) -> ApiResult<()> {
+        self.pool.write(|database| {
+            metadata::check(database.record(Class::Vm, vm)?)?;
+            match text(database.record(Class::Vm, vm)?, "generation_id").as_str() {
+                "0:0" => database.set(Class::Vm, vm, "generation_id", random::generation_id()),
+                _ => Ok(()),
+            }
+        })?;
         let (uuid, metadata) = self.metadata_of(vm)?;
         self.xenopsd.push(&uuid, metadata);
         Ok(())

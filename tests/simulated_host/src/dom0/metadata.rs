@@ -3,9 +3,10 @@
 use indexmap::IndexMap;
 
 use crate::database::{Record, map_of};
+use crate::error::{ApiError, ApiResult};
 use crate::wire::Value;
 
-/// The platform keys that pass a pool's filter for unknown ones.
+/// The platform keys that pass a pool's filter for unknown ones (`filtered_flags` in `vm_platform.ml`).
 const KNOWN_KEYS: [&str; 24] = [
     "acpi",
     "apic",
@@ -37,16 +38,12 @@ const KNOWN_KEYS: [&str; 24] = [
 pub fn of_record(record: &Record, filters_platform: bool) -> Value {
     let platform = map_of(record, "platform");
     let field = |name: &str| record.get(name).cloned().unwrap_or(Value::Null);
-    let generation_id = match field("generation_id").text() {
-        Some(id) if id == "0:0" => "".into(),
-        _ => field("generation_id"),
-    };
     Value::dict([
-        ("generation_id", generation_id),
+        ("generation_id", field("generation_id")),
         ("has_vendor_device", field("has_vendor_device")),
         ("pci_power_mgmt", false.into()),
         ("pci_msitranslate", true.into()),
-        ("on_softreboot", vec!["Softreboot"].into()),
+        ("on_softreboot", action(&field("actions_after_softreboot"))),
         ("on_reboot", action(&field("actions_after_reboot"))),
         ("on_shutdown", action(&field("actions_after_shutdown"))),
         ("on_crash", action(&field("actions_after_crash"))),
@@ -67,16 +64,64 @@ pub fn of_record(record: &Record, filters_platform: bool) -> Value {
     ])
 }
 
+/// Refuses the platform maps that XAPI refuses to push (`sanity_check` in `vm_platform.ml`).
+pub fn check(record: &Record) -> ApiResult<()> {
+    let platform = map_of(record, "platform");
+    let is_uefi = map_of(record, "HVM_boot_params").get("firmware").is_some_and(|firmware| firmware == "uefi");
+    let unfit = match (platform.get("device-model").map(String::as_str), is_uefi) {
+        (Some("qemu-trad"), true) => Some("UEFI boot is not supported with qemu-trad"),
+        (Some("qemu-upstream-uefi"), false) => Some("BIOS boot is not supported with qemu-upstream-uefi"),
+        _ => None,
+    };
+    if let Some(words) = unfit {
+        return Err(ApiError::new("INVALID_VALUE", &["platform:device-model", words]));
+    }
+    let Some(cores) = platform.get("cores-per-socket") else { return Ok(()) };
+    let vcpus = match record.get("VCPUs_max") {
+        Some(Value::Int(vcpus)) => *vcpus,
+        _ => 1,
+    };
+    match cores.parse::<i64>() {
+        Err(_) => Err(ApiError::new("INVALID_VALUE", &["platform:cores-per-socket", cores])),
+        Ok(number) if number < 1 || vcpus % number != 0 => {
+            Err(ApiError::new("VCPU_MAX_NOT_CORES_PER_SOCKET_MULTIPLE", &[&vcpus.to_string(), cores]))
+        }
+        Ok(_) => Ok(()),
+    }
+}
+
+/// What a start makes of a VM's platform map first (`ensure_device_model_profile_present` in
+/// `ocaml/xapi/xapi_vm_helpers.ml`, `update_platform_secureboot` in `xapi_vm.ml`); nothing where it stays as it is. The
+/// pool has no certificates for UEFI here.
+pub fn platform_at_start(record: &Record) -> Option<Value> {
+    let platform = map_of(record, "platform");
+    let is_uefi = map_of(record, "HVM_boot_params").get("firmware").is_some_and(|firmware| firmware == "uefi");
+    let device_model = if is_uefi { "qemu-upstream-uefi" } else { "qemu-upstream-compat" };
+    let mut started = IndexMap::new();
+    if platform.get("secureboot").is_some_and(|value| value == "auto") {
+        started.insert("secureboot".to_owned(), "false".to_owned());
+    }
+    if !platform.contains_key("device-model") {
+        started.insert("device-model".to_owned(), device_model.to_owned());
+    }
+    for (key, value) in &platform {
+        let old = key == "device-model" && value == "qemu-trad";
+        started.entry(key.clone()).or_insert(if old { device_model.to_owned() } else { value.clone() });
+    }
+    (!started.iter().eq(&platform)).then(|| text_map(started))
+}
+
 fn text_map(map: impl IntoIterator<Item = (String, String)>) -> Value {
     Value::dict(map.into_iter().map(|(key, value)| (key, value.into())))
 }
 
 fn action(behaviour: &Value) -> Value {
     match behaviour.text().as_deref() {
-        Some("restart" | "restart_vm") => vec!["Start"].into(),
+        Some("restart" | "rename_restart") => vec!["Start"].into(),
         Some("coredump_and_restart") => vec!["Coredump", "Start"].into(),
         Some("coredump_and_destroy") => vec!["Coredump", "Shutdown"].into(),
         Some("preserve") => vec!["Pause"].into(),
+        Some("soft_reboot") => vec!["Softreboot"].into(),
         _ => vec!["Shutdown"].into(),
     }
 }
@@ -93,6 +138,7 @@ fn hvm(record: &Record, platform: &IndexMap<String, String>) -> Value {
     let text = |key: &str| platform.get(key).cloned();
     let video = if text("vga").as_deref() == Some("std") { "Standard_VGA" } else { "Cirrus" };
     let boot_params = map_of(record, "HVM_boot_params");
+    let serial = text("hvm_serial").or_else(|| map_of(record, "other_config").get("hvm_serial").cloned());
     let boot_order = boot_params.get("order").filter(|order| !order.is_empty()).map_or("cd", String::as_str);
     let mut members = vec![
         ("firmware", firmware(&boot_params)),
@@ -106,7 +152,7 @@ fn hvm(record: &Record, platform: &IndexMap<String, String>) -> Value {
         members.push(("keymap", keymap.into()));
     }
     members.extend([
-        ("serial", text("hvm_serial").unwrap_or_else(|| "pty".to_owned()).into()),
+        ("serial", serial.unwrap_or_else(|| "pty".to_owned()).into()),
         ("acpi", is_true(platform, "acpi", true).into()),
         ("video", video.into()),
         ("video_mib", Value::Int(text("videoram").and_then(|mib| mib.parse().ok()).unwrap_or(4))),

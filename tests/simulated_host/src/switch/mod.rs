@@ -34,6 +34,8 @@ struct Queue {
     messages: BTreeMap<i64, Message>,
     /// The session that a transient queue belongs to.
     owner: Option<String>,
+    /// Whether anybody has ever waited for its messages, which makes it alive.
+    is_read: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -54,8 +56,16 @@ pub type Address = (String, i64);
 impl Switch {
     pub fn new(xenopsd_queue: &str) -> Self {
         let switch = Self { state: Mutex::default(), changed: Condvar::new(), xenopsd_queue: xenopsd_queue.to_owned() };
-        switch.create(xenopsd_queue, None);
+        switch.create_xenopsd_queue();
         switch
+    }
+
+    /// xenopsd's queue, which it waits at.
+    fn create_xenopsd_queue(&self) {
+        self.create(&self.xenopsd_queue, None);
+        if let Some(queue) = lock(&self.state).queues.get_mut(&self.xenopsd_queue) {
+            queue.is_read = true;
+        }
     }
 
     /// Lets the next message of a queue have that number, so that a recorded conversation can be repeated.
@@ -66,7 +76,7 @@ impl Switch {
     /// Forgets every message and everybody who is logged in, as after a crash.
     pub fn reset(&self) {
         *lock(&self.state) = State::default();
-        self.create(&self.xenopsd_queue, None);
+        self.create_xenopsd_queue();
     }
 
     fn log_in(&self, token: &str) {
@@ -99,10 +109,10 @@ impl Switch {
     }
 
     /// The names that begin like that: transient queues first, each kind from last to first.
-    fn list(&self, prefix: &str) -> Vec<String> {
+    fn list(&self, prefix: &str, alive: bool) -> Vec<String> {
         let state = lock(&self.state);
         let of_kind = |transient: bool| {
-            let queues = state.queues.iter().rev();
+            let queues = state.queues.iter().rev().filter(move |(_, queue)| queue.is_read || !alive);
             queues.filter(move |(name, queue)| queue.owner.is_some() == transient && name.starts_with(prefix))
         };
         of_kind(true).chain(of_kind(false)).map(|(name, _)| name.clone()).collect()
@@ -130,6 +140,11 @@ impl Switch {
     fn transfer(&self, from: i64, queues: &[String], timeout: Duration, alive: &AtomicBool) -> Vec<(Address, Message)> {
         let until = Instant::now() + timeout;
         let mut state = lock(&self.state);
+        for name in queues {
+            if let Some(queue) = state.queues.get_mut(name) {
+                queue.is_read = true;
+            }
+        }
         loop {
             let messages = waiting(&state, from, queues);
             if !messages.is_empty() || Instant::now() >= until || !alive.load(Ordering::Relaxed) {
@@ -144,11 +159,12 @@ impl Switch {
     }
 }
 
+/// The newest of each queue comes first (`transfer` in `ocaml/message-switch/switch/q.ml`).
 fn waiting(state: &State, from: i64, queues: &[String]) -> Vec<(Address, Message)> {
     let found = queues.iter().filter_map(|name| Some((name, state.queues.get(name)?)));
     found
         .flat_map(|(name, queue)| {
-            queue.messages.range(from + 1..).map(|(id, message)| ((name.clone(), *id), message.clone()))
+            queue.messages.range(from + 1..).rev().map(|(id, message)| ((name.clone(), *id), message.clone()))
         })
         .collect()
 }

@@ -1,4 +1,5 @@
-//! message-switch's HTTP: one login per connection, then paths that say what to do.
+//! message-switch's HTTP (`ocaml/message-switch/core/protocol.ml`, `switch/mswitch.ml`): one login per connection, then
+//! paths that say what to do. Left out: diagnostics, traces, names with `%` in them, and a connection with two logins.
 
 use std::io::{BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -82,7 +83,7 @@ impl Connection<'_> {
         }
         let known = matches!(
             (get, path.as_slice()),
-            (true, [""] | ["persistent" | "transient" | "destroy" | "list", _] | ["list", "alive", _] | ["ack", _, _])
+            (true, ["persistent" | "transient" | "destroy" | "list", _] | ["list", "alive", _] | ["ack", _, _])
                 | (false, ["transfer"] | ["request", _, _] | ["response", _, _, _])
         );
         if !known {
@@ -115,7 +116,7 @@ impl Connection<'_> {
                 switch.destroy(name);
                 Some(Vec::new())
             }
-            ["list", "alive", prefix] | ["list", prefix] => Some(json::print(&Value::from(switch.list(prefix)))),
+            ["list", "alive", prefix] => Some(json::print(&Value::from(switch.list(prefix, true)))),
             ["ack", queue, id] => {
                 switch.ack(queue, id.parse().ok()?);
                 Some(Vec::new())
@@ -127,7 +128,8 @@ impl Connection<'_> {
                 let sent = switch.send(queue, body.to_vec(), kind);
                 Some(json::print(&Value::List(sent.iter().map(address).collect())))
             }
-            _ => Some(json::print(&Value::from(switch.list("")))),
+            ["list", prefix] => Some(json::print(&Value::from(switch.list(prefix, false)))),
+            _ => None,
         }
     }
 
