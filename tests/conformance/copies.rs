@@ -91,3 +91,12 @@ fn a_revert_brings_back_the_platform_the_other_config_and_the_name() {
     let boot = lab.host.vm_start(&vm).unwrap();
     assert_eq!(boot.device_model_args.as_deref(), Some("-device old"));
 }
+
+/// `create_vm_from_snapshot` in `ocaml/xapi/xapi_vm_snapshot.ml`.
+#[test]
+fn a_snapshot_goes_on_naming_a_vm_that_is_gone() {
+    let lab = with_source();
+    let snapshot = lab.host.snapshot(SOURCE, "snap").unwrap();
+    lab.host.destroy(SOURCE).unwrap();
+    assert_eq!(lab.host.vm_record(&snapshot).unwrap()["snapshot_of"], SOURCE_REF);
+}

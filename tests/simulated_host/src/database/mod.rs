@@ -74,7 +74,7 @@ impl Database {
         Ok(())
     }
 
-    /// Adds a key to a map field. A new key goes in front, as it does in the real database.
+    /// Adds a key to a map field (`ocaml/database/db_cache_impl.ml`). A new key goes in front, as recorded.
     pub fn add_to_map(
         &mut self,
         class: Class,

@@ -31,11 +31,13 @@ pub struct HookRun {
     pub duration: Duration,
 }
 
-/// The exit code that is logged and otherwise ignored.
+/// The exit code that is logged and otherwise ignored (`exitcode_log_and_continue`).
 const LOG_AND_CONTINUE: i32 = 1;
 
 impl Dom0 {
-    /// Runs the scripts of a hook point until one of them refuses.
+    /// Runs the scripts of a hook point until one of them refuses. A folder that is not there, or is none, has no scripts
+    /// (`list_individual_hooks`). `domid` is that of the VM's domain at the time (`get_hook_args` in
+    /// `ocaml/xenopsd/xc/xenops_server_xen.ml`).
     pub(super) fn run_hooks(
         &self,
         point: &str,
@@ -77,6 +79,7 @@ impl Dom0 {
     }
 }
 
+/// The exit codes are `execute_vm_hook`'s; the words about a signal are recorded.
 fn verdict(run: &HookRun, reason: &str, finished: &Finished) -> ApiResult<()> {
     match finished.exit {
         Exit::Code(0 | LOG_AND_CONTINUE) => Ok(()),

@@ -145,6 +145,7 @@ impl Pool {
         let session = Session {
             role,
             originator: originator.to_owned(),
+            // A directory service may have pool-admins too; here they are all root.
             local_superuser: role == Role::PoolAdmin,
             host: host.to_owned(),
         };

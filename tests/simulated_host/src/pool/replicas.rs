@@ -41,7 +41,8 @@ impl Pool {
     }
 }
 
-/// A copy as it is when xapi has started on it. Sessions and tasks are in no copy, nothing is in progress, and to
+/// A copy as it is when xapi has started on it. That whoever waits for events goes on waiting is a guess: the real xapi
+/// starts anew, which ends its connections. Sessions and tasks are in no copy, nothing is in progress, and to
 /// whoever waits for events everything has changed.
 fn revived(mut copy: Database, replaced: &Database) -> Database {
     copy.sessions.clear();

@@ -9,7 +9,7 @@ use crate::database::{Class, Database};
 use crate::error::{ApiError, ApiResult};
 use crate::wire::Value;
 
-/// The classes that XAPI counts, in the order in which it lists them. The simulated host has objects of four.
+/// The classes that XAPI counts, in the order in which it lists them, as recorded. The simulated host has objects of four.
 const COUNTED: [&str; 71] = [
     "vdi_nbd_server_info",
     "user",
@@ -87,7 +87,7 @@ const COUNTED: [&str; 71] = [
 /// `event.from(classes, token, timeout)`.
 pub fn from(call: &Call) -> ApiResult<Value> {
     let wanted: Vec<String> =
-        call.params[0].items().iter().filter_map(Value::text).map(|it| it.to_lowercase()).collect();
+        call.params[0].items().iter().filter_map(Value::text).map(|it| subscription(&it)).collect();
     let token = call.text(1)?;
     let since = match token.split_once(',') {
         _ if token.is_empty() => 0,
@@ -118,6 +118,14 @@ pub fn from(call: &Call) -> ApiResult<Value> {
     }
 }
 
+/// A class in lower case, with or without an object's reference (`Subscription.of_string`).
+fn subscription(text: &str) -> String {
+    match text.split_once('/') {
+        Some((class, reference)) => format!("{}/{reference}", class.to_lowercase()),
+        None => text.to_lowercase(),
+    }
+}
+
 fn bad_token(token: &str) -> ApiError {
     ApiError::new("EVENT_FROM_TOKEN_PARSE_FAILURE", &[token])
 }
@@ -125,12 +133,15 @@ fn bad_token(token: &str) -> ApiError {
 fn events(database: &Database, wanted: &[String], since: u64) -> Vec<Value> {
     let is_wanted = |class: Class, reference: &str| {
         let class = class.name().to_lowercase();
-        let object = format!("{class}/{}", reference.to_lowercase());
+        let object = format!("{class}/{reference}");
         wanted.iter().any(|wanted| wanted == "*" || *wanted == class || *wanted == object)
     };
     let changes = database.events.since(since).into_iter();
-    let changes = changes.filter(|(_, _, class, reference)| is_wanted(*class, reference));
+    let mut changes: Vec<_> = changes.filter(|(_, _, class, reference)| is_wanted(*class, reference)).collect();
+    // New objects come before changed ones, those that are gone last (`from_inner`); their order otherwise is a guess.
+    changes.sort_by_key(|(_, operation, _, _)| ["add", "mod", "del"].iter().position(|kind| kind == operation));
     changes
+        .into_iter()
         .map(|(number, operation, class, reference)| {
             let mut event = vec![
                 ("id", number.to_string().into()),

@@ -38,7 +38,8 @@ fn converse(stream: UnixStream, answer: impl Fn(&Request) -> (Vec<u8>, bool)) {
     }
 }
 
-/// Answers a request, rightly or as the fault in force has it, and says whether the connection goes on.
+/// Answers a request, rightly or as the fault in force has it, and says whether the connection goes on. What a fault makes
+/// of a reply is a test's doing, not a recording.
 fn exchange(dom0: &Arc<Dom0>, request: &Request) -> (Vec<u8>, bool) {
     let incoming = match Incoming::read(request) {
         Ok(incoming) => incoming,

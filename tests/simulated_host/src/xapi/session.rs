@@ -12,7 +12,8 @@ use crate::wire::Value;
 /// The one method that needs no session.
 pub const LOGIN: &str = "session.login_with_password";
 
-/// On the local socket anybody is root, whatever the password.
+/// On the local socket anybody is root, whatever the password (`login_with_password` in `ocaml/xapi/xapi_session.ml`).
+/// Left out: an originator may have 500 sessions, and one that is idle for a day ends.
 pub fn log_in(dom0: &Arc<Dom0>, params: &[Value]) -> ApiResult<Value> {
     if !(2..=4).contains(&params.len()) {
         let received = params.len().to_string();
@@ -45,7 +46,8 @@ pub fn is_local_superuser(call: &Call) -> ApiResult<Value> {
     Ok(asked_for(call)?.local_superuser.into())
 }
 
-/// A local superuser has the name that it logged in with (`ocaml/xapi/xapi_session.ml`).
+/// A local superuser has the name that it logged in with (`ocaml/xapi/xapi_session.ml`). What another is called is up to
+/// the directory service; this is made up.
 pub fn auth_user_name(call: &Call) -> ApiResult<Value> {
     let session = asked_for(call)?;
     Ok(if session.local_superuser { "root".into() } else { format!("{}@example.test", session.role.name()).into() })

@@ -36,7 +36,8 @@ pub fn create(call: &Call) -> ApiResult<Value> {
     Ok(reference.into())
 }
 
-/// `VM.start`: the coordinator starts a VM where it likes to be, and one that likes nothing on itself.
+/// `VM.start`: XAPI starts a VM where it likes to be (`choose_host_for_vm` in `ocaml/xapi/xapi_vm_helpers.ml`). That one
+/// which likes nothing starts on the coordinator is a guess: the real one weighs the hosts' free memory.
 pub fn start(call: &Call) -> ApiResult<Value> {
     let pool = &call.dom0.pool;
     let affinity = pool.read().record(Class::Vm, &call.text(0)?)?.get("affinity").cloned();
@@ -45,12 +46,14 @@ pub fn start(call: &Call) -> ApiResult<Value> {
     liked.as_ref().unwrap_or(call.dom0).start_vm(&call.text(0)?, call.flag(1)?).map(|_| nothing())
 }
 
+/// `VM.start_on`, whose operation the real one calls `start_on` in `VM.current_operations`.
 pub fn start_on(call: &Call) -> ApiResult<Value> {
     let host = call.dom0.pool.host(&call.text(1)?)?;
     host.start_vm(&call.text(0)?, call.flag(2)?).map(|_| nothing())
 }
 
-/// `VM.pool_migrate`, of whose options only `force` matters here.
+/// `VM.pool_migrate`, of whose options only `force` matters here. That a guest without an agent can be moved by force is a
+/// guess.
 pub fn pool_migrate(call: &Call) -> ApiResult<Value> {
     let (vm, to) = (call.text(0)?, call.dom0.pool.host(&call.text(1)?)?);
     let force = call.map(2)?.contains(&(b"force".to_vec(), b"true".to_vec()));

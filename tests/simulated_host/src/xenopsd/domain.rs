@@ -38,7 +38,8 @@ pub fn platformdata(metadata: &Value) -> Platformdata {
         .collect()
 }
 
-/// Each key becomes `/local/domain/N/platform/KEY` in xenstore. What that refuses, fails the start.
+/// Each key becomes `/local/domain/N/platform/KEY` in xenstore. What that refuses, fails the start. The limits are
+/// oxenstored's; in which words xenopsd then fails is a guess.
 pub fn check_xenstore_limits(platformdata: &Platformdata) -> ApiResult<()> {
     let fits_path =
         |key: &str| !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_@-/".contains(&byte));

@@ -175,7 +175,7 @@ impl Xenopsd {
         vms.iter().filter_map(|(uuid, vm)| Some((uuid.clone(), vm.domain.clone()?))).collect()
     }
 
-    /// Forgets everything, as after a crash: its database is in memory.
+    /// Forgets everything, as after a crash: its database is below `/var/run`, which is in memory.
     pub fn reset(&self) {
         lock(&self.vms).clear();
     }

@@ -77,7 +77,8 @@ impl Xenopsd {
         Ok(Value::List(vec![metadata, self.state(uuid)]))
     }
 
-    /// `Vm.state`: what the domain is doing.
+    /// `Vm.state`: what the domain is doing. The values are those recorded of xenopsd's simulator backend: on a real host
+    /// the memory, the consoles, the times and the agent's words are the domain's own.
     fn state(&self, uuid: &str) -> Value {
         let domain = self.domain(uuid);
         let running = domain.is_some();
