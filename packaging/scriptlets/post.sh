@@ -2,8 +2,15 @@
 # After an installation ($1 is 1) or an upgrade ($1 is 2 or more). rpm runs it with /bin/sh, and an upgrade goes on only
 # where it ends with 0.
 
-# An upgrade that was cut off leaves a half-written file, which would refuse every VM's start.
-rm -f "/etc/xapi.d/vm-pre-start/50vgpu;"* || :
+# What a transaction that was killed left behind under rpm's names for files that are not whole yet, as in 50vgpu;6561e0aa. In
+# the hook's folder such a file refuses every start.
+rm -f /etc/xapi.d/vm-pre-start/50vgpu\;* /etc/xapi.d/plugins/vgpu\;* /usr/bin/vgpu-admin\;* /usr/libexec/vgpu/*\;* \
+    /usr/libexec/vgpu/package/*\;* /etc/vgpu/vgpu.toml\;* /etc/vgpu/init_db.sql\;* /etc/rsyslog.d/10-vgpu.conf\;* \
+    /etc/logrotate.d/vgpu-config\;* /etc/xensource/bugtool/vgpu.xml\;* /etc/xensource/bugtool/vgpu/any.xml\;* \
+    /usr/share/man/man5/vgpu.toml.5.gz\;* /usr/share/man/man8/vgpu-*\;* \
+    /usr/share/bash-completion/completions/vgpu-admin\;* /usr/share/zsh/site-functions/_vgpu-admin\;* \
+    /usr/share/fish/vendor_completions.d/vgpu-admin.fish\;* /usr/share/doc/vgpu-config/*\;* \
+    /usr/share/doc/vgpu-config/docs/*\;* || :
 
 # Creates the database, or brings it to this version's schema after a copy beside it. Asks nobody else: status would ask every host.
 if answer=$(/usr/bin/vgpu-admin list-pools 2>&1); then
@@ -16,6 +23,9 @@ else
     echo "vgpu-config: the database is not ready: $answer" || :
     echo "VMs start as XAPI has them until 'vgpu-admin check' is content." || :
 fi
+
+# Only now: until here VMs start with the hook and the program from before, which know the schema from before.
+/usr/libexec/vgpu/put-hook 2>&1 || :
 
 # rsyslog reads its rules only when it starts. Does nothing where it does not run, or in a chroot.
 systemctl try-restart rsyslog.service >/dev/null 2>&1 || :

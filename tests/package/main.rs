@@ -6,6 +6,7 @@ mod built;
 mod contents;
 mod database_script;
 mod dom0;
+mod hook_in_place;
 mod lifecycle;
 mod logging;
 mod repository;

@@ -7,7 +7,12 @@ use vgpu_tests::root::Ran;
 use crate::dom0::Installed;
 
 const POST: &str = include_str!("../../packaging/scriptlets/post.sh");
+const PREUN: &str = include_str!("../../packaging/scriptlets/preun.sh");
 const POSTUN: &str = include_str!("../../packaging/scriptlets/postun.sh");
+const POSTTRANS: &str = include_str!("../../packaging/scriptlets/posttrans.sh");
+/// Every scriptlet, with every count that rpm gives it.
+const ALL: [(&str, &str); 7] =
+    [(POST, "1"), (POST, "2"), (POSTTRANS, "1"), (PREUN, "1"), (POSTUN, "1"), (PREUN, "0"), (POSTUN, "0")];
 const SHELLS: [&str; 3] = ["/bin/bash --posix", "/bin/dash", "/bin/busybox sh"];
 
 fn run(root: &Installed, shell: &str, scriptlet: &str, count: &str) -> Ran {
@@ -23,9 +28,12 @@ fn calls(root: &Installed) -> String {
 fn every_scriptlet_succeeds_without_complaints_under_every_shell() {
     let root = Installed::new();
     for shell in SHELLS {
-        for (scriptlet, count, says) in
-            [(POST, "1", "register-vm"), (POST, "2", ""), (POSTUN, "1", ""), (POSTUN, "0", "/etc/vgpu")]
-        {
+        for (scriptlet, count) in ALL {
+            let says = match (scriptlet, count) {
+                (POST, "1") => "register-vm",
+                (POSTUN, "0") => "/etc/vgpu",
+                _ => "",
+            };
             let ran = run(&root, shell, scriptlet, count);
             assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{shell} {count}: {ran:?}");
             assert_eq!(ran.stdout.is_empty(), says.is_empty(), "{shell} {count}: {ran:?}");
@@ -59,7 +67,7 @@ fn every_scriptlet_ends_with_0_whatever_fails() {
         fs::remove_file(root.path("usr/bin/vgpu-admin")).unwrap();
         fs::remove_file(root.path("usr/bin/rm")).unwrap();
         fs::remove_file(root.path("usr/bin/systemctl")).unwrap();
-        for (scriptlet, count) in [(POST, "1"), (POST, "2"), (POSTUN, "0"), (POSTUN, "1")] {
+        for (scriptlet, count) in ALL {
             assert_eq!(run(&root, shell, scriptlet, count).code, Some(0));
             assert_eq!(run(&root, shell, &format!("exec >&- 2>&-\n{scriptlet}"), count).code, Some(0), "closed output");
         }
