@@ -24,7 +24,8 @@ setup-demo:
 	@sh tests/setup/tools.sh gcc=gcc sqlite3=sqlite3
 
 setup-test:
-	@sh tests/setup/tools.sh gcc=gcc python3=python3 npm=npm unshare=util-linux setsid=util-linux script=bsdutils
+	@sh tests/setup/tools.sh gcc=gcc python3=python3 npm=npm unshare=util-linux setsid=util-linux prlimit=util-linux setpriv=util-linux \
+		script=bsdutils logger=bsdutils dash=dash bash=bash
 	@sh tests/setup/sqlite-3.7.17.sh
 
 setup-lint:

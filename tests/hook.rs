@@ -284,7 +284,7 @@ fn whatever_happens_to_the_program_the_script_lets_the_vm_start() {
     std::fs::remove_file(dom0.root.path(program)).unwrap();
     let boot = dom0.vm_start(&vm).unwrap();
     assert_eq!(hook_exit(&boot), Exit::Code(1));
-    assert!(boot.hook_runs[0].stdout.contains("is missing: install vgpu-config again"), "{boot:?}");
+    assert!(boot.hook_runs[0].stdout.contains("is missing or empty: install vgpu-config again"), "{boot:?}");
 }
 
 #[test]
