@@ -41,6 +41,13 @@ gzip -9n "$staged"/man?/*
 cp "$built/vgpu" "$built/vgpu-hook" "$built/vgpu-admin" hooks/vm-pre-start/50vgpu "$staged"
 cp packaging/files/* LICENSE README.md CHANGELOG.md "$staged"
 cp docs/*.md "$staged/docs"
+# What 'vgpu-admin check' compares the installed files with; 'sha256sum -c' reads it too.
+digest() { echo "$(sha256sum "$staged/$1" | cut -d ' ' -f 1)  $2"; }
+{
+    digest vgpu /etc/xapi.d/plugins/vgpu
+    digest vgpu-hook /usr/libexec/vgpu/vgpu-hook
+    digest 50vgpu /etc/xapi.d/vm-pre-start/50vgpu
+} >"$staged/sha256sums"
 find "$staged" -type f -exec touch -d "@$SOURCE_DATE_EPOCH" {} +
 
 version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)

@@ -71,6 +71,19 @@ impl Root {
         self.join("usr/libexec/vgpu/vgpu-hook")
     }
 
+    /// The digests of the files that the package installed.
+    #[must_use]
+    pub fn digests(&self) -> PathBuf {
+        self.join("usr/libexec/vgpu/package/sha256sums")
+    }
+
+    /// The path by which dom0 knows one of its files, without the root.
+    #[must_use]
+    pub fn name_in_dom0(&self, path: &Path) -> String {
+        let below = path.strip_prefix(&self.0).unwrap_or(path);
+        format!("/{}", below.display())
+    }
+
     /// XAPI's socket (xapi-project/xen-api, `ocaml/xapi/api_server.ml`).
     #[must_use]
     pub fn xapi_socket(&self) -> PathBuf {

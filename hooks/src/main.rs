@@ -48,12 +48,16 @@ struct Progress {
 
 fn main() -> ExitCode {
     let began = Instant::now();
+    let arguments = std::env::args_os().skip(1).collect::<Vec<_>>();
+    if arguments == ["--version"] {
+        print(concat!("vgpu-hook ", env!("CARGO_PKG_VERSION")));
+        return ExitCode::SUCCESS;
+    }
     // A panic ends in the worker's result; its text must not be all that is left of it.
     panic::set_hook(Box::new(|info| log::error!("{info}")));
     let root = Root::of_program(INSTALLED_AS);
     logging::to_syslog(IDENT, &root.syslog_socket(), log::LevelFilter::Info);
     let (sender, receiver) = mpsc::channel();
-    let arguments = std::env::args_os().skip(1).collect::<Vec<_>>();
     thread::spawn(move || {
         let worker = sender.clone();
         let ended = panic::catch_unwind(AssertUnwindSafe(|| work(&root, &arguments, began, &worker)))

@@ -1,13 +1,12 @@
 //! Looks at everything that has to be right, and changes nothing. Works where nothing else does.
 
 use std::collections::HashSet;
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use super::Caller;
 use super::device_model::{qemu_knows_device, wrapper_passes_arguments};
 use super::hosts::{Answered, on_every_host};
+use super::installed;
 use crate::deadline::Deadline;
 use crate::device_args::PLATFORM_KEY;
 use crate::error::Error;
@@ -28,13 +27,10 @@ const MANY_GONE: usize = 100;
 /// Looks at everything that has to be right on this host.
 #[must_use]
 pub fn check(root: &Root) -> CheckReply {
-    let settings = Settings::load(&root.settings());
-    let device = settings.as_ref().map_or_else(|_| Settings::default().device, |settings| settings.device.clone());
-    let settings = settings.map(|_| "the settings are valid".to_owned()).map_err(|error| error.to_string());
-    let mut checks = vec![CheckItem::new("settings", settings)];
+    let device = Settings::load(&root.settings()).unwrap_or_default().device;
+    let mut checks = vec![installed::settings(root)];
     checks.extend(store::check(&root.database()));
-    checks.push(CheckItem::new("hook", hook(root)));
-    checks.push(CheckItem::new("plugin", executable(&root.plugin())));
+    checks.extend(installed::hook_and_plugin(root));
     checks.push(CheckItem::new("qemu-wrapper", wrapper_passes_arguments(root)));
     checks.push(CheckItem::new("QEMU", qemu_knows_device(root, &device)));
     match Session::log_in(&root.xapi_socket(), Deadline::after(xenapi::TIMEOUT)) {
@@ -181,30 +177,4 @@ fn difference(root: &Root, session: &mut Session) -> Result<Difference, Error> {
         _ => None,
     });
     Ok(difference)
-}
-
-fn executable(path: &std::path::Path) -> Result<String, String> {
-    let shown = path.display();
-    match fs::metadata(path) {
-        Ok(file) if file.is_file() && file.permissions().mode() & 0o111 != 0 => Ok(format!("{shown} is in place")),
-        Ok(_) => Err(format!("{shown} is not an executable file: chmod 755 {shown}, or install vgpu-config again")),
-        Err(error) => Err(format!("{shown}: {error}; install vgpu-config again")),
-    }
-}
-
-/// Our hook has to be there, and nothing may lie beside it that xenopsd cannot run: it would block every VM start.
-fn hook(root: &Root) -> Result<String, String> {
-    let hook = root.hook();
-    let folder = hook.parent().unwrap_or(&hook);
-    let entries =
-        fs::read_dir(folder).map_err(|error| format!("{}: {error}; install vgpu-config again", folder.display()))?;
-    for entry in entries.filter_map(Result::ok) {
-        executable(&entry.path()).map_err(|wrong| {
-            format!(
-                "{wrong}. No VM starts on this host as long as it lies there: xenopsd runs everything in that folder"
-            )
-        })?;
-    }
-    executable(&root.hook_program())?;
-    executable(&hook)
 }

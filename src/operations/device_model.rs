@@ -1,23 +1,16 @@
 //! Whether this host's QEMU gets our argument, and knows what to do with it. Both are the GPU vendor's to provide.
 
 use std::fs;
-use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::thread;
-use std::time::Duration;
+use std::path::PathBuf;
 
-use wait_timeout::ChildExt;
-
+use super::programs::ask;
 use crate::device_args::PLATFORM_KEY;
 use crate::paths::Root;
 use crate::settings::DeviceName;
 
 /// The setting by which xenopsd is given another wrapper (xapi-project/xen-api, `ocaml/xenopsd/lib/resources.ml`).
 const WRAPPER_SETTING: &str = "upstream-compat-qemu-dm-wrapper";
-/// How long QEMU may take to name its devices.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Whether the program that starts QEMU passes `platform/device-model-args` on. XCP-ng's stock one does not.
 pub(super) fn wrapper_passes_arguments(root: &Root) -> Result<String, String> {
@@ -41,7 +34,7 @@ pub(super) fn wrapper_passes_arguments(root: &Root) -> Result<String, String> {
 pub(super) fn qemu_knows_device(root: &Root, device: &DeviceName) -> Result<String, String> {
     let qemu = qemu(root);
     let shown = qemu.display();
-    let devices = devices_of(&qemu).map_err(|error| format!("{shown} -device help: {error}"))?;
+    let devices = ask(&qemu, &["-device", "help"]).map_err(|error| format!("{shown} -device help: {error}"))?;
     let name = device.as_str();
     if devices.contains(&format!("name \"{name}\"")) {
         return Ok(format!("{shown} has the device {name}"));
@@ -72,37 +65,6 @@ fn qemu(root: &Root) -> PathBuf {
     });
     let is_path = |name: &String| name.starts_with('/');
     root.xen_program(&named.filter(is_path).unwrap_or_else(|| "qemu-system-i386".to_owned()))
-}
-
-/// What QEMU prints of its devices, whichever stream it prints it on: that differs by version.
-fn devices_of(qemu: &Path) -> Result<String, String> {
-    let say = |error: std::io::Error| error.to_string();
-    let mut child = Command::new(qemu)
-        .args(["-device", "help"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(say)?;
-    let readers = [child.stdout.take().map(read_all), child.stderr.take().map(read_all)];
-    let ended = child.wait_timeout(PATIENCE).map_err(say)?;
-    if ended.is_none() {
-        let _ = child.kill();
-        let _ = child.wait();
-        return Err(format!("did not end within {} s", PATIENCE.as_secs()));
-    }
-    let texts = readers.into_iter().flatten().map(|reader| reader.join().unwrap_or_default());
-    Ok(texts.map(|text| String::from_utf8_lossy(&text).into_owned()).collect())
-}
-
-/// Reads to the end, so that the program is not held up by a full pipe.
-fn read_all(mut stream: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
-    thread::spawn(move || {
-        let mut text = Vec::new();
-        // What came until it broke is good enough to look for a name in.
-        let _ = stream.read_to_end(&mut text);
-        text
-    })
 }
 
 /// Whether a program has a text in it; of a script, comments do not count.

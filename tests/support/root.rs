@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
@@ -38,6 +39,7 @@ impl ScratchRoot {
         root.install(&built.join("vgpu"), "etc/xapi.d/plugins/vgpu");
         root.install(&built.join("vgpu-hook"), "usr/libexec/vgpu/vgpu-hook");
         root.install(&programs::workspace().join("hooks/vm-pre-start/50vgpu"), "etc/xapi.d/vm-pre-start/50vgpu");
+        root.write("usr/libexec/vgpu/package/sha256sums", digests());
         root
     }
 
@@ -156,6 +158,24 @@ impl ScratchRoot {
         command.env_clear().env("PATH", "/sbin:/usr/sbin:/bin:/usr/bin").current_dir("/").stdin(Stdio::null());
         command
     }
+}
+
+/// The digests of what is installed, as packaging/build-rpm.sh lists them. Computed once: the programs are large.
+fn digests() -> &'static str {
+    static DIGESTS: OnceLock<String> = OnceLock::new();
+    DIGESTS.get_or_init(|| {
+        let built = programs::folder();
+        let files = [
+            (built.join("vgpu"), "/etc/xapi.d/plugins/vgpu"),
+            (built.join("vgpu-hook"), "/usr/libexec/vgpu/vgpu-hook"),
+            (programs::workspace().join("hooks/vm-pre-start/50vgpu"), "/etc/xapi.d/vm-pre-start/50vgpu"),
+        ];
+        let line = |(file, path): &(PathBuf, &str)| {
+            let ran = Ran::of(Command::new("sha256sum").arg(file));
+            format!("{}  {path}\n", ran.stdout.split(' ').next().unwrap())
+        };
+        files.iter().map(line).collect()
+    })
 }
 
 /// What a program printed, and how it ended.

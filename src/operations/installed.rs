@@ -1,0 +1,206 @@
+//! Whether what xapi and xenopsd run of ours is what the package installed, and whether anything else lies where xenopsd
+//! would run it.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::programs::ask;
+use crate::paths::Root;
+use crate::settings::Settings;
+use crate::store::CheckItem;
+
+/// What to do where the hook or its program is not as it should be.
+const PUT_HOOK: &str = "run /usr/libexec/vgpu/put-hook, or install vgpu-config again";
+const INSTALL_AGAIN: &str = "install vgpu-config again";
+/// What a file that cannot be run does in the hook's folder.
+const REFUSES: &str = "No VM starts on this host as long as it lies there: xenopsd runs everything in that folder";
+
+/// The settings, and the copies that rpm may have put beside them.
+pub(super) fn settings(root: &Root) -> CheckItem {
+    let beside = |ending: &str| PathBuf::from(format!("{}{ending}", root.settings().display()));
+    let (saved, new) = (beside(".rpmsave"), beside(".rpmnew"));
+    let found = match Settings::load(&root.settings()) {
+        Err(error) => Err(error.to_string()),
+        Ok(_) if saved.exists() => Err(format!(
+            "the settings are valid, but {} has those from before vgpu-config was removed, and they are not in force: take over \
+             what you need, and delete it",
+            saved.display()
+        )),
+        Ok(_) if new.exists() => Ok(format!(
+            "the settings are valid; {} has the defaults of a newer version: take over what you need, and delete it",
+            new.display()
+        )),
+        Ok(_) => Ok("the settings are valid".to_owned()),
+    };
+    CheckItem::new("settings", found)
+}
+
+/// The hook with its program and its folder, and the plugin. Everything that is wrong is an item of its own.
+pub(super) fn hook_and_plugin(root: &Root) -> Vec<CheckItem> {
+    let mut items = Vec::new();
+    let digests = Digests::read(root).unwrap_or_else(|error| {
+        items.push(CheckItem::new("files", Err(error)));
+        Digests(HashMap::new())
+    });
+    let (hook, program, plugin) = (root.hook(), root.hook_program(), root.plugin());
+    let mut wrong = wrong_in_folder(&hook);
+    wrong.extend(wrong_of_ours(&hook).or_else(|| digests.compare(root, &hook, PUT_HOOK).err()));
+    wrong.extend(digests.compare(root, &program, PUT_HOOK).and_then(|()| runs(&program)).err());
+    if wrong.is_empty() {
+        items.push(CheckItem::new("hook", Ok(format!("{} is in place, and its program runs", hook.display()))));
+    }
+    items.extend(wrong.into_iter().map(|wrong| CheckItem::new("hook", Err(wrong))));
+    let plugin_is = digests.compare(root, &plugin, INSTALL_AGAIN).map(|()| format!("{} is in place", plugin.display()));
+    items.push(CheckItem::new("plugin", plugin_is));
+    items
+}
+
+/// The digests of what the package installed, by the files' paths in dom0, from a list as sha256sum writes it.
+struct Digests(HashMap<String, String>);
+
+impl Digests {
+    fn read(root: &Root) -> Result<Self, String> {
+        let path = root.digests();
+        let text =
+            fs::read_to_string(&path).map_err(|error| format!("{}: {error}; {INSTALL_AGAIN}", path.display()))?;
+        let entries = text.lines().filter_map(|line| line.split_once("  "));
+        Ok(Self(entries.map(|(digest, path)| (path.to_owned(), digest.to_owned())).collect()))
+    }
+
+    /// Whether a file can be run and is the one that the package installed; where its digest is not known, the former.
+    fn compare(&self, root: &Root, path: &Path, remedy: &str) -> Result<(), String> {
+        let shown = path.display();
+        let file = fs::metadata(path).map_err(|error| format!("{shown}: {error}; {remedy}"))?;
+        if !file.is_file() {
+            return Err(format!("{shown} is not a file: move it away, then {remedy}"));
+        }
+        if !is_executable(&file) {
+            return Err(format!("{shown} is not executable: {remedy}"));
+        }
+        let found = digest(path).map_err(|error| format!("{shown}: {error}; {remedy}"))?;
+        match self.0.get(&root.name_in_dom0(path)) {
+            Some(installed) if *installed != found => {
+                Err(format!("{shown} is not what vgpu-config {} installed: {remedy}", crate::VERSION))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn digest(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            length => hasher.update(&buffer[..length]),
+        }
+    }
+}
+
+/// A program with the right digest may still not run, on another machine or without memory.
+fn runs(program: &Path) -> Result<(), String> {
+    let shown = program.display();
+    let said =
+        ask(program, &["--version"]).map_err(|error| format!("{shown} does not run: {error}; {INSTALL_AGAIN}"))?;
+    let expected = format!("vgpu-hook {}", crate::VERSION);
+    if said.trim() == expected {
+        return Ok(());
+    }
+    Err(format!("{shown} --version says '{}' and not '{expected}': {INSTALL_AGAIN}", said.trim()))
+}
+
+fn is_executable(file: &fs::Metadata) -> bool {
+    file.permissions().mode() & 0o111 != 0
+}
+
+/// What lies beside the hook and must not: xenopsd runs every entry, and refuses every start where one cannot be run.
+fn wrong_in_folder(hook: &Path) -> Vec<String> {
+    let folder = hook.parent().unwrap_or(hook);
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => return vec![format!("{}: {error}; {PUT_HOOK}", folder.display())],
+    };
+    let mut paths: Vec<_> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
+    paths.sort();
+    paths.iter().filter(|path| *path != hook).filter_map(|path| wrong_of_others(path)).collect()
+}
+
+/// Our own hook is compared with what was installed. Here only that xenopsd cannot run it, which is worse.
+fn wrong_of_ours(path: &Path) -> Option<String> {
+    let found = fs::metadata(path).ok()?;
+    let is_run = found.is_file() && is_executable(&found) && can_be_run(path);
+    (!is_run).then(|| format!("{} cannot be run: {PUT_HOOK}. {REFUSES}", path.display()))
+}
+
+fn wrong_of_others(path: &Path) -> Option<String> {
+    let (shown, quoted) = (path.display(), quoted(path));
+    if is_left_by_rpm(path) {
+        return Some(format!(
+            "{shown} was left by rpm, and xenopsd runs everything in that folder: delete it, rm {quoted}"
+        ));
+    }
+    let Ok(found) = fs::metadata(path) else {
+        return Some(format!("{shown} is a link that leads nowhere: delete it, rm {quoted}. {REFUSES}"));
+    };
+    if found.is_dir() {
+        return Some(format!("{shown} is a folder: move it away, mv {quoted} /root/. {REFUSES}"));
+    }
+    if !is_executable(&found) {
+        return Some(format!(
+            "{shown} is not executable: move it away, mv {quoted} /root/, or chmod 755 {quoted}. {REFUSES}"
+        ));
+    }
+    (!can_be_run(path)).then(|| {
+        format!("{shown} is neither a program nor a script with a first line '#!…': move it away, mv {quoted} /root/. {REFUSES}")
+    })
+}
+
+/// Whether the kernel would take a file for a program: by its first bytes.
+fn can_be_run(path: &Path) -> bool {
+    let mut first = [0; 4];
+    let length = File::open(path).and_then(|mut file| file.read(&mut first)).unwrap_or_default();
+    first[..length].starts_with(b"#!") || first[..length] == *b"\x7fELF"
+}
+
+/// rpm's own names: what it saved or did not replace, and what it had not written whole when it was killed (`50vgpu;6561e0aa`).
+fn is_left_by_rpm(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let is_temporary =
+        name.rsplit_once(';').is_some_and(|(_, id)| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    is_temporary || [".rpmsave", ".rpmnew", ".rpmorig"].iter().any(|ending| name.ends_with(ending))
+}
+
+/// A path as a shell takes it for one word.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+".contains(&byte);
+    if text.bytes().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_quoted_where_a_shell_would_split_it() {
+        assert_eq!(quoted(Path::new("/etc/xapi.d/50vgpu")), "/etc/xapi.d/50vgpu");
+        assert_eq!(quoted(Path::new("/a/50vgpu;6b04")), "'/a/50vgpu;6b04'");
+        assert_eq!(quoted(Path::new("/a/it's")), r"'/a/it'\''s'");
+    }
+
+    #[test]
+    fn rpms_own_names_are_known() {
+        for name in ["50vgpu;6b04", "50vgpu;6561e0aa", "50vgpu.rpmsave", "x.rpmnew", "x.rpmorig"] {
+            assert!(is_left_by_rpm(Path::new(name)), "{name}");
+        }
+        for name in ["50vgpu", "50vgpu;", "a;b.sh", "rpmsave"] {
+            assert!(!is_left_by_rpm(Path::new(name)), "{name}");
+        }
+    }
+}
