@@ -49,18 +49,22 @@ fn look(path: &Path, items: &mut Vec<CheckItem>) -> Result<(), StoreError> {
     items.push(CheckItem::new("file", permissions(path)));
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, PATIENCE)?;
     items.push(CheckItem::new("integrity", integrity(&connection)?));
-    let found = schema::version(&connection)?;
-    items.push(CheckItem::new("schema version", schema_version(path, found)));
-    if found > schema::LATEST_SCHEMA {
+    let found = schema::version(&connection, path)?;
+    let is_stated = schema::stated(&connection)? == found;
+    items.push(CheckItem::new("schema version", schema_version(path, found, is_stated)));
+    if found == 0 || found > schema::LATEST_SCHEMA {
         return Ok(());
     }
-    let reference = schema::reference()?;
+    // An older one is compared with what it should be: what came later is no fault of its.
+    let reference = schema::reference(found)?;
     for kind in ["table", "index", "trigger"] {
         items.push(CheckItem::new(plural(kind), all_there(&connection, &reference, kind)?));
     }
     items.push(CheckItem::new("columns", columns(&connection, &reference)?));
     items.push(CheckItem::new("constraints", constraints(&connection)?));
-    items.push(CheckItem::new("rows", rows(&connection)));
+    if found == schema::LATEST_SCHEMA {
+        items.push(CheckItem::new("rows", rows(&connection)));
+    }
     Ok(())
 }
 
@@ -102,28 +106,20 @@ fn integrity(connection: &Connection) -> Result<Result<String, String>, StoreErr
     Ok(if findings == ["ok"] {
         Ok("the file is intact".to_owned())
     } else {
-        Err(format!(
-            "the file is damaged: {}; restore a backup, or save what is left with sqlite3's .dump",
-            findings.join("; ")
-        ))
+        Err(format!("the file is damaged: {}; run 'vgpu-admin recover', which saves what is left", findings.join("; ")))
     })
 }
 
-fn schema_version(path: &Path, found: i64) -> Result<String, String> {
+fn schema_version(path: &Path, found: i64, is_stated: bool) -> Result<String, String> {
     let (path, known) = (path.to_owned(), schema::LATEST_SCHEMA);
     match found.cmp(&known) {
         std::cmp::Ordering::Less => Err(StoreError::Older { path, found, known }.to_string()),
+        std::cmp::Ordering::Equal if !is_stated => Ok(format!(
+            "schema {found}, the newest, by what is in it; it states none, and the next vgpu-admin command or plugin call mends that"
+        )),
         std::cmp::Ordering::Equal => Ok(format!("schema {found}, the newest")),
         std::cmp::Ordering::Greater => Err(StoreError::Newer { path, found, known }.to_string()),
     }
-}
-
-/// The names of a kind of schema object, without those that SQLite makes itself.
-fn names(connection: &Connection, kind: &str) -> Result<Vec<String>, StoreError> {
-    let sql = "SELECT name FROM sqlite_master WHERE type = ?1 AND name NOT LIKE 'sqlite_%' ORDER BY name";
-    let mut statement = connection.prepare(sql)?;
-    let names = statement.query_map([kind], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    Ok(names)
 }
 
 /// What the reference has and the database has not, or all that there is.
@@ -133,7 +129,7 @@ fn compare(expected: &[String], found: &[String], what: &str) -> Result<String, 
         Ok(expected.join(", "))
     } else {
         Err(format!(
-            "missing {what}: {}; save the rows with sqlite3's .dump, move the file away and read them into a new one",
+            "missing {what}: {}; run 'vgpu-admin recover', which makes a new database of the rows",
             missing.join(", ")
         ))
     }
@@ -144,12 +140,12 @@ fn all_there(
     reference: &Connection,
     kind: &str,
 ) -> Result<Result<String, String>, StoreError> {
-    Ok(compare(&names(reference, kind)?, &names(connection, kind)?, plural(kind)))
+    Ok(compare(&schema::names(reference, kind)?, &schema::names(connection, kind)?, plural(kind)))
 }
 
 fn columns(connection: &Connection, reference: &Connection) -> Result<Result<String, String>, StoreError> {
     let (mut expected, mut found) = (Vec::new(), Vec::new());
-    for table in names(reference, "table")? {
+    for table in schema::names(reference, "table")? {
         expected.extend(columns_of(reference, &table)?);
         found.extend(columns_of(connection, &table)?);
     }
@@ -158,10 +154,8 @@ fn columns(connection: &Connection, reference: &Connection) -> Result<Result<Str
 }
 
 fn columns_of(connection: &Connection, table: &str) -> Result<Vec<String>, StoreError> {
-    let mut statement = connection.prepare(&format!("PRAGMA table_info({table})"))?;
-    let name = |row: &rusqlite::Row<'_>| Ok(format!("{table}.{}", row.get::<_, String>("name")?));
-    let columns = statement.query_map([], name)?.collect::<Result<_, _>>()?;
-    Ok(columns)
+    let columns = schema::columns(connection, table)?;
+    Ok(columns.into_iter().map(|column| format!("{table}.{column}")).collect())
 }
 
 /// Tries what must be refused on an empty copy of the table, in memory.

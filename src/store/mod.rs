@@ -9,6 +9,7 @@ mod history;
 mod records;
 mod rows;
 mod schema;
+mod whole_file;
 mod writing;
 
 use std::fs::{self, DirBuilder, OpenOptions};
@@ -71,6 +72,18 @@ pub enum StoreError {
         /// What the system said.
         reason: String,
     },
+    /// It states no schema, and what is in it is none of ours, or only a part.
+    #[error(
+        "{} states no schema, and its tables ({tables}) are not a whole database of vgpu-config: nothing was touched. \
+         'vgpu-admin recover' makes a new one of what it holds",
+        path.display()
+    )]
+    NotOurs {
+        /// The database.
+        path: PathBuf,
+        /// The first of its tables.
+        tables: String,
+    },
     /// Another program holds it.
     #[error("the database is locked by another program, an open sqlite3 shell perhaps: end it and try again")]
     Locked,
@@ -102,7 +115,7 @@ pub enum StoreError {
         expected: &'static str,
     },
     /// SQLite said something else.
-    #[error("the database cannot be used: {0}")]
+    #[error("the database cannot be used: {}", in_short(.0))]
     Sqlite(rusqlite::Error),
     /// A migration could not be carried out.
     #[error("the database could not be brought to the newest schema: {0}; it is as it was")]
@@ -118,6 +131,14 @@ impl From<rusqlite::Error> for StoreError {
             Some(ErrorCode::DiskFull) => Self::DiskFull,
             _ => Self::Sqlite(error),
         }
+    }
+}
+
+/// What SQLite says, without the statement that it says it of, which may be a whole migration.
+fn in_short(error: &rusqlite::Error) -> String {
+    match error {
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+        error => error.to_string(),
     }
 }
 
@@ -159,7 +180,8 @@ impl Store {
     /// # Errors
     /// As [`Self::open`].
     pub fn open_for(path: &Path, through: Through, keep: u32) -> Result<Self, StoreError> {
-        if let Err(error) = make_file(path) {
+        let made = make_file(path).inspect(|()| close_to_others(path));
+        if let Err(error) = made {
             return match error.kind() {
                 io::ErrorKind::ReadOnlyFilesystem if path.exists() => {
                     Ok(Self::open_existing(path, PATIENCE)?.with_history(through, keep))
@@ -187,7 +209,7 @@ impl Store {
         }
         // SQLite itself falls back to reading where the file cannot be written.
         let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, patience)?;
-        let found = schema::version(&connection)?;
+        let found = schema::version(&connection, path)?;
         let known = schema::LATEST_SCHEMA;
         match found.cmp(&known) {
             std::cmp::Ordering::Less => Err(StoreError::Older { path: path.to_owned(), found, known }),
@@ -281,5 +303,20 @@ fn make_file(path: &Path) -> io::Result<()> {
         Ok(file) => file.set_permissions(fs::Permissions::from_mode(DATABASE_MODE)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
+    }
+}
+
+/// A file that was made by hand may be open to others. Where that cannot be mended, `check` says so.
+fn close_to_others(path: &Path) {
+    let Ok(file) = fs::metadata(path) else { return };
+    let mode = file.permissions().mode() & 0o7777;
+    if mode & 0o077 == 0 {
+        return;
+    }
+    match fs::set_permissions(path, fs::Permissions::from_mode(DATABASE_MODE)) {
+        Ok(()) => {
+            log::warn!("{} had mode {mode:04o} and has {DATABASE_MODE:04o} now: it is for root alone", path.display())
+        }
+        Err(error) => log::warn!("{} has mode {mode:04o}: {error}", path.display()),
     }
 }

@@ -1,17 +1,16 @@
 //! The schema: the migrations, and the way from an older one to the newest.
 
-use std::fs::{self, File, TryLockError};
+use std::collections::BTreeSet;
+use std::fs::{File, TryLockError};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use rusqlite::Connection;
-use rusqlite::backup::Backup;
 use rusqlite_migration::{M, Migrations};
 
-use super::{DATABASE_MODE, PATIENCE, StoreError};
+use super::{PATIENCE, StoreError, whole_file};
 use crate::deadline::Deadline;
 
 /// Released migrations are never edited.
@@ -26,44 +25,151 @@ const MIGRATIONS: &[M<'static>] = &[
 #[allow(clippy::cast_possible_wrap, reason = "a handful of migrations")]
 pub const LATEST_SCHEMA: i64 = MIGRATIONS.len() as i64;
 
-/// The schema of a database: 0 for an empty file, or one made by hand.
-pub(super) fn version(connection: &Connection) -> Result<i64, StoreError> {
+/// The schema that a database says it has: 0 for an empty file, one made by hand, or a dump that was read back.
+pub(super) fn stated(connection: &Connection) -> Result<i64, StoreError> {
     Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
 }
 
-/// A new database in memory with the newest schema, to compare with.
-pub(super) fn reference() -> Result<Connection, StoreError> {
+/// The schema of a database. One that states none is recognised by what is in it: `.dump` carries no version.
+pub(super) fn version(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
+    match stated(connection)? {
+        0 => recognise(connection, path),
+        stated => Ok(stated),
+    }
+}
+
+/// A new database in memory with one of the schemas, to compare with.
+pub(super) fn reference(version: i64) -> Result<Connection, StoreError> {
     let mut connection = Connection::open_in_memory()?;
-    migrate(&mut connection)?;
+    migrate_to(&mut connection, version)?;
     Ok(connection)
 }
 
-fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
-    Migrations::from_slice(MIGRATIONS).to_latest(connection).map_err(|error| StoreError::Migration(error.to_string()))
+fn migrate_to(connection: &mut Connection, version: i64) -> Result<(), StoreError> {
+    let version = usize::try_from(version).unwrap_or_default();
+    Migrations::from_slice(MIGRATIONS).to_version(connection, version).map_err(|error| match error {
+        // Without the migration itself, which the error holds too.
+        rusqlite_migration::Error::RusqliteError { err, .. } => match StoreError::from(err) {
+            StoreError::Sqlite(error) => StoreError::Migration(super::in_short(&error)),
+            error => error,
+        },
+        error => StoreError::Migration(error.to_string()),
+    })
+}
+
+/// The names of a kind of schema object, without those that SQLite makes itself.
+pub(super) fn names(connection: &Connection, kind: &str) -> Result<Vec<String>, StoreError> {
+    let sql = "SELECT name FROM sqlite_master WHERE type = ?1 AND name NOT LIKE 'sqlite_%' ORDER BY name";
+    let mut statement = connection.prepare(sql)?;
+    let names = statement.query_map([kind], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(names)
+}
+
+/// The names of a table's columns.
+pub(super) fn columns(connection: &Connection, table: &str) -> Result<Vec<String>, StoreError> {
+    let mut statement = connection.prepare(&format!("PRAGMA table_info(\"{}\")", table.replace('"', "\"\"")))?;
+    let columns = statement.query_map([], |row| row.get("name"))?.collect::<Result<_, _>>()?;
+    Ok(columns)
+}
+
+/// Everything that makes up a schema: its tables with their columns, indexes and triggers.
+fn parts(connection: &Connection) -> Result<BTreeSet<String>, StoreError> {
+    let mut parts = BTreeSet::new();
+    for kind in ["index", "trigger"] {
+        parts.extend(names(connection, kind)?.into_iter().map(|name| format!("{kind} {name}")));
+    }
+    for table in names(connection, "table")? {
+        parts.extend(columns(connection, &table)?.into_iter().map(|column| format!("column {table}.{column}")));
+        parts.insert(format!("table {table}"));
+    }
+    Ok(parts)
+}
+
+/// Which of the schemas a database has that states none: the newest that is there whole. One of which only a part is there
+/// is nobody's: what is missing may have held settings.
+fn recognise(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
+    let found = parts(connection)?;
+    if found.is_empty() {
+        return Ok(0);
+    }
+    let mut known = Vec::new();
+    for version in 1..=LATEST_SCHEMA {
+        known.push((version, parts(&reference(version)?)?));
+    }
+    let whole = known.iter().rev().find(|(_, parts)| parts.is_subset(&found));
+    // The first migration also takes a table that was made by hand, without its indexes.
+    let is_of_table = |part: &&String| part.starts_with("table ") || part.starts_with("column ");
+    let (version, has) = match (whole, known.first()) {
+        (Some((version, parts)), _) => (*version, parts),
+        (None, Some((_, first))) if first.iter().filter(is_of_table).all(|part| found.contains(part)) => (0, first),
+        _ => return Err(not_ours(path, &found)),
+    };
+    let is_of_another = |part: &&String| !has.contains(*part) && known.iter().any(|(_, parts)| parts.contains(*part));
+    if found.iter().any(|part| is_of_another(&part)) {
+        return Err(not_ours(path, &found));
+    }
+    Ok(version)
+}
+
+fn not_ours(path: &Path, found: &BTreeSet<String>) -> StoreError {
+    let tables: Vec<_> = found.iter().filter_map(|part| part.strip_prefix("table ")).collect();
+    let mut shown = tables.iter().take(4).copied().collect::<Vec<_>>().join(", ");
+    if tables.len() > 4 {
+        shown.push_str(", …");
+    }
+    StoreError::NotOurs { path: path.to_owned(), tables: shown }
 }
 
 /// Brings the schema up to date, after a copy of the file; refuses a newer one untouched.
 pub(super) fn bring_up_to_date(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
-    if !needs_migration(connection, path)? {
+    if is_up_to_date(connection, path)? {
         return Ok(());
     }
     // One program at a time: not SQLite's own locks, which two programs that want to raise theirs hold against each other.
     let _lock = lock_folder(path)?;
     // Another program may have been faster.
-    if !needs_migration(connection, path)? {
+    if is_up_to_date(connection, path)? {
         return Ok(());
     }
-    let holds_anything: bool =
-        connection.query_row("SELECT EXISTS (SELECT 1 FROM sqlite_master)", [], |row| row.get(0))?;
-    if holds_anything {
-        let copy = copy_beside(connection, path)?;
+    let (found, stated) = (version(connection, path)?, stated(connection)?);
+    if found == LATEST_SCHEMA {
+        return match state(connection, found) {
+            // Whoever only reads is served all the same.
+            Err(StoreError::ReadOnly | StoreError::Locked) => Ok(()),
+            stated => stated,
+        };
+    }
+    if !parts(connection)?.is_empty() {
+        refuse_damaged(connection)?;
+        let copy = copy_beside(connection, path, found)?;
         log::info!("copied the database to {} before the migration", copy.display());
     }
-    migrate(connection)
+    if found != stated {
+        state(connection, found)?;
+    }
+    migrate_to(connection, LATEST_SCHEMA)
 }
 
-/// Holds the database's folder against other programs that migrate; let go when it is dropped.
-fn lock_folder(path: &Path) -> Result<File, StoreError> {
+fn is_up_to_date(connection: &Connection, path: &Path) -> Result<bool, StoreError> {
+    let found = stated(connection)?;
+    if found > LATEST_SCHEMA {
+        return Err(StoreError::Newer { path: path.to_owned(), found, known: LATEST_SCHEMA });
+    }
+    Ok(found == LATEST_SCHEMA)
+}
+
+fn state(connection: &Connection, version: i64) -> Result<(), StoreError> {
+    Ok(connection.pragma_update(None, "user_version", version)?)
+}
+
+/// A damaged database is not migrated: that could take away what can still be read, and its copy the place of a good one.
+fn refuse_damaged(connection: &Connection) -> Result<(), StoreError> {
+    let finding: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if finding == "ok" { Ok(()) } else { Err(StoreError::Damaged(finding)) }
+}
+
+/// Holds the database's folder against other programs that migrate or recover; let go when it is dropped.
+pub(super) fn lock_folder(path: &Path) -> Result<File, StoreError> {
     let folder = path.parent().unwrap_or(path);
     let unopenable = |error: io::Error| StoreError::Unopenable { path: folder.to_owned(), reason: error.to_string() };
     let file = File::open(folder).map_err(unopenable)?;
@@ -78,23 +184,12 @@ fn lock_folder(path: &Path) -> Result<File, StoreError> {
     }
 }
 
-fn needs_migration(connection: &Connection, path: &Path) -> Result<bool, StoreError> {
-    let found = version(connection)?;
-    if found > LATEST_SCHEMA {
-        return Err(StoreError::Newer { path: path.to_owned(), found, known: LATEST_SCHEMA });
-    }
-    Ok(found < LATEST_SCHEMA)
-}
-
-/// Copies the whole database to a file beside it that says from which schema and when.
-fn copy_beside(connection: &Connection, path: &Path) -> Result<PathBuf, StoreError> {
-    let now: String = connection.query_row("SELECT strftime('%Y%m%dT%H%M%SZ', 'now')", [], |row| row.get(0))?;
+/// Copies the whole database to a file beside it that says from which schema: one for each, so that attempts that fail do not
+/// fill the disk.
+fn copy_beside(connection: &Connection, path: &Path, version: i64) -> Result<PathBuf, StoreError> {
     let mut name = path.as_os_str().to_owned();
-    name.push(format!(".schema-{}.{now}.bak", version(connection)?));
+    name.push(format!(".schema-{version}.bak"));
     let copy = PathBuf::from(name);
-    let mut target = Connection::open(&copy)?;
-    Backup::new(connection, &mut target)?.run_to_completion(1024, Duration::ZERO, None)?;
-    fs::set_permissions(&copy, fs::Permissions::from_mode(DATABASE_MODE))
-        .map_err(|error| StoreError::Unopenable { path: copy.clone(), reason: error.to_string() })?;
+    whole_file::write(connection, &copy)?;
     Ok(copy)
 }

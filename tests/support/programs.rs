@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 pub fn folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
-        let packages = ["vgpu-plugin", "vgpu-hook", "vgpu-admin", "simulated-host"];
+        let packages = ["vgpu-plugin", "vgpu-hook", "vgpu-admin", "vgpu-generate", "simulated-host"];
         let status = Command::new(env!("CARGO"))
             .args(["build", "--quiet", "--bins"])
             .args(packages.iter().flat_map(|package| ["--package", package]))

@@ -19,6 +19,17 @@ const HEAD: &str = "\
 -- A database that is up to date, or newer, is left as it is. Made from the migrations of vgpu-config: do not edit.
 ";
 
+/// What a database is told that has more than the first migration makes, and says that nothing was done: only a program can
+/// tell how far it got.
+const UNVERSIONED: &str = "the database has tables of vgpu-config but states no schema, as a .dump does that was read back: \
+    nothing was touched, run ''vgpu-admin status'' once, which finds it out";
+
+/// The tables that migrations make, as SQL texts.
+fn tables_of(migrations: &[String]) -> Vec<String> {
+    let name = |line: &str| Some(format!("'{}'", line.strip_prefix("CREATE TABLE ")?.split([' ', '(']).next()?));
+    migrations.iter().flat_map(|migration| migration.lines()).filter_map(name).collect()
+}
+
 /// The script. Migrations may hold whatever SQL they like: they are carried out as they are.
 ///
 /// # Errors
@@ -30,6 +41,14 @@ pub fn script(migrations: &[String]) -> Result<String, String> {
          CREATE TEMP TABLE vgpu_migrations (version INTEGER PRIMARY KEY, script TEXT NOT NULL);\n\
          CREATE TEMP TABLE vgpu_found (version INTEGER NOT NULL);\n",
     );
+    // Only a trigger can stop the shell with words of its own.
+    let _ = write!(
+        script,
+        "CREATE TEMP TRIGGER vgpu_refuse BEFORE INSERT ON vgpu_found\n\
+         WHEN NEW.version = 0 AND EXISTS (SELECT 1 FROM main.sqlite_master WHERE name IN ({}))\n\
+         BEGIN SELECT RAISE(ABORT, '{UNVERSIONED}'); END;\n",
+        tables_of(migrations.get(1..).unwrap_or_default()).join(", ")
+    );
     for (version, migration) in (1..).zip(migrations) {
         if migration.lines().any(|line| line.starts_with('.')) {
             return Err(format!("migration {version} has a line that begins with a dot"));
@@ -40,13 +59,15 @@ pub fn script(migrations: &[String]) -> Result<String, String> {
     let _ = write!(
         script,
         ".output {SCRATCH}\nPRAGMA user_version;\n.output stdout\n\
-         .import {SCRATCH} vgpu_found\n\
+         CREATE TEMP TABLE vgpu_stated (version INTEGER NOT NULL);\n\
+         .import {SCRATCH} vgpu_stated\n\
+         INSERT INTO vgpu_found SELECT version FROM vgpu_stated;\n\
          .output {SCRATCH}\n\
          SELECT script FROM vgpu_migrations WHERE version > (SELECT version FROM vgpu_found) ORDER BY version;\n\
          .output stdout\n\
          .read {SCRATCH}\n\
          .output \"|rm -f {SCRATCH}\"\n.output stdout\n\
-         DROP TABLE vgpu_found;\nDROP TABLE vgpu_migrations;\n"
+         DROP TABLE vgpu_found;\nDROP TABLE vgpu_stated;\nDROP TABLE vgpu_migrations;\n"
     );
     Ok(script)
 }
