@@ -175,6 +175,19 @@ pub enum Command {
         #[arg(long)]
         all_hosts: bool,
     },
+    /// Make a whole database of a damaged one: what can be read of it, and the rest from XAPI (asks first)
+    #[command(after_help = "Example:\n  vgpu-admin recover --dry-run")]
+    Recover {
+        /// Only say what would be saved
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        /// Also where the database is healthy, or where nothing can be read of it and XAPI is away
+        #[arg(long)]
+        force: bool,
+    },
 }
 
 /// Which VM is meant.

@@ -12,7 +12,7 @@ use vgpu_config::paths::Root;
 use vgpu_config::reply::{CheckReply, PoolCheckReply, VmReply};
 use vgpu_config::store::Filter;
 
-use crate::output::{refused, unwritable};
+use crate::output::{print, refused, unwritable};
 use crate::target::{Call, Target};
 use crate::{FAILED, apply, render};
 
@@ -81,6 +81,7 @@ pub fn run(root: Root, arguments: Arguments) -> Outcome {
             done(target.show(&Call::of("status"), |here| operations::status(here.host()?), render::status))
         }
         Command::Check { all_hosts } => check(&target, all_hosts),
+        Command::Recover { dry_run, yes, force } => recover(&target, dry_run, yes, force),
     }
 }
 
@@ -205,4 +206,24 @@ fn check(target: &Target, all_hosts: bool) -> Outcome {
     }
     let reply: CheckReply = target.show(&Call::of("check"), |here| Ok(operations::check(&here.root)), render::check)?;
     Ok(status(reply.ok))
+}
+
+fn recover(target: &Target, dry_run: bool, yes: bool, force: bool) -> Outcome {
+    let Some(here) = target.here() else {
+        return Err(Error::InvalidParam {
+            name: "--host".to_owned(),
+            value: "recover".to_owned(),
+            expected: "another command; run 'vgpu-admin recover' on the host whose database is damaged".to_owned(),
+        });
+    };
+    if !dry_run && !yes {
+        let planned = operations::recover(&here.root, force, true)?;
+        let question = format!("{}\nMake this the database?", render::recovered(&planned));
+        if let Some(code) = refused("recover", &question, "Nothing was changed.", yes)? {
+            return Ok(code);
+        }
+    }
+    let reply = operations::recover(&here.root, force, dry_run)?;
+    print(target.format, &reply, render::recovered)?;
+    Ok(status(reply.lost.is_empty()))
 }

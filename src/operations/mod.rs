@@ -11,6 +11,7 @@ mod installed;
 mod pending;
 mod programs;
 mod read;
+mod recover;
 mod scan;
 mod sync;
 
@@ -32,6 +33,7 @@ pub use file::{export, import};
 pub use history::history;
 pub use hosts::OtherHost;
 pub use read::{count_by_pool, count_by_priority, list_pools, list_vms, list_vms_as_json, show_vm, status, version};
+pub use recover::recover;
 pub use scan::{adopt, scan_vms};
 pub use sync::{prune, sync};
 

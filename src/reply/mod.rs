@@ -14,7 +14,7 @@ use crate::store::StoredVm;
 
 pub use resource_pool::{
     AdoptReply, AdoptedVm, AppliedVm, ApplyReply, HistoryEntry, HistorySettings, ImportReply, PlannedChange,
-    PruneReply, ScannedVm, SettingsReply, StartReply, SyncReply,
+    PruneReply, RecoverReply, ScannedVm, SettingsReply, StartReply, SyncReply,
 };
 pub use state::{
     CheckReply, CountByPool, CountByPriority, HostCheck, HostState, PoolCheckReply, PoolReply, PoolsReply, StatusReply,

@@ -21,6 +21,47 @@ pub struct SyncReply {
     pub left_alone: Vec<LeftAlone>,
 }
 
+/// What was saved of a damaged database.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecoverReply {
+    /// Whether this is only what would be done.
+    pub dry_run: bool,
+    /// The database.
+    pub database: String,
+    /// The name under which the damaged file is kept; none where there was nothing in it, or nothing was done.
+    pub kept_as: Option<String>,
+    /// What was wrong with it.
+    pub problems: Vec<String>,
+    /// How many VMs are registered in the new one.
+    pub vms: u64,
+    /// How many of them the file had.
+    pub from_file: u64,
+    /// Those of them that only the file's history had.
+    pub from_history: Vec<VmUuid>,
+    /// VMs whose settings the file had lost and XAPI had.
+    pub filled_in: Vec<VmUuid>,
+    /// VMs of which XAPI had newer settings than the file.
+    pub newer_in_xapi: Vec<VmUuid>,
+    /// How many removals the new one knows.
+    pub removals: usize,
+    /// How many changes the history has.
+    pub history: usize,
+    /// The last starts of how many VMs are known.
+    pub last_starts: usize,
+    /// VMs that were registered and whose settings nobody has.
+    pub lost: Vec<LeftAlone>,
+    /// Sentences for people.
+    pub notes: Vec<String>,
+}
+
+impl RecoverReply {
+    /// Whether nothing was saved.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.from_file == 0 && self.removals == 0 && self.history == 0 && self.last_starts == 0
+    }
+}
+
 /// What was forgotten.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PruneReply {

@@ -171,6 +171,18 @@ impl Writing<'_> {
         })
     }
 
+    /// Keeps what this host says of a VM as one change more than what another has written.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn count_after(&self, uuid: &VmUuid, here: &Entry, there: &Entry) -> Result<(), StoreError> {
+        self.execute(
+            "UPDATE vm_state SET pushed_revision = ?2 WHERE vm_uuid = ?1",
+            params![uuid.to_string(), there.revision],
+        )?;
+        self.count_and_time(uuid, there.revision + 1, here.changed_at)
+    }
+
     /// Says how often a VM was changed and when, after triggers have counted and timed what was no change of this host's.
     ///
     /// # Errors

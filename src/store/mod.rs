@@ -4,10 +4,13 @@
 //! that waits for XAPI inside its transaction blocks no reader. The schema is `migrations/`.
 
 mod check;
+mod damaged;
 mod entries;
 mod history;
+mod rebuilt;
 mod records;
 mod rows;
+mod salvage;
 mod schema;
 mod whole_file;
 mod writing;
@@ -21,7 +24,9 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 pub use check::{CheckItem, check};
+pub use damaged::Damaged;
 pub use history::{Change, HeldSettings, Through};
+pub use rebuilt::{Rebuilt, Saved};
 pub use records::{Counts, Filter, LastStart, Registration, StoredVm};
 pub use rows::Reading;
 pub use schema::LATEST_SCHEMA;
@@ -89,10 +94,27 @@ pub enum StoreError {
     Locked,
     /// The file is damaged, or no database.
     #[error(
-        "the database is damaged or no database ({0}): run 'vgpu-admin check'; a copy made before an upgrade lies beside it \
-         as vgpu_config.db.schema-*.bak"
+        "the database is damaged or no database ({0}): 'vgpu-admin recover' saves what is left, and fills in the rest from XAPI"
     )]
     Damaged(String),
+    /// There is nothing to recover.
+    #[error("{} is healthy: there is nothing to recover (--force makes a new database of it all the same)", .0.display())]
+    Healthy(PathBuf),
+    /// Nothing can be recovered.
+    #[error(
+        "nothing can be read of {}, and what XAPI has cannot be asked ({reason}): nothing was changed. Try again when XAPI \
+         answers; --force makes an empty database",
+        path.display()
+    )]
+    NothingLeft {
+        /// The database.
+        path: PathBuf,
+        /// Why XAPI cannot be asked.
+        reason: String,
+    },
+    /// Another file has taken its place while it was open.
+    #[error("the database was replaced by another program meanwhile: nothing was changed, do it again")]
+    Replaced,
     /// The file or its disk cannot be written.
     #[error("the database cannot be written: its file or disk is read-only")]
     ReadOnly,
@@ -124,6 +146,9 @@ pub enum StoreError {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
+        if error.sqlite_error().is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_READONLY_DBMOVED) {
+            return Self::Replaced;
+        }
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked,
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error.to_string()),
@@ -277,9 +302,7 @@ impl Store {
         }
         let writing = self.write()?;
         writing.note_vanished_vms()?;
-        for vm_uuid in writing.read().incomplete_vms()? {
-            writing.complete(&vm_uuid)?;
-        }
+        writing.complete_all()?;
         writing.commit()
     }
 }
@@ -310,13 +333,10 @@ fn make_file(path: &Path) -> io::Result<()> {
 fn close_to_others(path: &Path) {
     let Ok(file) = fs::metadata(path) else { return };
     let mode = file.permissions().mode() & 0o7777;
-    if mode & 0o077 == 0 {
+    if mode | DATABASE_MODE == DATABASE_MODE {
         return;
     }
-    match fs::set_permissions(path, fs::Permissions::from_mode(DATABASE_MODE)) {
-        Ok(()) => {
-            log::warn!("{} had mode {mode:04o} and has {DATABASE_MODE:04o} now: it is for root alone", path.display())
-        }
-        Err(error) => log::warn!("{} has mode {mode:04o}: {error}", path.display()),
-    }
+    let closed = fs::set_permissions(path, fs::Permissions::from_mode(DATABASE_MODE));
+    let outcome = closed.map_or_else(|error| error.to_string(), |()| format!("it has {DATABASE_MODE:04o} now"));
+    log::warn!("{} had mode {mode:04o}, and is for root alone: {outcome}", path.display());
 }

@@ -194,6 +194,14 @@ impl<'c> Writing<'c> {
         Ok(())
     }
 
+    /// Fills in what only a program can, for every VM that lacks it.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn complete_all(&self) -> Result<(), StoreError> {
+        self.read().incomplete_vms()?.iter().try_for_each(|uuid| self.complete(uuid))
+    }
+
     /// Fills in what only a program can: a row for the VM's state, and its device's number.
     ///
     /// # Errors

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use vgpu_config::model::{PoolId, Priority};
-use vgpu_config::reply::{CheckReply, HostState, PoolCheckReply, StatusReply};
+use vgpu_config::model::{PoolId, Priority, VmUuid};
+use vgpu_config::reply::{CheckReply, HostState, PoolCheckReply, RecoverReply, StatusReply};
 use vgpu_config::store::CheckItem;
 
 use super::{printable, table};
@@ -87,4 +87,38 @@ fn summary(wrong: usize) -> String {
         1 => "1 check failed.".to_owned(),
         _ => format!("{wrong} checks failed."),
     }
+}
+
+/// What was saved of a damaged database, from where, and what was not.
+pub fn recovered(reply: &RecoverReply) -> String {
+    let mut lines: Vec<_> =
+        reply.problems.iter().map(|problem| format!("{}: {}", reply.database, printable(problem))).collect();
+    let (saved, would) = if reply.dry_run { ("would be saved", "would be ") } else { ("saved", "") };
+    lines.push(format!(
+        "From the file {saved}: {}, {}, {}, {}.",
+        count(reply.from_file, "VM"),
+        count(reply.removals, "removal"),
+        count(reply.last_starts, "last start"),
+        count(reply.history, "change")
+    ));
+    let mut vms =
+        |uuids: &[VmUuid], what: &str| lines.extend(uuids.iter().map(|uuid| format!("{uuid}  {would}{what}")));
+    vms(&reply.from_history, "taken from the file's history, its row cannot be read");
+    vms(&reply.filled_in, "taken from XAPI, the file does not have it");
+    vms(&reply.newer_in_xapi, "taken from XAPI, which has newer settings than the file");
+    lines.extend(reply.lost.iter().map(|lost| format!("{}  LOST: {}", lost.vm_uuid, printable(&lost.why))));
+    lines.extend(reply.notes.iter().map(|note| format!("Note: {}.", printable(note))));
+    let registered = if reply.vms == 1 { "1 VM is" } else { &format!("{} VMs are", reply.vms) };
+    let end = match &reply.kept_as {
+        _ if reply.dry_run => " Nothing was changed.".to_owned(),
+        Some(kept) => format!(" The damaged file is kept as {kept}."),
+        None => String::new(),
+    };
+    lines.push(format!("{registered} registered in the new database.{end}"));
+    lines.join("\n")
+}
+
+fn count(number: impl TryInto<u64>, what: &str) -> String {
+    let number = number.try_into().unwrap_or_default();
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }

@@ -9,7 +9,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use vgpu_config::reply::{ChangeReply, LastStartReply, PoolsReply, TakesEffect, VmReply, XapiOutcome};
 
-pub use health::{check, check_all_hosts, status};
+pub use health::{check, check_all_hosts, recovered, status};
 pub use pool::{adopted, applied, history, imported, pruned, scanned, sync};
 
 /// A table with a heading, columns two spaces apart, without lines: it can be read, cut and searched.

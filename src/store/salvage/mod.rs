@@ -1,0 +1,195 @@
+//! What is left of a damaged database: every row that can still be read, wherever it lies.
+//!
+//! The pages that the schema leads to come first. What no page leads to any more is told apart by its shape; what the file
+//! keeps for later use is not looked at, for it holds rows of long ago.
+
+mod pages;
+mod rows;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use rusqlite::Connection;
+
+use super::{StoreError, schema};
+use crate::model::VmUuid;
+use pages::{Pages, Record, Value};
+use rows::Fields;
+pub(super) use rows::{HistoryRow, StartRow, StateRow, VmRow};
+
+/// Everything that could be read.
+#[derive(Debug, Default)]
+pub(super) struct Salvage {
+    pub vms: HashMap<VmUuid, VmRow>,
+    pub states: HashMap<VmUuid, StateRow>,
+    pub starts: HashMap<VmUuid, StartRow>,
+    pub history: BTreeMap<i64, HistoryRow>,
+    /// The highest number that the history has given away.
+    pub history_sequence: i64,
+    /// How many pages of our tables hold nothing that can be read.
+    pub unreadable_pages: usize,
+    /// Rows of `vms` that are there and mean nothing, or the same VM as another.
+    pub rejected: Vec<String>,
+}
+
+/// Our tables, with the columns that they have in the newest schema.
+type Columns = BTreeMap<&'static str, Vec<String>>;
+
+const TABLES: [&str; 4] = ["vms", "vm_state", "last_starts", "history"];
+
+impl Salvage {
+    /// Reads whatever can be read of a file.
+    ///
+    /// # Errors
+    /// SQLite cannot be used at all.
+    pub fn of(file: &[u8]) -> Result<Self, StoreError> {
+        let reference = schema::reference(schema::LATEST_SCHEMA)?;
+        let columns = TABLES.iter().map(|table| Ok((*table, schema::columns(&reference, table)?)));
+        let columns = columns.collect::<Result<Columns, StoreError>>()?;
+        // Where the header is damaged, the right size of a page is the one by which most is found.
+        let attempts = Pages::candidates(file).into_iter().map(|pages| Self::of_pages(pages, &columns));
+        Ok(attempts.max_by_key(Self::count).unwrap_or_default())
+    }
+
+    fn count(&self) -> usize {
+        self.vms.len() + self.states.len() + self.starts.len() + self.history.len()
+    }
+
+    fn of_pages(pages: Pages<'_>, columns: &Columns) -> Self {
+        let (mut salvage, mut strays, mut seen) = (Self::default(), Self::default(), HashSet::new());
+        for Described { name, root, sql } in described(pages, &mut seen) {
+            let below = pages.below(root, &mut seen);
+            let records = pages.records(&below.leaves);
+            if name == "sqlite_sequence" {
+                salvage.read_sequence(&records);
+            }
+            let Some(table) = TABLES.into_iter().find(|table| *table == name) else { continue };
+            salvage.unreadable_pages += below.unreadable;
+            // A table that was made by hand may have its columns in another order.
+            let columns = columns_of(&name, &sql).unwrap_or_else(|| columns[table].clone());
+            for record in &records {
+                salvage.keep(table, Fields { record, columns: &columns });
+            }
+        }
+        seen.extend(pages.free());
+        let unseen = (1..=pages.count()).filter(|page| !seen.contains(page) && pages.is_leaf(*page));
+        for record in &pages.records(&unseen.collect::<Vec<_>>()) {
+            if let Some(table) = table_by_shape(record, columns) {
+                strays.keep(table, Fields { record, columns: &columns[table] });
+            }
+        }
+        salvage.fill_up(strays);
+        salvage
+    }
+
+    fn read_sequence(&mut self, records: &[Record]) {
+        for record in records {
+            if let [Value::Text(name), Value::Integer(number)] = record.values.as_slice()
+                && name == b"history"
+            {
+                self.history_sequence = *number;
+            }
+        }
+    }
+
+    /// Keeps a row, if it is one, and newer than what there is of its VM.
+    fn keep(&mut self, table: &str, fields: Fields<'_>) {
+        match table {
+            "vms" => match VmRow::read(fields) {
+                Some(row) => {
+                    let older = keep_newer(&mut self.vms, row.uuid, row, |row| row.updated_at.clone());
+                    self.rejected.extend(older.map(|row| format!("a second, older row of VM {}", row.uuid)));
+                }
+                None => self.rejected.push(fields.shown()),
+            },
+            "vm_state" => {
+                let rank = |row: &StateRow| (row.revision, row.pushed_revision);
+                StateRow::read(fields).map(|row| keep_newer(&mut self.states, row.uuid, row, rank));
+            }
+            "last_starts" => {
+                let rank = |row: &StartRow| row.started_at.clone();
+                StartRow::read(fields).map(|row| keep_newer(&mut self.starts, row.uuid, row, rank));
+            }
+            _ => {
+                HistoryRow::read(fields).map(|row| self.history.insert(row.entry_id, row));
+            }
+        }
+    }
+
+    /// Takes what is not there from rows that nothing leads to: they may be of long ago.
+    fn fill_up(&mut self, strays: Self) {
+        let Self { vms, states, starts, history, .. } = strays;
+        fill_up(&mut self.vms, vms);
+        fill_up(&mut self.states, states);
+        fill_up(&mut self.starts, starts);
+        for (key, row) in history {
+            self.history.entry(key).or_insert(row);
+        }
+    }
+}
+
+fn fill_up<T>(rows: &mut HashMap<VmUuid, T>, strays: HashMap<VmUuid, T>) {
+    for (key, row) in strays {
+        rows.entry(key).or_insert(row);
+    }
+}
+
+/// Keeps the newer one of two rows, and hands out the other.
+fn keep_newer<T, R: PartialOrd>(
+    rows: &mut HashMap<VmUuid, T>,
+    key: VmUuid,
+    row: T,
+    rank: impl Fn(&T) -> R,
+) -> Option<T> {
+    match rows.get(&key) {
+        Some(old) if rank(&row) <= rank(old) => Some(row),
+        _ => rows.insert(key, row),
+    }
+}
+
+/// A table, as the schema has it.
+struct Described {
+    name: String,
+    root: usize,
+    sql: String,
+}
+
+/// The tables of the schema, as far as it can be read.
+fn described(pages: Pages<'_>, seen: &mut HashSet<usize>) -> Vec<Described> {
+    let below = pages.below(1, seen);
+    let described = |record: Record| match record.values.as_slice() {
+        [Value::Text(kind), Value::Text(name), _, Value::Integer(root), Value::Text(sql)] if kind == b"table" => {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            Some(Described { name: text(name), root: usize::try_from(*root).ok()?, sql: text(sql) })
+        }
+        _ => None,
+    };
+    pages.records(&below.leaves).into_iter().filter_map(described).collect()
+}
+
+/// The columns that a table was made with, in their order.
+fn columns_of(table: &str, sql: &str) -> Option<Vec<String>> {
+    let connection = Connection::open_in_memory().ok().filter(|_| sql.starts_with("CREATE TABLE "))?;
+    connection.execute(sql, []).ok()?;
+    schema::columns(&connection, table).ok().filter(|columns| !columns.is_empty())
+}
+
+/// Which of our tables a row is of, told by its columns alone.
+fn table_by_shape(record: &Record, columns: &Columns) -> Option<&'static str> {
+    let is_text = |column: usize| matches!(record.values.get(column), Some(Value::Text(_)));
+    let is_null = |column: usize| matches!(record.values.get(column), Some(Value::Null));
+    let table = match record.values.len() {
+        7 if is_null(0) && is_text(1) => "vms",
+        12 if is_null(0) && is_text(1) && is_text(2) => "history",
+        4 | 5 if is_text(1) && is_text(2) && is_text(3) => "last_starts",
+        5 | 6 if !is_text(1) => "vm_state",
+        _ => return None,
+    };
+    let fields = Fields { record, columns: &columns[table] };
+    let makes_sense = match table {
+        "vms" => VmRow::read(fields).is_some(),
+        "vm_state" => StateRow::read(fields).is_some(),
+        "last_starts" => StartRow::read(fields).is_some(),
+        _ => HistoryRow::read(fields).is_some(),
+    };
+    makes_sense.then_some(table)
+}
