@@ -18,7 +18,7 @@ test: lint setup-test
 lint: setup-lint
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --quiet --workspace --all-targets -- --deny warnings
-	shellcheck hooks/vm-pre-start/* tests/setup/*.sh packaging/*.sh packaging/files/put-hook packaging/scriptlets/*.sh tests/package/*.sh .ci/run
+	shellcheck hooks/vm-pre-start/* tests/setup/*.sh packaging/*.sh packaging/files/put-hook packaging/scriptlets/*.sh packaging/files/*.bash tests/package/*.sh .ci/run
 
 setup-demo:
 	@sh tests/setup/tools.sh gcc=gcc sqlite3=sqlite3

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use vgpu_config::model::{DeviceVmId, PoolId, Priority, VmUuid};
 use vgpu_config::operations::VmSelector;
+
+use crate::words;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -68,7 +70,7 @@ pub enum Command {
         #[command(flatten)]
         vm: Vm,
         /// The new priority: low, medium or high (or 0, 1, 2)
-        #[arg(long)]
+        #[arg(long, value_parser = words::priority(), hide_possible_values = true)]
         priority: Priority,
     },
     /// Change a VM's GPU pool, priority or number, in one go
@@ -87,10 +89,10 @@ pub enum Command {
     #[command(after_help = "Example:\n  vgpu-admin list-vms --pool=A --priority=high")]
     ListVms {
         /// Only this GPU pool's: A or B
-        #[arg(long)]
+        #[arg(long, value_parser = words::pool(), hide_possible_values = true)]
         pool: Option<PoolId>,
         /// Only those of this priority: low, medium or high (or 0, 1, 2)
-        #[arg(long)]
+        #[arg(long, value_parser = words::priority(), hide_possible_values = true)]
         priority: Option<Priority>,
     },
     /// List the GPU pools, with the number of their VMs
@@ -120,13 +122,14 @@ pub enum Command {
     #[command(after_help = "Example:\n  vgpu-admin export /root/vgpu.toml")]
     Export {
         /// The file; - is standard output
-        #[arg(default_value = "-")]
+        #[arg(default_value = "-", value_hint = ValueHint::FilePath)]
         file: PathBuf,
     },
     /// Register and change VMs as a file says, all of it or nothing
     #[command(after_help = "Example:\n  vgpu-admin import --dry-run /root/vgpu.toml")]
     Import {
         /// The file, as export wrote it; - is standard input
+        #[arg(value_hint = ValueHint::FilePath)]
         file: PathBuf,
         /// Remove the VMs that the file does not name
         #[arg(long)]
@@ -269,7 +272,7 @@ pub struct ApplyTo {
 #[derive(Debug, Args)]
 pub struct Pool {
     /// The GPU pool: A or B
-    #[arg(long)]
+    #[arg(long, value_parser = words::pool(), hide_possible_values = true)]
     pub pool: PoolId,
 }
 
@@ -286,7 +289,7 @@ pub struct RegisterVm {
     #[command(flatten)]
     pub pool: Pool,
     /// The priority: low, medium or high (or 0, 1, 2)
-    #[arg(long)]
+    #[arg(long, value_parser = words::priority(), hide_possible_values = true)]
     pub priority: Priority,
     /// The device's number for the VM, 1 to 4294967295 [default: derived from the UUID]
     #[arg(long)]
@@ -312,10 +315,10 @@ pub struct UpdateVm {
 #[group(required = true, multiple = true)]
 pub struct Change {
     /// The new GPU pool: A or B
-    #[arg(long)]
+    #[arg(long, value_parser = words::pool(), hide_possible_values = true)]
     pub pool: Option<PoolId>,
     /// The new priority: low, medium or high (or 0, 1, 2)
-    #[arg(long)]
+    #[arg(long, value_parser = words::priority(), hide_possible_values = true)]
     pub priority: Option<Priority>,
     /// The device's new number for the VM, 1 to 4294967295
     #[arg(long)]

@@ -2,6 +2,7 @@
 
 mod apply;
 mod commands;
+mod complete;
 mod output;
 mod render;
 mod target;
@@ -21,6 +22,9 @@ const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    if complete::answered() {
+        return ExitCode::SUCCESS;
+    }
     // Clap itself ends the program with 2 where the usage is wrong.
     let arguments = Arguments::parse();
     let format = arguments.format;

@@ -67,9 +67,12 @@ fn page(command: &Command, folder: &Path) -> Outcome {
     Ok(())
 }
 
+/// Bash asks vgpu-admin: what `clap_complete` writes for it offers nothing after a subcommand (clap-rs/clap#6421).
+const FOR_BASH: &str = include_str!("../../files/vgpu-admin.bash");
+
 fn completions(folder: &Path) -> Outcome {
-    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+    for shell in [Shell::Zsh, Shell::Fish] {
         clap_complete::generate_to(shell, &mut Arguments::command(), "vgpu-admin", folder)?;
     }
-    Ok(())
+    Ok(fs::write(folder.join("vgpu-admin.bash"), FOR_BASH)?)
 }

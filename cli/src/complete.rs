@@ -1,0 +1,29 @@
+//! What TAB offers: the shell's script runs this program with the words so far, and gets a candidate a line.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+
+use clap::CommandFactory;
+use clap_complete::engine;
+use vgpu_admin::arguments::Arguments;
+
+/// Tells which of the words is to be completed. Set by the script, packaging/files/vgpu-admin.bash.
+const VARIABLE: &str = "VGPU_ADMIN_COMPLETE";
+
+/// Answers a shell that asks; says whether one did. A shell has no use for what went wrong.
+pub fn answered() -> bool {
+    let Some(index) = std::env::var_os(VARIABLE) else { return false };
+    let index = index.to_str().and_then(|index| index.parse().ok()).unwrap_or_default();
+    let _ = answer(std::env::args_os().skip(1).collect(), index);
+    true
+}
+
+fn answer(words: Vec<OsString>, index: usize) -> io::Result<()> {
+    let here = std::env::current_dir().ok();
+    let candidates = engine::complete(&mut Arguments::command(), words, index, here.as_deref())?;
+    let mut out = io::stdout().lock();
+    for candidate in candidates.iter().filter(|candidate| !candidate.is_hide_set()) {
+        writeln!(out, "{}", candidate.get_value().to_string_lossy())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,30 @@
+# shellcheck shell=bash
+# What TAB offers after vgpu-admin: the program itself says. For bash 4.2 and later; bash-completion loads this file at the
+# first TAB.
+
+_vgpu_admin() {
+    local i word current='' glued=''
+    local -a words=()
+    # Bash takes words apart at = and :, vgpu-admin does not: what was typed without a space is put together again.
+    for ((i = 0; i <= COMP_CWORD; i++)); do
+        word=${COMP_WORDS[i]}
+        if [[ $i -gt 0 && -n $word && ( -n $glued || $word == [=:]* ) ]]; then
+            current+=$word
+            words[${#words[@]} - 1]=$current
+        else
+            current=$word
+            words+=("$word")
+        fi
+        glued=''
+        if [[ $word == *[=:] ]]; then glued=yes; fi
+    done
+    # Bash replaces only what stands after the last = or :.
+    local kept=${current%"$2"}
+    COMPREPLY=()
+    while read -r word; do
+        COMPREPLY+=("${word#"$kept"}")
+    done < <(VGPU_ADMIN_COMPLETE=$((${#words[@]} - 1)) "$1" "${words[@]}" 2>/dev/null)
+    if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == */ ]]; then compopt -o nospace; fi
+}
+
+complete -F _vgpu_admin vgpu-admin
