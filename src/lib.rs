@@ -18,6 +18,7 @@ pub mod operations;
 pub mod paths;
 pub mod plan;
 pub mod reply;
+pub mod request;
 pub mod settings;
 pub mod startup;
 pub mod store;

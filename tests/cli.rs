@@ -1,5 +1,8 @@
 //! vgpu-admin as people and scripts use it: what it prints, what it answers, and how it ends.
 
+use std::io::Read;
+use std::process::Stdio;
+
 use vgpu_tests::root::Ran;
 use vgpu_tests::tools::sql_ok;
 use vgpu_tests::{Dom0, ScratchRoot, VM, VM_ARGUMENT, uuid};
@@ -241,6 +244,26 @@ fn a_reader_that_stops_reading_is_no_reason_to_panic() {
     assert_eq!(output.status.code(), Some(1));
     let complaint = String::from_utf8(output.stderr).unwrap();
     assert!(complaint.contains("could not be written") && !complaint.contains("panic"), "{complaint}");
+}
+
+#[test]
+fn a_reader_that_takes_its_time_keeps_nobody_from_changing_anything() {
+    let root = ScratchRoot::new();
+    root.register(VM, "web01", "A", "low");
+    // More than a pipe holds.
+    let row = |number| format!("INSERT INTO vms (vm_uuid, pool_id, priority) VALUES ('{}', 'B', 1);", uuid(number));
+    let rows: Vec<_> = (0..1000).map(row).collect();
+    sql_ok(&root.database(), &format!("BEGIN; {} COMMIT", rows.concat()));
+    let mut list = root.command("usr/bin/vgpu-admin");
+    let mut list = list.args(["list-vms", "--format=json"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut printed = vec![0];
+    let mut reader = list.stdout.take().unwrap();
+    reader.read_exact(&mut printed).unwrap();
+    root.admin_ok(&["set-pool", "--vm-uuid", VM, "--pool=B"]);
+    reader.read_to_end(&mut printed).unwrap();
+    assert!(list.wait().unwrap().success());
+    let printed: serde_json::Value = serde_json::from_slice(&printed).unwrap();
+    assert_eq!(printed.as_array().unwrap().len(), 1001);
 }
 
 #[test]

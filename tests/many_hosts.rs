@@ -74,7 +74,8 @@ fn a_file_is_exported_from_another_host_and_imported_there() {
     assert!(planned.contains("A high") && planned.contains("-> A low"), "{planned}");
     pool.on(0).root.admin_ok(&["--host=xcp-ng-2", "import", file]);
     assert_eq!(pool.on(1).root.admin_json(&["show-vm", "--vm-uuid", &vm])["priority"], "low");
-    fs::write(file, format!("{text}\n#{}", "x".repeat(60_000))).unwrap();
+    let vm = |number| format!("[[vm]]\nvm_uuid = \"{}\"\npool = \"A\"\npriority = \"low\"\n", uuid(number));
+    fs::write(file, format!("version = 1\n{}", (0..1000).map(vm).collect::<String>())).unwrap();
     let complaint = pool.on(0).root.admin_fails(&["--host=xcp-ng-2", "import", file]);
     assert!(complaint.contains("import it here, every host gets it"), "{complaint}");
 }

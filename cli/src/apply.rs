@@ -1,32 +1,27 @@
 //! `vgpu-admin apply`: says what would be rebooted, asks, and shows how far it is.
 
 use std::io::{self, IsTerminal, Write};
-use std::process::ExitCode;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
 use vgpu_admin::arguments::{Apply, Format};
 use vgpu_config::Error;
-use vgpu_config::operations::{self, ApplyTo, VmSelector};
 use vgpu_config::reply::{AppliedVm, ApplyReply, LeftAlone};
+use vgpu_config::request::{ApplyTo, Reply, Request, VmSelector};
 
-use crate::commands::status;
-use crate::output::{print, refused};
+use crate::commands::{Outcome, mixed_up};
+use crate::output::refused;
 use crate::render;
-use crate::target::{Call, Target};
+use crate::target::Target;
 
 /// Plans, asks, reboots.
-pub fn run(target: &Target, options: Apply) -> Result<ExitCode, Error> {
-    let to = match options.to.vm_uuid.map(VmSelector::Uuid).or(options.to.vm_name.map(VmSelector::Name)) {
-        Some(vm) => ApplyTo::Vm(vm),
-        None => ApplyTo::Pending,
-    };
-    let planned = ask(target, &to, options.hard, true)?;
+pub fn run(target: &Target, options: Apply) -> Outcome {
+    let hard = options.hard;
+    let planned = ask(target, options.to.vms(), hard, true)?;
     if options.dry_run || planned.applied.is_empty() {
-        print(target.format, &planned, render::applied)?;
-        return Ok(status(planned.left_alone.is_empty()));
+        return target.print(&Reply::Apply(planned));
     }
-    let how = if options.hard {
+    let how = if hard {
         "Reboot them now, one after the other, and reset those without an agent?"
     } else {
         "Reboot them now, one after the other?"
@@ -35,9 +30,7 @@ pub fn run(target: &Target, options: Apply) -> Result<ExitCode, Error> {
     if let Some(code) = refused("apply", &question, "Nothing was rebooted.", options.yes)? {
         return Ok(code);
     }
-    let reply = reboot(target, planned, options.hard);
-    print(target.format, &reply, render::applied)?;
-    Ok(status(reply.failed.is_none() && reply.left_alone.is_empty()))
+    target.print(&Reply::Apply(reboot(target, planned, hard)))
 }
 
 /// Reboots the VMs that were shown, and no other, whatever has changed since.
@@ -48,7 +41,7 @@ fn reboot(target: &Target, planned: ApplyReply, hard: bool) -> ApplyReply {
     let mut rest = planned.applied.iter();
     for (number, vm) in (1..).zip(&mut rest) {
         progress.begins(number, total, vm);
-        match ask(target, &ApplyTo::Vm(VmSelector::Uuid(vm.vm_uuid)), hard, false) {
+        match ask(target, ApplyTo::Vm(VmSelector::Uuid(vm.vm_uuid)), hard, false) {
             Ok(of_vm) => {
                 reply.applied.extend(of_vm.applied);
                 reply.left_alone.extend(of_vm.left_alone);
@@ -67,15 +60,11 @@ fn reboot(target: &Target, planned: ApplyReply, hard: bool) -> ApplyReply {
     reply
 }
 
-fn ask(target: &Target, to: &ApplyTo, hard: bool, dry_run: bool) -> Result<ApplyReply, Error> {
-    let call = Call::of("apply").with("dry_run", &dry_run).patiently();
-    // An older plugin on another host knows no "hard".
-    let call = if hard { call.with("hard", &true) } else { call };
-    let call = match to {
-        ApplyTo::Vm(vm) => call.vm(vm),
-        ApplyTo::Pending => call.with("pending", &true),
-    };
-    target.ask(&call, |here| operations::apply(here.host()?, to, hard, dry_run))
+fn ask(target: &Target, to: ApplyTo, hard: bool, dry_run: bool) -> Result<ApplyReply, Error> {
+    match target.ask(Request::Apply { to, hard, dry_run })? {
+        Reply::Apply(reply) => Ok(reply),
+        _ => Err(mixed_up()),
+    }
 }
 
 /// How far it is: a line that moves on a terminal, a line for each VM elsewhere. On standard error, beside the answer.

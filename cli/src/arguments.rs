@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use vgpu_config::model::{DeviceVmId, PoolId, Priority, VmUuid};
-use vgpu_config::operations::VmSelector;
+use vgpu_config::request::{self, VmSelector};
 
 use crate::words;
 
@@ -259,13 +259,22 @@ pub struct Apply {
 pub struct ApplyTo {
     /// The VM, by its UUID (see 'xe vm-list')
     #[arg(long, value_name = "UUID")]
-    pub vm_uuid: Option<VmUuid>,
+    vm_uuid: Option<VmUuid>,
     /// The VM, by the name under which it is registered
     #[arg(long, value_name = "NAME")]
-    pub vm_name: Option<String>,
+    vm_name: Option<String>,
     /// Every running VM that does not have its settings yet
     #[arg(long)]
-    pub pending: bool,
+    pending: bool,
+}
+
+impl ApplyTo {
+    /// The VMs that are meant. Clap has made sure that it is one, or all.
+    #[must_use]
+    pub fn vms(self) -> request::ApplyTo {
+        let vm = self.vm_uuid.map(VmSelector::Uuid).or(self.vm_name.map(VmSelector::Name));
+        vm.map_or(request::ApplyTo::Pending, request::ApplyTo::Vm)
+    }
 }
 
 /// A GPU pool that has to be named.

@@ -3,19 +3,10 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
-use serde::Serialize;
 use vgpu_admin::arguments::Format;
 use vgpu_config::Error;
 
 use crate::{FAILED, WRONG_USAGE};
-
-/// Prints an answer for people or for programs.
-pub fn print<T: Serialize>(format: Format, reply: &T, render: impl Fn(&T) -> String) -> Result<(), Error> {
-    match format {
-        Format::Table => say(&render(reply)),
-        Format::Json => say(&serde_json::to_string(reply).map_err(|error| Error::Reply(error.to_string()))?),
-    }
-}
 
 /// Prints a line.
 pub fn say(text: &str) -> Result<(), Error> {

@@ -5,7 +5,6 @@
 
 mod answer;
 mod call;
-mod functions;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -15,7 +14,9 @@ use std::panic::{self, AssertUnwindSafe};
 use answer::Answer;
 use call::Call;
 use vgpu_config::logging;
+use vgpu_config::operations::{Caller, ThisHost};
 use vgpu_config::paths::Root;
+use vgpu_config::request::Request;
 
 /// The name in the log.
 const IDENT: &str = "vgpu-plugin";
@@ -51,10 +52,19 @@ fn answer(root: &Root, arguments: &[OsString]) -> Answer {
     };
     match arguments {
         [xml] => match Call::parse(xml.as_bytes()) {
-            Ok(call) => functions::dispatch(root, call),
+            Ok(call) => carry_out(root, call),
             Err(why) => not_from_xapi(why),
         },
         _ => not_from_xapi(format!("expected one argument, got {}", arguments.len())),
+    }
+}
+
+fn carry_out(root: &Root, Call { function, session, arguments }: Call) -> Answer {
+    let host = ThisHost::new(root.clone(), Caller::Session(session));
+    match Request::read(&function, arguments) {
+        Ok(Some(request)) => host.execute_to_json(request).map_or_else(Answer::from, Answer::Success),
+        Ok(None) => Answer::Failure("UNKNOWN_XENAPI_PLUGIN_FUNCTION".to_owned(), vec![function]),
+        Err(error) => Answer::from(error),
     }
 }
 

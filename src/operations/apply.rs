@@ -3,12 +3,13 @@
 use std::thread;
 use std::time::Duration;
 
+use super::Host;
 use super::pending::{Pending, Pool};
-use super::{Host, VmSelector};
 use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::model::VmUuid;
 use crate::reply::{AppliedVm, ApplyReply, LeftAlone, StartReply};
+use crate::request::ApplyTo;
 use crate::xenapi::{self, RebootKind, Reference, Session, XapiError};
 
 /// How long a VM may take to reboot. XAPI itself waits 20 minutes for a guest to shut down
@@ -20,15 +21,6 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// XAPI's refusal of a clean reboot of a VM whose guest has no agent (`check_op_for_feature` in
 /// `ocaml/xapi/xapi_vm_lifecycle.ml`).
 const NO_AGENT: &str = "VM_LACKS_FEATURE";
-
-/// Which VMs are meant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ApplyTo {
-    /// This one.
-    Vm(VmSelector),
-    /// Every running VM that was started with other settings than it has now.
-    Pending,
-}
 
 /// What the last start of every VM on this host was given.
 ///

@@ -1,9 +1,10 @@
 //! Operations that change a VM's settings, written through to XAPI at once.
 
-use super::{Host, VmSelector};
+use super::Host;
 use crate::error::Error;
 use crate::model::{DeviceVmId, PoolId, Priority, VmUuid, fits_xapi};
 use crate::reply::{ChangeReply, TakesEffect, VmReply, XapiOutcome};
+use crate::request::VmSelector;
 use crate::settings::Unregistered;
 use crate::store::{StoredVm, Writing};
 use crate::transaction::{Changed, Transaction};

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::mirror::{Comparison, Mirror};
 use crate::paths::Root;
 use crate::reply::{CheckReply, HostCheck, HostState, PoolCheckReply};
+use crate::request::Request;
 use crate::settings::Settings;
 use crate::store::{self, CheckItem, Store, StoreError};
 use crate::xenapi::{self, Session, XapiError};
@@ -62,7 +63,7 @@ pub(super) fn states_of_all_hosts(root: &Root, session: &mut Session) -> Result<
 }
 
 fn check_each_host(root: &Root, session: &mut Session) -> Result<Vec<HostCheck>, XapiError> {
-    let hosts = on_every_host::<CheckReply>(root, session, "check")?;
+    let hosts = on_every_host::<CheckReply>(root, session, &Request::Check { all_hosts: false })?;
     let mut hosts = hosts.into_iter().map(host_check).collect::<Result<Vec<_>, _>>()?;
     let newest =
         hosts.iter().filter_map(|host| Some((version_numbers(host.version.as_ref()?), host.version.clone()?))).max();

@@ -1,8 +1,9 @@
 //! Who changed what, as far as this host knows.
 
-use super::{Host, VmSelector};
+use super::Host;
 use crate::error::Error;
 use crate::reply::HistoryEntry;
+use crate::request::VmSelector;
 use crate::store::Through;
 
 /// The changes that this host has seen, the newest first: those of one VM, or all, and no more than `limit`.

@@ -9,14 +9,22 @@ use serde::de::DeserializeOwned;
 use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::paths::Root;
+use crate::request::{Reply, Request};
 use crate::xenapi::{self, HostRecord, Reference, Session, XapiError};
 
 /// The plugin's name.
 const PLUGIN: &str = "vgpu";
+/// How long a request to another host may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long a request may take that changes many VMs, or reboots one after the other.
+const LONG_REQUEST_TIMEOUT: Duration = Duration::from_hours(24);
 /// How long one host may take where all of them are asked.
-const PATIENCE: Duration = Duration::from_secs(20);
+const EVERY_HOST_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a text may be for a plugin, which gets it within one argument of a program: each of its quotes takes six bytes
+/// there.
+const LONGEST_TEXT: usize = 60_000;
 
-/// Another host of the resource pool, or this one seen from outside.
+/// Another host of the resource pool, or this one seen from outside. Requests go through its plugin.
 #[derive(Debug)]
 pub struct OtherHost {
     session: Session,
@@ -25,12 +33,12 @@ pub struct OtherHost {
 }
 
 impl OtherHost {
-    /// Finds a host by its UUID or its name; what is asked of it may take so long altogether.
+    /// Finds a host by its UUID or its name.
     ///
     /// # Errors
     /// XAPI is away, or has no host of that name, or several.
-    pub fn find(root: &Root, wanted: &str, patience: Duration) -> Result<Self, Error> {
-        let mut session = Session::log_in(&root.xapi_socket(), Deadline::after(patience))?;
+    pub fn find(root: &Root, wanted: &str) -> Result<Self, Error> {
+        let mut session = Session::log_in(&root.xapi_socket(), Deadline::after(REQUEST_TIMEOUT))?;
         let hosts = session.hosts()?;
         let is_meant = |host: &HostRecord| host.uuid.eq_ignore_ascii_case(wanted) || host.name_label == wanted;
         let mut found = hosts.iter().filter(|(_, host)| is_meant(host));
@@ -47,14 +55,46 @@ impl OtherHost {
         }
     }
 
-    /// Carries out one of the plugin's functions there; answers its JSON.
+    /// Carries out a request there.
+    ///
+    /// # Errors
+    /// As [`Self::execute_to_json`], or the reply cannot be understood.
+    pub fn execute(&mut self, request: &Request) -> Result<Reply, Error> {
+        let json = self.execute_to_json(request)?;
+        self.read_reply(request, &json)
+    }
+
+    /// Carries out a request there; the reply is the plugin's, byte for byte.
     ///
     /// # Errors
     /// XAPI cannot reach the host, vgpu-config is not there, or the operation fails there.
-    pub fn call(&mut self, function: &str, arguments: &[(&str, String)]) -> Result<String, Error> {
-        let answer = self.session.call_plugin(&self.host, PLUGIN, function, arguments);
+    pub fn execute_to_json(&mut self, request: &Request) -> Result<String, Error> {
+        let arguments = request.arguments();
+        if let Some((name, text)) = arguments.iter().find(|(_, text)| text.len() > LONGEST_TEXT) {
+            return Err(Error::InvalidParam {
+                name: name.to_owned(),
+                value: format!("{} bytes", text.len()),
+                expected: format!("at most {LONGEST_TEXT} bytes with --host; import it here, every host gets it"),
+            });
+        }
+        let timeout = if request.may_take_long() { LONG_REQUEST_TIMEOUT } else { REQUEST_TIMEOUT };
+        self.session.set_deadline(Deadline::after(timeout));
+        let arguments: Vec<_> = arguments.iter().collect();
+        let answer = self.session.call_plugin(&self.host, PLUGIN, request.function(), &arguments);
         answer.map_err(|error| of_host(&self.name, error))
     }
+
+    /// Reads the host's reply to a request.
+    ///
+    /// # Errors
+    /// It cannot be understood.
+    pub fn read_reply(&self, request: &Request, json: &str) -> Result<Reply, Error> {
+        request.read_reply(json).map_err(|error| not_understood(&self.name, &error))
+    }
+}
+
+fn not_understood(host: &str, error: &serde_json::Error) -> Error {
+    Error::OtherAnswer { host: host.to_owned(), reason: error.to_string() }
 }
 
 fn of_host(host: &str, error: XapiError) -> Error {
@@ -71,22 +111,23 @@ pub(super) struct Answered<T> {
     pub answer: Result<T, Error>,
 }
 
-/// Carries out one of the plugin's functions on every host at once, this one included, in the session's name. A host that
+/// Carries out a request on every host at once, this one included, in the session's name. A host that
 /// hangs costs its own answer only. Sorted by name.
 pub(super) fn on_every_host<T: DeserializeOwned + Send>(
     root: &Root,
     session: &mut Session,
-    function: &str,
+    request: &Request,
 ) -> Result<Vec<Answered<T>>, XapiError> {
     let mut hosts: Vec<_> = session.hosts()?.into_iter().collect();
     hosts.sort_by(|(_, one), (_, other)| (&one.name_label, &one.uuid).cmp(&(&other.name_label, &other.uuid)));
     let token = session.token().to_owned();
+    let arguments = request.arguments();
+    let arguments: Vec<_> = arguments.iter().collect();
     let ask = |reference: String, name: &str| -> Result<T, Error> {
-        let mut session = Session::of_caller(&root.xapi_socket(), token.clone(), Deadline::after(PATIENCE))?;
-        let answer = session.call_plugin(&Reference::new(&reference), PLUGIN, function, &[]);
+        let mut session = Session::of_caller(&root.xapi_socket(), token.clone(), Deadline::after(EVERY_HOST_TIMEOUT))?;
+        let answer = session.call_plugin(&Reference::new(&reference), PLUGIN, request.function(), &arguments);
         let answer = answer.map_err(|error| of_host(name, error))?;
-        serde_json::from_str(&answer)
-            .map_err(|error| Error::OtherAnswer { host: name.to_owned(), reason: error.to_string() })
+        serde_json::from_str(&answer).map_err(|error| not_understood(name, &error))
     };
     let ask = &ask;
     let answers = thread::scope(|scope| {

@@ -4,6 +4,7 @@ mod apply;
 mod change;
 mod check;
 mod device_model;
+mod execute;
 mod file;
 mod history;
 mod hosts;
@@ -21,14 +22,16 @@ use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::model::VmUuid;
 use crate::paths::Root;
+use crate::request::VmSelector;
 use crate::settings::Settings;
 use crate::store::{Store, Through};
 use crate::vm_lock::VmLocks;
 use crate::xenapi::{self, Session, XapiError};
 
-pub use apply::{ApplyTo, apply, last_starts};
+pub use apply::{apply, last_starts};
 pub use change::{RegisterVm, UpdateVm, register_vm, remove_vm, set_pool, set_priority, update_vm};
 pub use check::{check, check_all_hosts};
+pub use execute::ThisHost;
 pub use file::{export, import};
 pub use history::history;
 pub use hosts::OtherHost;
@@ -68,15 +71,6 @@ pub struct Host {
     caller: Caller,
     user: Option<String>,
     vm_locks: OnceCell<VmLocks>,
-}
-
-/// Which VM is meant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum VmSelector {
-    /// The one with this UUID.
-    Uuid(VmUuid),
-    /// The registered one with this name, if only one has it.
-    Name(String),
 }
 
 impl Host {

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::mirror::{Comparison, Entry, Mirror};
 use crate::model::{DeviceVmId, VmSettings, VmUuid};
 use crate::reply::{AppliedVm, ApplyReply, LeftAlone, StartReply};
+use crate::request::Request;
 use crate::xenapi::{HostRecord, Reference, Session, VmRecord};
 
 /// Starts on two hosts that lie no more seconds apart than this are not put in an order: their clocks may differ.
@@ -42,7 +43,8 @@ impl<'a> Pool<'a> {
     /// Asks XAPI and every host.
     pub fn look(host: &'a Host, session: &mut Session) -> Result<Self, Error> {
         let (mut starts, mut silent) = (HashMap::<_, Vec<_>>::new(), HashMap::new());
-        for Answered { host, answer } in on_every_host::<Vec<StartReply>>(&host.root, session, "last_starts")? {
+        for Answered { host, answer } in on_every_host::<Vec<StartReply>>(&host.root, session, &Request::LastStarts {})?
+        {
             match answer {
                 Ok(answer) => {
                     for start in answer {

@@ -1,15 +1,14 @@
 //! Operations that only look.
 
-use std::io::Write;
-
 use serde::Serializer;
 use serde::ser::SerializeSeq;
 
+use super::Host;
 use super::check::states_of_all_hosts;
-use super::{Host, VmSelector};
 use crate::error::Error;
 use crate::model::{PoolId, Priority};
 use crate::reply::{CountByPool, CountByPriority, PoolsReply, StatusReply, VersionReply, VmReply};
+use crate::request::VmSelector;
 use crate::store::{self, Filter};
 
 /// A registered VM: what is configured, and what its last start was given.
@@ -22,25 +21,35 @@ pub fn show_vm(host: &Host, vm: &VmSelector) -> Result<VmReply, Error> {
     Ok(VmReply::new(vm, &host.settings.device))
 }
 
-/// Hands the registered VMs that the filter lets through to `visit`, one by one: by GPU pool, most urgent first, then
-/// by name.
+/// The registered VMs that the filter lets through: by GPU pool, most urgent first, then by name.
 ///
 /// # Errors
-/// The database cannot be read, or `visit` fails.
-pub fn list_vms(host: &Host, filter: Filter, visit: &mut dyn FnMut(VmReply) -> Result<(), Error>) -> Result<(), Error> {
-    host.store.read().for_each_vm(filter, &mut |vm| visit(VmReply::new(vm, &host.settings.device)))
+/// The database cannot be read.
+pub fn list_vms(host: &Host, filter: Filter) -> Result<Vec<VmReply>, Error> {
+    let mut vms = Vec::new();
+    for_each_vm(host, filter, &mut |vm| {
+        vms.push(vm);
+        Ok(())
+    })?;
+    Ok(vms)
 }
 
-/// Writes [`list_vms`] as a JSON array, one VM after the other.
+/// The same as a JSON array. The database has been read when it is returned: whoever prints it may wait for a pager.
 ///
 /// # Errors
-/// The database cannot be read, or `out` cannot be written.
-pub fn list_vms_as_json(host: &Host, filter: Filter, out: impl Write) -> Result<(), Error> {
+/// The database cannot be read.
+pub fn list_vms_as_json(host: &Host, filter: Filter) -> Result<String, Error> {
     let unwritable = |error: serde_json::Error| Error::Reply(error.to_string());
-    let mut serializer = serde_json::Serializer::new(out);
+    let mut json = Vec::new();
+    let mut serializer = serde_json::Serializer::new(&mut json);
     let mut array = serializer.serialize_seq(None).map_err(unwritable)?;
-    list_vms(host, filter, &mut |vm| array.serialize_element(&vm).map_err(unwritable))?;
-    array.end().map_err(unwritable)
+    for_each_vm(host, filter, &mut |vm| array.serialize_element(&vm).map_err(unwritable))?;
+    array.end().map_err(unwritable)?;
+    String::from_utf8(json).map_err(|error| Error::Reply(error.to_string()))
+}
+
+fn for_each_vm(host: &Host, filter: Filter, visit: &mut dyn FnMut(VmReply) -> Result<(), Error>) -> Result<(), Error> {
+    host.store.read().for_each_vm(filter, &mut |vm| visit(VmReply::new(vm, &host.settings.device)))
 }
 
 /// Both GPU pools, with the number of their VMs by priority.

@@ -17,7 +17,8 @@ pub use resource_pool::{
     PruneReply, RecoverReply, ScannedVm, SettingsReply, StartReply, SyncReply,
 };
 pub use state::{
-    CheckReply, CountByPool, CountByPriority, HostCheck, HostState, PoolCheckReply, PoolReply, PoolsReply, StatusReply,
+    CheckReply, CheckedReply, CountByPool, CountByPriority, HostCheck, HostState, PoolCheckReply, PoolReply,
+    PoolsReply, StatusReply,
 };
 
 /// A registered VM.

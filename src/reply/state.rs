@@ -117,6 +117,16 @@ pub struct PoolCheckReply {
     pub hosts: Vec<HostCheck>,
 }
 
+/// What a check has found, here or on every host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum CheckedReply {
+    /// On every host of the resource pool.
+    AllHosts(PoolCheckReply),
+    /// On this host.
+    ThisHost(CheckReply),
+}
+
 /// Whether everything on one host of the resource pool is as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostCheck {

@@ -86,9 +86,9 @@ impl Session {
         host: &Reference,
         plugin: &str,
         function: &str,
-        arguments: &[(&str, String)],
+        arguments: &[(&str, &str)],
     ) -> Result<String, XapiError> {
-        let arguments: IndexMap<_, _> = arguments.iter().map(|(name, value)| (*name, value)).collect();
+        let arguments: IndexMap<_, _> = arguments.iter().copied().collect();
         self.call("host.call_plugin", &json!([self.token, host.0, plugin, function, arguments]))
     }
 

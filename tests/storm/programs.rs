@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 use vgpu_config::model::VmUuid;
-use vgpu_config::operations::{self, Host, RegisterVm, UpdateVm, VmSelector};
+use vgpu_config::operations::{self, Host, RegisterVm, UpdateVm};
+use vgpu_config::request::VmSelector;
 
 use super::step::{Change, Program};
 use super::world::World;

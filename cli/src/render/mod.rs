@@ -7,13 +7,46 @@ use std::fmt::Write;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
-use vgpu_config::reply::{ChangeReply, LastStartReply, PoolsReply, TakesEffect, VmReply, XapiOutcome};
+use vgpu_config::Error;
+use vgpu_config::reply::{ChangeReply, CheckedReply, LastStartReply, PoolsReply, TakesEffect, VmReply, XapiOutcome};
+use vgpu_config::request::Reply;
 
-pub use health::{check, check_all_hosts, recovered, status};
-pub use pool::{adopted, applied, history, imported, pruned, scanned, sync};
+use health::{check, check_all_hosts, status};
+use pool::{adopted, history, imported, scanned, sync};
+
+pub use health::recovered;
+pub use pool::{applied, pruned};
+
+/// A reply.
+pub fn reply(reply: &Reply) -> Result<String, Error> {
+    Ok(match reply {
+        Reply::RegisterVm(reply) => change("registered", reply),
+        Reply::SetPool(reply) | Reply::SetPriority(reply) | Reply::UpdateVm(reply) => change("changed", reply),
+        Reply::RemoveVm(reply) => change("removed", reply),
+        Reply::ShowVm(reply) => vm(reply),
+        Reply::ListVms(reply) => list(reply),
+        Reply::ListPools(reply) => pools(reply),
+        Reply::ScanVms(reply) => scanned(reply),
+        Reply::Adopt(reply) => adopted(reply),
+        Reply::Sync(reply) => sync(reply),
+        Reply::Prune(reply) => pruned(reply),
+        Reply::Import(reply) => imported(reply),
+        Reply::History(reply) => history(reply),
+        Reply::Apply(reply) => applied(reply),
+        Reply::Status(reply) => status(reply),
+        Reply::Check(CheckedReply::ThisHost(reply)) => check(reply),
+        Reply::Check(CheckedReply::AllHosts(reply)) => check_all_hosts(reply),
+        // A file, and what no command asks for.
+        Reply::Export(_)
+        | Reply::CountByPool(_)
+        | Reply::CountByPriority(_)
+        | Reply::LastStarts(_)
+        | Reply::Version(_) => reply.to_json()?,
+    })
+}
 
 /// A table with a heading, columns two spaces apart, without lines: it can be read, cut and searched.
-pub fn table(heading: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+fn table(heading: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     if !heading.is_empty() {
@@ -49,7 +82,7 @@ fn last_start_in_short(start: Option<&LastStartReply>) -> String {
 }
 
 /// The registered VMs.
-pub fn list(vms: &[VmReply]) -> String {
+fn list(vms: &[VmReply]) -> String {
     if vms.is_empty() {
         return "No registered VM matches. Register one with 'vgpu-admin register-vm'.".to_owned();
     }
@@ -68,7 +101,7 @@ fn list_row(vm: &VmReply) -> Vec<String> {
 }
 
 /// A VM, whole.
-pub fn vm(vm: &VmReply) -> String {
+fn vm(vm: &VmReply) -> String {
     let last_start = match &vm.last_start {
         None => "none seen yet".to_owned(),
         Some(start) => {
@@ -98,7 +131,7 @@ pub fn vm(vm: &VmReply) -> String {
 }
 
 /// What a change did, and when it is in effect.
-pub fn change(verb: &str, reply: &ChangeReply) -> String {
+fn change(verb: &str, reply: &ChangeReply) -> String {
     let ChangeReply { changed, vm, .. } = reply;
     let done = if *changed { verb } else { "unchanged" };
     let mut text = format!(
@@ -127,7 +160,7 @@ pub fn change(verb: &str, reply: &ChangeReply) -> String {
 }
 
 /// Pool A: X VMs (Y high, Z medium, W low)
-pub fn pools(reply: &PoolsReply) -> String {
+fn pools(reply: &PoolsReply) -> String {
     let line = |pool: &vgpu_config::reply::PoolReply| {
         let vms = if pool.vms == 1 { "VM" } else { "VMs" };
         format!("Pool {}: {} {vms} ({} high, {} medium, {} low)", pool.pool, pool.vms, pool.high, pool.medium, pool.low)

@@ -1,0 +1,102 @@
+//! Carries out requests on this host.
+
+use std::cell::OnceCell;
+
+use super::{
+    Caller, Host, RegisterVm, UpdateVm, adopt, apply, check, check_all_hosts, count_by_pool, count_by_priority, export,
+    history, import, last_starts, list_pools, list_vms, list_vms_as_json, prune, register_vm, remove_vm, scan_vms,
+    set_pool, set_priority, show_vm, status, sync, update_vm, version,
+};
+use crate::error::Error;
+use crate::paths::Root;
+use crate::reply::CheckedReply;
+use crate::request::{Reply, Request};
+use crate::store::Filter;
+
+/// This host, in a caller's name. Its settings and its database are opened by the first request that needs them: a check
+/// works without.
+#[derive(Debug)]
+pub struct ThisHost {
+    root: Root,
+    caller: Caller,
+    user: Option<String>,
+    opened: OnceCell<Host>,
+}
+
+impl ThisHost {
+    /// This host, with the files below `root`.
+    #[must_use]
+    pub fn new(root: Root, caller: Caller) -> Self {
+        Self { root, caller, user: None, opened: OnceCell::new() }
+    }
+
+    /// Says who is at the keyboard, for the history. Of a plugin's caller XAPI says who it is.
+    #[must_use]
+    pub fn on_behalf_of(self, user: String) -> Self {
+        Self { user: Some(user), ..self }
+    }
+
+    fn host(&self) -> Result<&Host, Error> {
+        if let Some(host) = self.opened.get() {
+            return Ok(host);
+        }
+        let host = Host::open(self.root.clone(), self.caller.clone())?.on_behalf_of(self.user.clone());
+        Ok(self.opened.get_or_init(|| host))
+    }
+
+    /// Carries out a request.
+    ///
+    /// # Errors
+    /// As its operation has them.
+    pub fn execute(&self, request: Request) -> Result<Reply, Error> {
+        let host = || self.host();
+        Ok(match request {
+            Request::RegisterVm { vm_uuid, vm_name, pool, priority, vm_id, force } => {
+                let vm = RegisterVm { vm_uuid, vm_name, pool, priority, vm_id, force };
+                Reply::RegisterVm(register_vm(host()?, &vm)?)
+            }
+            Request::ShowVm { vm } => Reply::ShowVm(show_vm(host()?, &vm)?),
+            Request::SetPool { vm, pool } => Reply::SetPool(set_pool(host()?, &vm, pool)?),
+            Request::SetPriority { vm, priority } => Reply::SetPriority(set_priority(host()?, &vm, priority)?),
+            Request::UpdateVm { vm, pool, priority, vm_id } => {
+                Reply::UpdateVm(update_vm(host()?, &vm, &UpdateVm { pool, priority, vm_id })?)
+            }
+            Request::ListVms { pool, priority } => Reply::ListVms(list_vms(host()?, Filter { pool, priority })?),
+            Request::ListPools {} => Reply::ListPools(list_pools(host()?)?),
+            Request::CountByPool {} => Reply::CountByPool(count_by_pool(host()?)?),
+            Request::CountByPriority {} => Reply::CountByPriority(count_by_priority(host()?)?),
+            Request::RemoveVm { vm } => Reply::RemoveVm(remove_vm(host()?, &vm)?),
+            Request::ScanVms {} => Reply::ScanVms(scan_vms(host()?)?),
+            Request::Adopt { dry_run } => Reply::Adopt(adopt(host()?, dry_run)?),
+            Request::Sync { dry_run } => Reply::Sync(sync(host()?, dry_run)?),
+            Request::Prune { dry_run } => Reply::Prune(prune(host()?, dry_run)?),
+            Request::Export {} => Reply::Export(export(host()?)?),
+            Request::Import { config, prune, dry_run } => Reply::Import(import(host()?, &config, prune, dry_run)?),
+            Request::History { vm, limit } => Reply::History(history(host()?, vm.as_ref(), limit)?),
+            Request::Apply { to, hard, dry_run } => Reply::Apply(apply(host()?, &to, hard, dry_run)?),
+            Request::LastStarts {} => Reply::LastStarts(last_starts(host()?)?),
+            Request::Status {} => Reply::Status(status(host()?)?),
+            Request::Check { all_hosts } => Reply::Check(self.check(all_hosts)?),
+            Request::Version {} => Reply::Version(version()),
+        })
+    }
+
+    /// Carries out a request, and answers in JSON. A list of VMs becomes JSON while it is read, however long it is.
+    ///
+    /// # Errors
+    /// As its operation has them.
+    pub fn execute_to_json(&self, request: Request) -> Result<String, Error> {
+        match request {
+            Request::ListVms { pool, priority } => list_vms_as_json(self.host()?, Filter { pool, priority }),
+            request => self.execute(request)?.to_json(),
+        }
+    }
+
+    fn check(&self, all_hosts: bool) -> Result<CheckedReply, Error> {
+        Ok(if all_hosts {
+            CheckedReply::AllHosts(check_all_hosts(&self.root, &self.caller)?)
+        } else {
+            CheckedReply::ThisHost(check(&self.root))
+        })
+    }
+}

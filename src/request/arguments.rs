@@ -1,0 +1,145 @@
+//! A request's arguments as text, which is all that XAPI passes to a plugin.
+
+use std::collections::BTreeMap;
+
+use crate::config_file::{ConfigFile, FileFormat};
+use crate::error::Error;
+use crate::model::{DeviceVmId, InvalidValue, PoolId, Priority, VmUuid};
+
+/// A call's arguments by name. `xe` cannot easily leave one out in a script, so an empty text is as good as none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Arguments(BTreeMap<String, String>);
+
+impl FromIterator<(String, String)> for Arguments {
+    fn from_iter<T: IntoIterator<Item = (String, String)>>(arguments: T) -> Self {
+        Self(arguments.into_iter().collect())
+    }
+}
+
+impl Arguments {
+    /// The arguments, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, text)| (name.as_str(), text.as_str()))
+    }
+
+    fn take(&mut self, name: &str) -> Option<String> {
+        self.0.remove(name).filter(|text| !text.is_empty())
+    }
+
+    fn put(&mut self, name: &str, text: String) {
+        self.0.insert(name.to_owned(), text);
+    }
+
+    /// Refuses what nobody has taken: a mistyped name must not be mistaken for an argument that was left out.
+    pub(super) fn end(self, known: &[&str]) -> Result<(), Error> {
+        let Some((name, value)) = self.0.into_iter().next() else { return Ok(()) };
+        let expected = match known {
+            [] => "no arguments".to_owned(),
+            _ => format!("only the arguments {}", known.join(", ")),
+        };
+        Err(Error::InvalidParam { name, value, expected })
+    }
+}
+
+/// What a field of a request can be.
+pub(super) trait Argument: Sized {
+    /// The arguments that the field is made of: one, as a rule.
+    fn names(field: &'static str) -> Vec<&'static str> {
+        vec![field]
+    }
+
+    fn read(field: &'static str, arguments: &mut Arguments) -> Result<Self, Error>;
+
+    fn write(&self, field: &'static str, arguments: &mut Arguments);
+}
+
+/// A value that is one text.
+pub(super) trait Word: Sized + ToString {
+    /// What is accepted.
+    const EXPECTED: &'static str;
+
+    fn parse(text: String) -> Result<Self, InvalidValue>;
+}
+
+impl<T: Word> Argument for T {
+    fn read(field: &'static str, arguments: &mut Arguments) -> Result<Self, Error> {
+        Option::read(field, arguments)?.ok_or(Error::MissingParam { name: field, expected: T::EXPECTED })
+    }
+
+    fn write(&self, field: &'static str, arguments: &mut Arguments) {
+        arguments.put(field, self.to_string());
+    }
+}
+
+impl<T: Word> Argument for Option<T> {
+    fn read(field: &'static str, arguments: &mut Arguments) -> Result<Self, Error> {
+        let parse = |text| T::parse(text).map_err(|invalid| Error::invalid(field, invalid));
+        arguments.take(field).map(parse).transpose()
+    }
+
+    fn write(&self, field: &'static str, arguments: &mut Arguments) {
+        if let Some(value) = self {
+            arguments.put(field, value.to_string());
+        }
+    }
+}
+
+/// A yes or no; no where it is left out. An older host may not know the argument, so a no is not written.
+impl Argument for bool {
+    fn read(field: &'static str, arguments: &mut Arguments) -> Result<Self, Error> {
+        let Some(text) = arguments.take(field) else { return Ok(false) };
+        match text.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "1" => Ok(true),
+            "false" | "no" | "0" => Ok(false),
+            _ => Err(Error::invalid(field, InvalidValue { value: text, expected: "true or false" })),
+        }
+    }
+
+    fn write(&self, field: &'static str, arguments: &mut Arguments) {
+        if *self {
+            arguments.put(field, "true".to_owned());
+        }
+    }
+}
+
+impl Argument for ConfigFile {
+    fn read(field: &'static str, arguments: &mut Arguments) -> Result<Self, Error> {
+        let expected = "the text of a file that export wrote, TOML or JSON";
+        let text = arguments.take(field).ok_or(Error::MissingParam { name: field, expected })?;
+        Ok(Self::parse(&text)?)
+    }
+
+    fn write(&self, field: &'static str, arguments: &mut Arguments) {
+        // Everything that it can hold can be written.
+        arguments.put(field, self.to_text(FileFormat::Toml).unwrap_or_default());
+    }
+}
+
+impl Word for String {
+    const EXPECTED: &'static str = "a text";
+
+    fn parse(text: String) -> Result<Self, InvalidValue> {
+        Ok(text)
+    }
+}
+
+impl Word for u32 {
+    const EXPECTED: &'static str = "a whole number";
+
+    fn parse(text: String) -> Result<Self, InvalidValue> {
+        text.parse().map_err(|_| InvalidValue { value: text, expected: Self::EXPECTED })
+    }
+}
+
+macro_rules! words_of_the_model {
+    ($($type:ty),*) => {$(
+        impl Word for $type {
+            const EXPECTED: &'static str = <$type>::EXPECTED;
+
+            fn parse(text: String) -> Result<Self, InvalidValue> {
+                text.parse()
+            }
+        }
+    )*};
+}
+words_of_the_model!(VmUuid, PoolId, Priority, DeviceVmId);
