@@ -88,7 +88,8 @@ fn a_repair_before_a_start_that_is_cut_off_loses_nothing() {
         let by_hand = all.replace("pool_id=A", "pool_id=B");
         set_args(&pool, &vm, Some(&by_hand));
         let (broken, mended) = (calls % HOSTS, (calls / 2) % HOSTS);
-        cut(&pool, broken, calls, || started(&pool, broken, &vm).is_some());
+        cut(&pool, broken, calls, || pool.on(broken).start(&vm).is_some());
+        pool.on(broken).shutdown(&vm).unwrap();
         let why = format!("on host {mended} after {calls} calls on host {broken}");
         missing += usize::from(args(&pool, &vm).is_none());
         let is_finished = args(&pool, &vm).as_deref() == Some(&all) && put_aside(&pool, &vm).is_none();
