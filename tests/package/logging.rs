@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -127,6 +128,41 @@ fn what_the_hook_and_the_plugin_log_is_in_the_file_and_nowhere_else_also_after_a
     assert!(!daemon.has(VM), "the new file has new lines only");
     let mode = fs::metadata(daemon.log()).unwrap().permissions().mode() & 0o7777;
     assert_eq!(mode, 0o600);
+}
+
+/// The rules and what the host's own logrotate.conf says, with limits that are soon reached, and the nightly script.
+fn with_small_limits(root: &Installed) {
+    let rules = root.path("etc/rsyslog.d/10-vgpu.conf");
+    let text = fs::read_to_string(&rules).unwrap();
+    assert!(text.contains(",105000000,/etc/cron.daily/logrotate"), "{text}");
+    let script = root.path("rotate").display().to_string();
+    fs::write(&rules, text.replace("105000000", "21000").replace("/etc/cron.daily/logrotate", &script)).unwrap();
+    let stanza = below(root, &fs::read_to_string(root.path("etc/logrotate.d/vgpu-config")).unwrap());
+    let config = root.path("logrotate.conf");
+    fs::write(&config, format!("weekly\ndateext\n{}", stanza.replace("maxsize 100M", "maxsize 20k"))).unwrap();
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o644)).unwrap();
+    let state = root.path("logrotate.state");
+    fs::write(&script, format!("#!/bin/sh\nexec logrotate --state {} {}\n", state.display(), config.display())).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_log_that_has_grown_to_its_limit_is_rotated_at_once_and_no_line_is_dropped() {
+    let root = Installed::new();
+    with_small_limits(&root);
+    let daemon = Rsyslogd::start(&root);
+    let log = UnixDatagram::unbound().unwrap();
+    let lines = 600;
+    for number in 0..lines {
+        let line = format!("<27>vgpu-hook: line {number}; {}", "x".repeat(80));
+        log.send_to(line.as_bytes(), root.path("dev/log")).unwrap();
+    }
+    eventually("the last line is in the newest file", || daemon.has(&format!("line {};", lines - 1)));
+    let all = ok(Command::new("sh").args(["-c", "zcat -f \"$1\"*", "sh"]).arg(daemon.log()));
+    for number in 0..lines {
+        assert!(all.contains(&format!("line {number};")), "line {number} is missing");
+    }
+    assert!(root.path("var/log/vgpu-vm-startup.log.1").exists(), "the bug tool looks for it under this name");
 }
 
 #[test]
