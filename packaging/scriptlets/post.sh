@@ -27,6 +27,15 @@ fi
 # Only now: until here VMs start with the hook and the program from before, which know the schema from before.
 /usr/libexec/vgpu/put-hook 2>&1 || :
 
+# What rpm has put aside of the administrator's settings, or not put in their place.
+if [ -e /etc/vgpu/vgpu.toml.rpmsave ]; then
+    echo "vgpu-config: the settings from before it was removed are in /etc/vgpu/vgpu.toml.rpmsave, and are not in force:" || :
+    echo "take over what you need into /etc/vgpu/vgpu.toml, and delete it." || :
+fi
+if [ -e /etc/vgpu/vgpu.toml.rpmnew ]; then
+    echo "vgpu-config: the defaults of this version are in /etc/vgpu/vgpu.toml.rpmnew: take over what you need, and delete it." || :
+fi
+
 # rsyslog reads its rules only when it starts. Does nothing where it does not run, or in a chroot.
 systemctl try-restart rsyslog.service >/dev/null 2>&1 || :
 exit 0

@@ -8,9 +8,5 @@ if [ "$1" = 0 ]; then
     # rpm removes files only. /etc/vgpu stays: the database is the administrator's.
     rmdir /usr/libexec/vgpu/package /usr/libexec/vgpu /usr/share/doc/vgpu-config/docs /usr/share/doc/vgpu-config \
         /etc/xensource/bugtool/vgpu 2>/dev/null || :
-    if [ -e /etc/vgpu/vgpu_config.db ]; then
-        echo "vgpu-config is removed. The settings of the VMs are still in /etc/vgpu: installed again, it goes on with them." || :
-        echo "Registered VMs keep their arguments in XAPI. To take them out, 'vgpu-admin remove-vm' before the removal." || :
-    fi
 fi
 exit 0

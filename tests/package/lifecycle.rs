@@ -89,7 +89,7 @@ fn rows_and_settings_outlive_upgrade_downgrade_reinstallation_and_removal() {
     assert!(root.inside_ok("vgpu-admin list-vms").contains("web01"));
 
     let said = root.dnf(&["remove", "vgpu-config"]);
-    assert!(said.contains("still in /etc/vgpu"), "{said}");
+    assert!(said.contains("stay in /etc/vgpu"), "{said}");
     assert_kept(&root, "removed");
     for gone in ["etc/xapi.d/plugins/vgpu", "usr/bin/vgpu-admin", "usr/libexec/vgpu", "usr/share/doc/vgpu-config"] {
         assert!(!root.path(gone).exists(), "{gone} is still there");

@@ -4,6 +4,7 @@ use std::fs;
 
 use vgpu_tests::root::Ran;
 
+use crate::built::packages;
 use crate::dom0::Installed;
 
 const POST: &str = include_str!("../../packaging/scriptlets/post.sh");
@@ -31,7 +32,7 @@ fn every_scriptlet_succeeds_without_complaints_under_every_shell() {
         for (scriptlet, count) in ALL {
             let says = match (scriptlet, count) {
                 (POST, "1") => "register-vm",
-                (POSTUN, "0") => "/etc/vgpu",
+                (PREUN, "0") => "/etc/vgpu",
                 _ => "",
             };
             let ran = run(&root, shell, scriptlet, count);
@@ -72,4 +73,19 @@ fn every_scriptlet_ends_with_0_whatever_fails() {
             assert_eq!(run(&root, shell, &format!("exec >&- 2>&-\n{scriptlet}"), count).code, Some(0), "closed output");
         }
     }
+}
+
+#[test]
+fn settings_that_rpm_has_put_aside_are_told_by_the_installation() {
+    let root = Installed::new();
+    let settings = root.path("etc/vgpu/vgpu.toml");
+    fs::write(&settings, "deadline = 7\n").unwrap();
+    root.dnf(&["remove", "vgpu-config"]);
+    let said = root.dnf(&["install", &packages().this.display().to_string()]);
+    assert!(said.contains("/etc/vgpu/vgpu.toml.rpmsave, and are not in force"), "{said}");
+    let said = root.inside("vgpu-admin check").stdout;
+    assert!(said.contains("WRONG  settings") && said.contains("vgpu.toml.rpmsave"), "{said}");
+    fs::rename(root.path("etc/vgpu/vgpu.toml.rpmsave"), root.path("etc/vgpu/vgpu.toml.rpmnew")).unwrap();
+    let said = root.dnf(&["reinstall", &packages().this.display().to_string()]);
+    assert!(said.contains("defaults of this version are in /etc/vgpu/vgpu.toml.rpmnew"), "{said}");
 }
