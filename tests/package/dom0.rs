@@ -15,7 +15,7 @@ use crate::built::{ok, packages};
 
 /// Notes what it is asked, as an installed systemd would be asked.
 const SYSTEMCTL: &str = "#!/bin/sh\necho \"$*\" >> /var/log/systemctl-calls\n";
-const TOOLS: &str = "cat chmod cp dd echo grep ls mkdir mv rm rmdir sed sleep timeout touch true false";
+const TOOLS: &str = "cat chmod cp dd echo grep head ls mkdir mv rm rmdir sed sleep timeout touch true false";
 /// A plugin and a hook of others, and the rules for the log that end with throwing everything away.
 const OTHERS: [(&str, &str, u32); 6] = [
     ("usr/bin/systemctl", SYSTEMCTL, 0o755),

@@ -105,6 +105,29 @@ fn rows_and_settings_outlive_upgrade_downgrade_reinstallation_and_removal() {
     );
 }
 
+/// The commands of an example in the documentation: those that follow a text.
+fn example(page: &'static str, after: &str) -> &'static str {
+    let (_, rest) = page.split_once(after).expect("the page says it");
+    rest.split_once("```sh\n").and_then(|(_, block)| block.split_once("```")).expect("an example").0
+}
+
+#[test]
+fn after_a_downgrade_the_documented_commands_put_the_newest_copy_back() {
+    let root = Installed::new();
+    root.inside_ok(&format!("vgpu-admin register-vm --vm-uuid={VM} --vm-name=web01 --pool=A --priority=high"));
+    root.dnf(&["upgrade", &packages().next.display().to_string()]);
+    root.dnf(&["downgrade", &packages().this.display().to_string()]);
+    assert_eq!(root.inside("vgpu-admin list-vms").code, Some(1));
+    root.inside_ok("echo older > /etc/vgpu/vgpu_config.db.schema-1.bak; touch -d '2020-01-01 00:00' /etc/vgpu/*schema-1.bak");
+    let commands = example(include_str!("../../docs/installation.md"), "**Back to the older version**");
+    root.inside_ok(commands);
+    assert!(root.inside_ok("vgpu-admin list-vms").contains("web01"));
+    assert!(root.path("etc/vgpu/vgpu_config.db.newer").exists());
+    root.inside_ok("rm /etc/vgpu/*.bak");
+    assert_ne!(root.inside(commands).code, Some(0), "without a copy nothing is done");
+    assert!(root.inside_ok("vgpu-admin list-vms").contains("web01"));
+}
+
 #[test]
 fn a_hook_that_was_edited_by_hand_is_replaced_and_leaves_nothing_beside_it() {
     let root = Installed::new();

@@ -142,7 +142,8 @@ fn with_small_limits(root: &Installed) {
     fs::write(&config, format!("weekly\ndateext\n{}", stanza.replace("maxsize 100M", "maxsize 20k"))).unwrap();
     fs::set_permissions(&config, fs::Permissions::from_mode(0o644)).unwrap();
     let state = root.path("logrotate.state");
-    fs::write(&script, format!("#!/bin/sh\nexec logrotate --state {} {}\n", state.display(), config.display())).unwrap();
+    fs::write(&script, format!("#!/bin/sh\nexec logrotate --state {} {}\n", state.display(), config.display()))
+        .unwrap();
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
 }
 

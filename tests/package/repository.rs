@@ -15,7 +15,7 @@ fn a_repository_serves_the_newest_version_and_the_older_one_on_request() {
     fs::create_dir_all(&folder).unwrap();
     let add = |package: &std::path::Path| {
         fs::copy(package, folder.join(package.file_name().unwrap())).unwrap();
-        ok(Command::new("createrepo_c").args(["--quiet", "--update"]).arg(&folder));
+        ok(Command::new("createrepo_c").args(["--quiet", "--update", "--general-compress-type=gz"]).arg(&folder));
     };
     let repo = format!(
         "[vgpu]\nname=vgpu-config\nbaseurl=file://{}\nenabled=1\ngpgcheck=0\nmetadata_expire=0\n",
@@ -26,6 +26,11 @@ fn a_repository_serves_the_newest_version_and_the_older_one_on_request() {
     let version = || root.inside_ok("vgpu-admin --version");
 
     add(&packages().this);
+    let metadata = root.listing("srv/vgpu/repodata");
+    assert!(
+        metadata.iter().all(|name| name.ends_with(".xml") || name.ends_with(".gz")),
+        "yum 3.4 reads gzip: {metadata:?}"
+    );
     root.dnf(&["install", "vgpu-config"]);
     let first = version();
     root.inside_ok(&format!("vgpu-admin register-vm --vm-uuid={VM} --vm-name=web01 --pool=A --priority=high"));
