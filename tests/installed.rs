@@ -111,23 +111,24 @@ fn a_list_of_digests_that_is_missing_is_found_and_the_rest_looked_at() {
 fn everything_that_lies_wrongly_beside_the_hook_is_named_with_what_to_do() {
     let root = ScratchRoot::new();
     let path = |name: &str| root.path(&format!("{FOLDER}/{name}"));
-    let mut expected = Vec::new();
-    for name in ["10empty", "20note", "30script"] {
-        fs::write(path(name), if name == "20note" { "a note" } else { "" }).unwrap();
-    }
-    root.chmod(&format!("{FOLDER}/10empty"), 0o755);
-    root.chmod(&format!("{FOLDER}/20note"), 0o755);
-    fs::write(path("30script"), "#!/bin/sh\n").unwrap();
-    fs::write(path("40others"), "#!/bin/sh\n").unwrap();
-    root.chmod(&format!("{FOLDER}/40others"), 0o755);
-    for name in ["50vgpu.rpmsave", "50vgpu;6b04", "it's.rpmnew"] {
-        fs::write(path(name), "#!/bin/sh\n").unwrap();
-        root.chmod(&format!("{FOLDER}/{name}"), 0o755);
+    let script = "#!/bin/sh\n";
+    for (name, content, mode) in [
+        ("10empty", "", 0o755),
+        ("20note", "a note", 0o755),
+        ("30script", script, 0o644),
+        ("40others", script, 0o755),
+        ("50vgpu.rpmsave", script, 0o755),
+        ("50vgpu;6b04", script, 0o755),
+        ("it's.rpmnew", script, 0o755),
+    ] {
+        let name = format!("{FOLDER}/{name}");
+        root.write(&name, content);
+        root.chmod(&name, mode);
     }
     fs::create_dir(path("60folder")).unwrap();
     symlink("nowhere", path("70link")).unwrap();
     let shown = |name: &str| path(name).display().to_string();
-    for (name, says) in [
+    let expected = [
         (
             "10empty",
             format!(
@@ -148,18 +149,16 @@ fn everything_that_lies_wrongly_beside_the_hook_is_named_with_what_to_do() {
         ("60folder", format!("is a folder: move it away, mv {} /root/", shown("60folder"))),
         ("70link", format!("leads nowhere: delete it, rm {}", shown("70link"))),
         ("it's.rpmnew", format!(r"delete it, rm '{}'", shown("it's.rpmnew").replace('\'', r"'\''"))),
-    ] {
-        expected.push((name, says));
-    }
+    ];
     let found = said(&root, "hook");
     assert_eq!(found.len(), expected.len(), "{found:#?}");
     for ((name, says), (ok, message)) in expected.iter().zip(&found) {
         assert!(!ok && message.starts_with(&shown(name)) && message.contains(says), "{name}: {message}");
     }
-    let blocks = |name: &&str| {
+    let blocks = |name: &str| {
         found.iter().any(|(_, message)| message.starts_with(&shown(name)) && message.contains("No VM starts"))
     };
-    assert!(["10empty", "20note", "30script", "60folder", "70link"].iter().all(|name| blocks(&name)), "{found:#?}");
+    assert!(["10empty", "20note", "30script", "60folder", "70link"].into_iter().all(blocks), "{found:#?}");
 }
 
 #[test]

@@ -118,7 +118,9 @@ fn after_a_downgrade_the_documented_commands_put_the_newest_copy_back() {
     root.dnf(&["upgrade", &packages().next.display().to_string()]);
     root.dnf(&["downgrade", &packages().this.display().to_string()]);
     assert_eq!(root.inside("vgpu-admin list-vms").code, Some(1));
-    root.inside_ok("echo older > /etc/vgpu/vgpu_config.db.schema-1.bak; touch -d '2020-01-01 00:00' /etc/vgpu/*schema-1.bak");
+    root.inside_ok(
+        "echo older > /etc/vgpu/vgpu_config.db.schema-1.bak; touch -d '2020-01-01 00:00' /etc/vgpu/*schema-1.bak",
+    );
     let commands = example(include_str!("../../docs/installation.md"), "**Back to the older version**");
     root.inside_ok(commands);
     assert!(root.inside_ok("vgpu-admin list-vms").contains("web01"));
