@@ -175,12 +175,21 @@ pub enum Error {
     /// The reply could not be written.
     #[error("the reply could not be written: {0}")]
     Reply(String),
+    /// Whoever was to read the reply has stopped reading, as `head` does.
+    #[error("nobody reads the reply")]
+    NobodyReads,
     /// A mistake of ours.
     #[error("vgpu-config made a mistake, nothing was changed on purpose: {0}; please report it")]
     Internal(String),
 }
 
 impl Error {
+    /// A reply that cannot be written.
+    #[must_use]
+    pub fn unwritable(kind: std::io::ErrorKind, reason: &dyn std::fmt::Display) -> Self {
+        if kind == std::io::ErrorKind::BrokenPipe { Self::NobodyReads } else { Self::Reply(reason.to_string()) }
+    }
+
     /// An argument that cannot be what it is.
     pub fn invalid(name: impl Into<String>, invalid: InvalidValue) -> Self {
         Self::InvalidParam { name: name.into(), value: invalid.value, expected: invalid.expected.to_owned() }
@@ -212,7 +221,7 @@ impl Error {
             Self::ConfigFile(_) => "VGPU_INVALID_FILE",
             Self::Settings(_) => "VGPU_SETTINGS_ERROR",
             Self::File { .. } => "VGPU_FILE_ERROR",
-            Self::Reply(_) | Self::OtherAnswer { .. } | Self::Internal(_) => "VGPU_INTERNAL_ERROR",
+            Self::Reply(_) | Self::NobodyReads | Self::OtherAnswer { .. } | Self::Internal(_) => "VGPU_INTERNAL_ERROR",
         }
     }
 

@@ -205,6 +205,28 @@ fn a_row_that_no_program_understands_is_named_and_the_others_work_on() {
 }
 
 #[test]
+fn one_uuid_in_two_spellings_is_found_by_check_as_one_vm_with_two_rows() {
+    let root = ScratchRoot::new();
+    root.write("etc/vgpu/vgpu_config.db", "");
+    let first = fs::read_to_string(vgpu_tests::programs::workspace().join("migrations/0001_vms.sql")).unwrap();
+    sql_ok(&root.database(), &(first + &insert(VM, "B", 1) + &insert(&VM.to_uppercase(), "A", 2)));
+    for command in ["check", "list-vms", "check"] {
+        let ran = root.admin(&[command]);
+        if command == "check" {
+            assert!(ran.stdout.contains("WRONG  rows"), "{ran:?}");
+            assert!(ran.stdout.contains(&format!("VM {VM} has several rows")), "{ran:?}");
+            assert!(ran.stdout.contains("GPU pool B priority 1 and GPU pool A priority 2"), "{ran:?}");
+        }
+    }
+    let checked = root.admin(&["check"]).stdout;
+    let (_, advice) = checked.split_once("vgpu_config.db \"").unwrap();
+    sql_ok(&root.database(), advice.split_once('"').unwrap().0);
+    root.register(VM, "web01", "A", "high");
+    assert!(!root.admin(&["check"]).stdout.contains("WRONG  rows"));
+    assert_eq!(root.admin_json(&["show-vm", "--vm-uuid", VM])["pool"], "A");
+}
+
+#[test]
 fn a_newer_database_is_refused_by_everyone_and_stays_untouched() {
     let root = with_database();
     root.register(VM, "web01", "A", "high");

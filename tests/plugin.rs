@@ -264,3 +264,19 @@ fn a_log_that_nobody_reads_does_not_hold_up_the_answer() {
         assert_eq!(failure(&root, "frobnicate", &[]).len(), 2);
     }
 }
+
+#[test]
+fn the_longest_argument_that_reaches_the_plugin_is_the_one_in_the_docs() {
+    let docs = std::fs::read_to_string(vgpu_tests::programs::workspace().join("docs/plugin.md")).unwrap();
+    assert!(docs.contains("131,071 bytes") && docs.contains("XENAPI_PLUGIN_FAILURE"));
+    let root = ScratchRoot::new();
+    let padded = |length: usize| {
+        let empty = call("import", &[("config", "")]);
+        call("import", &[("config", &"x".repeat(length - empty.len()))])
+    };
+    let answer = root.plugin(&padded(131_071)).stdout;
+    assert!(answer.contains("VGPU_INVALID_FILE"), "{answer}");
+    let argument = String::from_utf8(padded(131_072)).unwrap();
+    let refused = root.command("etc/xapi.d/plugins/vgpu").arg(argument).spawn().map(drop).unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ArgumentListTooLong);
+}

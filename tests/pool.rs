@@ -2,7 +2,7 @@
 
 use simulated_host::{Fault, Service};
 use vgpu_config::mirror::{Entry, LONGEST_VALUE};
-use vgpu_tests::{Dom0, uuid};
+use vgpu_tests::{Dom0, Pool, VM, uuid};
 
 fn key(vm: &str) -> String {
     format!("vgpu:{vm}")
@@ -226,7 +226,30 @@ fn sync_says_what_it_does_and_a_dry_run_only_says() {
     assert!(dom0.args_in_xapi(&taken).unwrap().contains(&newer));
     assert!(dom0.args_in_xapi(&repaired).unwrap().starts_with("-vga std -device vgpu-stub,"));
     let said = dom0.root.admin_ok(&["sync"]);
-    assert_eq!(said, "Nothing to do: this host, the other hosts and XAPI agree.\n");
+    assert_eq!(said, "Nothing to do: this host and XAPI agree.\n");
+}
+
+#[test]
+fn sync_speaks_of_other_hosts_only_where_there_are_any() {
+    let alone = Dom0::new();
+    let pool = Pool::new(2);
+    let register = format!("INSERT INTO vms (vm_uuid, pool_id, priority) VALUES ('{VM}', 'A', 2)");
+    for (root, told, agreed) in [
+        (&alone.root, "told to XAPI's copy", "this host and XAPI agree"),
+        (pool.on(1).root, "told to the other hosts", "this host, the other hosts and XAPI agree"),
+    ] {
+        vgpu_tests::tools::sql_ok(&root.database(), &register);
+        let planned = root.admin_ok(&["sync", "--dry-run"]);
+        assert!(planned.contains(&format!("would be {told}")), "{planned}");
+        let said = root.admin_ok(&["sync"]);
+        assert!(said.contains(told) && said.contains("other host") == told.contains("other host"), "{said}");
+        assert!(root.admin_ok(&["sync"]).contains(agreed));
+    }
+    let said = pool.on(0).root.admin_ok(&["sync"]);
+    assert!(said.contains("taken over from another host"), "{said}");
+    std::fs::remove_file(alone.root.database()).unwrap();
+    let said = alone.root.admin_ok(&["sync"]);
+    assert!(said.contains("taken over from XAPI's copy") && !said.contains("another host"), "{said}");
 }
 
 #[test]

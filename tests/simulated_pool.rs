@@ -8,5 +8,7 @@ mod faults;
 mod lifecycle;
 #[path = "simulated_pool/members.rs"]
 mod members;
+#[path = "simulated_pool/program.rs"]
+mod program;
 #[path = "simulated_pool/support.rs"]
 mod support;

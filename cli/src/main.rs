@@ -20,6 +20,8 @@ const INSTALLED_AS: &str = "usr/bin/vgpu-admin";
 
 const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
+/// What a shell shows of a program that SIGPIPE ended, as it ends most tools whose reader has gone.
+const NOBODY_READS: u8 = 128 + 13;
 
 fn main() -> ExitCode {
     if complete::answered() {
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         .unwrap_or_else(|_| Err(Error::Internal("a panic, see above".to_owned())));
     match outcome {
         Ok(code) => code,
+        Err(Error::NobodyReads) => ExitCode::from(NOBODY_READS),
         Err(error) => {
             output::complain(&error, format);
             ExitCode::from(FAILED)

@@ -15,7 +15,7 @@ pub fn say(text: &str) -> Result<(), Error> {
 
 /// Standard output cannot be written.
 pub fn unwritable(error: &io::Error) -> Error {
-    Error::Reply(error.to_string())
+    Error::unwritable(error.kind(), error)
 }
 
 /// Asks, unless `--yes` was given: the status to end with where the answer is no, or nobody is there to give one.

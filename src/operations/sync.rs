@@ -11,7 +11,7 @@ use crate::plan::{Goal, Known, Plan, goal, plan};
 use crate::reply::{LeftAlone, PruneReply, SyncReply, XapiOutcome};
 use crate::store::Store;
 use crate::transaction::{HeldSignals, Pace, Transaction, Vms, write};
-use crate::xenapi::{MapField, XapiVm};
+use crate::xenapi::{MapField, Session, XapiVm};
 
 /// Takes over what other hosts have written, writes what they lack, and corrects the records of the VMs. A dry run says
 /// what would be done and changes nothing.
@@ -25,7 +25,8 @@ pub fn sync(host: &Host, dry_run: bool) -> Result<SyncReply, Error> {
     let copy = dry_run.then(|| host.store.copy_in_memory()).transpose()?;
     let store = copy.as_ref().unwrap_or(&host.store);
     let news = transaction.take_over_into(store, dry_run)?;
-    let mut reply = SyncReply { dry_run, ..SyncReply::default() };
+    let has_other_hosts = transaction.ask(Session::hosts)?.is_some_and(|hosts| hosts.len() > 1);
+    let mut reply = SyncReply { dry_run, has_other_hosts, ..SyncReply::default() };
     reply.left_alone = transaction.shared().map(written_by_newer).unwrap_or_default();
     reply.taken = news.entries.into_iter().map(|(uuid, _)| uuid).collect();
     for (uuid, entry) in store.read().entries()? {

@@ -19,6 +19,9 @@ pub struct SyncReply {
     pub repaired: Vec<VmUuid>,
     /// VMs for which it could not be done.
     pub left_alone: Vec<LeftAlone>,
+    /// Whether the resource pool has other hosts.
+    #[serde(default)]
+    pub has_other_hosts: bool,
 }
 
 /// What was saved of a damaged database.

@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
 
 use super::{DATABASE_MODE, DIRECTORY_MODE, Filter, OpenFlags, Reading, StoreError, connect, schema};
@@ -52,7 +52,14 @@ fn look(path: &Path, items: &mut Vec<CheckItem>) -> Result<(), StoreError> {
     let found = schema::version(&connection, path)?;
     let is_stated = schema::stated(&connection)? == found;
     items.push(CheckItem::new("schema version", schema_version(path, found, is_stated)));
-    if found == 0 || found > schema::LATEST_SCHEMA {
+    if found > schema::LATEST_SCHEMA || schema::names(&connection, "table")?.is_empty() {
+        return Ok(());
+    }
+    let twice = registered_twice(&connection, path)?;
+    if found < schema::LATEST_SCHEMA {
+        items.extend(twice.clone().map(|twice| CheckItem::new("rows", Err(twice))));
+    }
+    if found == 0 {
         return Ok(());
     }
     // An older one is compared with what it should be: what came later is no fault of its.
@@ -63,7 +70,7 @@ fn look(path: &Path, items: &mut Vec<CheckItem>) -> Result<(), StoreError> {
     items.push(CheckItem::new("columns", columns(&connection, &reference)?));
     items.push(CheckItem::new("constraints", constraints(&connection)?));
     if found == schema::LATEST_SCHEMA {
-        items.push(CheckItem::new("rows", rows(&connection)));
+        items.push(CheckItem::new("rows", twice.map_or_else(|| rows(&connection), Err)));
     }
     Ok(())
 }
@@ -205,4 +212,19 @@ fn rows(connection: &Connection) -> Result<String, String> {
             _ => format!("{count} VMs are registered"),
         })
         .map_err(|error| error.to_string())
+}
+
+/// A VM that has two rows, in upper and in lower case: XAPI and the programs know it as one. What one of them says is not
+/// in force, so the administrator has to say which is meant.
+fn registered_twice(connection: &Connection, path: &Path) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT lower(vm_uuid), group_concat('GPU pool ' || pool_id || ' priority ' || priority, ' and ')
+               FROM vms GROUP BY lower(vm_uuid) HAVING count(*) > 1 LIMIT 1";
+    let found = connection.query_row(sql, [], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)));
+    Ok(found.optional()?.map(|(uuid, settings)| {
+        format!(
+            "VM {uuid} has several rows, its UUID in upper and in lower case ({settings}): it is one VM. Delete them, and register \
+             it again: sqlite3 {} \"DELETE FROM vms WHERE lower(vm_uuid) = '{uuid}'\"",
+            path.display()
+        )
+    }))
 }

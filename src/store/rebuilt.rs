@@ -139,7 +139,9 @@ fn put_together<'a>(
 ) -> Option<Known<'a>> {
     let revisions = state.map(|state| (state.revision, state.pushed_revision));
     let removed_at = state.and_then(|state| state.removed_at.as_deref());
-    let is_removed = removed_at.is_some() && row.is_none_or(|row| row.updated_at.as_deref() <= removed_at);
+    // A row that is where it belongs is registered, as for every program; one that nothing leads to may be older than the removal.
+    let is_after_removal = row.is_some_and(|row| row.updated_at.as_deref() > removed_at);
+    let is_removed = removed_at.is_some() && row.is_none_or(|row| row.is_stray) && !is_after_removal;
     let settings = match row {
         _ if is_removed => None,
         Some(row) => Some(Settings {
@@ -152,7 +154,7 @@ fn put_together<'a>(
         None => Some(settings_in(last?)?),
     };
     // A row that is newer than the removal has come back since: that is one change more.
-    let is_back = settings.is_some() && removed_at.is_some();
+    let is_back = settings.is_some() && removed_at.is_some() && is_after_removal;
     let number = last.and_then(|last| last.new.2.or(last.old.2)).and_then(|number| number.try_into().ok());
     Some(Known {
         name: row.map_or_else(|| last.and_then(|last| last.vm_name.as_deref()), |row| row.name.as_deref()),

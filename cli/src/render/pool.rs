@@ -68,23 +68,19 @@ pub fn imported(reply: &ImportReply) -> String {
 /// What was brought to one state, VM by VM.
 pub fn sync(reply: &SyncReply) -> String {
     let done = |vms: &[VmUuid], what: &str| vms.iter().map(|vm| format!("{vm}  {what}")).collect::<Vec<_>>();
-    let (taken, pushed, repaired) = if reply.dry_run {
-        (
-            "would be taken over from another host",
-            "would be told to the other hosts",
-            "XAPI's record would be corrected",
-        )
-    } else {
-        ("taken over from another host", "told to the other hosts", "XAPI's record was corrected")
-    };
-    let mut lines = done(&reply.taken, taken);
-    lines.extend(done(&reply.pushed, pushed));
+    let would = if reply.dry_run { "would be " } else { "" };
+    let (from, to) =
+        if reply.has_other_hosts { ("another host", "the other hosts") } else { ("XAPI's copy", "XAPI's copy") };
+    let (taken, pushed) = (format!("{would}taken over from {from}"), format!("{would}told to {to}"));
+    let repaired = if reply.dry_run { "XAPI's record would be corrected" } else { "XAPI's record was corrected" };
+    let mut lines = done(&reply.taken, &taken);
+    lines.extend(done(&reply.pushed, &pushed));
     lines.extend(done(&reply.repaired, repaired));
     lines.extend(reply.left_alone.iter().map(|left| format!("{}  left alone: {}", left.vm_uuid, printable(&left.why))));
-    if lines.is_empty() {
-        "Nothing to do: this host, the other hosts and XAPI agree.".to_owned()
-    } else {
-        lines.join("\n")
+    match lines.as_slice() {
+        [] if reply.has_other_hosts => "Nothing to do: this host, the other hosts and XAPI agree.".to_owned(),
+        [] => "Nothing to do: this host and XAPI agree.".to_owned(),
+        lines => lines.join("\n"),
     }
 }
 

@@ -77,6 +77,7 @@ impl Salvage {
                 strays.keep(table, Fields { record, columns: &columns[table] });
             }
         }
+        strays.vms.values_mut().for_each(|row| row.is_stray = true);
         salvage.fill_up(strays);
         salvage
     }

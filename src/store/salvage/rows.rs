@@ -18,6 +18,8 @@ pub(in crate::store) struct VmRow {
     pub priority: Priority,
     pub created_at: Option<String>,
     pub updated_at: Option<String>,
+    /// Whether nothing leads to it any more: it may be of long ago.
+    pub is_stray: bool,
 }
 
 /// A row of `vm_state`.
@@ -124,6 +126,7 @@ impl VmRow {
             priority: fields.integer("priority")?.to_string().parse().ok()?,
             created_at: fields.text("created_at"),
             updated_at: fields.text("updated_at"),
+            is_stray: false,
         })
     }
 }

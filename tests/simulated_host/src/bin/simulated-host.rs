@@ -12,16 +12,32 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use simulated_host::SimulatedHost;
 
+const USAGE: &str = "usage: simulated-host ROOT [--until-stdin-closes]";
+const HELP: &str = "\
+Runs a simulated host of XCP-ng in the folder ROOT, which is made where it is missing: xapi, message-switch and xenopsd listen on
+the sockets below it, and its hooks and plugins are run. Prints 'ready' when they listen, and ends on SIGTERM or SIGINT.
+
+  --until-stdin-closes  end when standard input does
+  -h, --help            print this";
+
 fn main() -> ExitCode {
     let mut args: Vec<_> = env::args_os().skip(1).collect();
     let until_stdin_closes = args.iter().position(|arg| arg == "--until-stdin-closes");
     if let Some(at) = until_stdin_closes {
         args.remove(at);
     }
+    if args.iter().any(|arg| arg == "--help" || arg == "-h") {
+        println!("{USAGE}\n\n{HELP}");
+        return ExitCode::SUCCESS;
+    }
     let [root] = args.as_slice() else {
-        eprintln!("usage: simulated-host ROOT [--until-stdin-closes]");
+        eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
+    if root.to_string_lossy().starts_with('-') {
+        eprintln!("simulated-host: there is no option {}\n{USAGE}", root.display());
+        return ExitCode::from(2);
+    }
     match run(&PathBuf::from(root), until_stdin_closes.is_some()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
