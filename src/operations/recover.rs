@@ -139,7 +139,7 @@ fn take_over(writing: &Writing<'_>, mirror: &Mirror, reply: &mut RecoverReply) -
     for (uuid, entry) in entries {
         match (writing.read().entry(uuid)?, entry.settings) {
             (None, Some(_)) => reply.filled_in.push(*uuid),
-            (None, None) => reply.removals += 1,
+            (None, None) => {}
             // The file had lost no more than how often it was changed.
             (Some(here), there) if here.settings.map(content) == there.map(content) => {}
             (Some(_), _) => reply.newer_in_xapi.push(*uuid),

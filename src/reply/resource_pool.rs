@@ -45,11 +45,11 @@ pub struct RecoverReply {
     pub filled_in: Vec<VmUuid>,
     /// VMs of which XAPI had newer settings than the file.
     pub newer_in_xapi: Vec<VmUuid>,
-    /// How many removals the new one knows.
+    /// How many removals the file had.
     pub removals: usize,
-    /// How many changes the history has.
+    /// How many changes its history had.
     pub history: usize,
-    /// The last starts of how many VMs are known.
+    /// The last starts of how many VMs it had.
     pub last_starts: usize,
     /// VMs that were registered and whose settings nobody has.
     pub lost: Vec<LeftAlone>,

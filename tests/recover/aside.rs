@@ -122,6 +122,21 @@ fn a_transaction_that_was_cut_off_is_taken_back_first_and_its_journal_is_not_the
 }
 
 #[test]
+fn what_only_a_write_ahead_log_has_is_read_too_and_the_new_database_has_none() {
+    let root = with_many_vms();
+    let open = rusqlite::Connection::open(root.database()).unwrap();
+    open.execute_batch("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; UPDATE vms SET priority = 2")
+        .unwrap();
+    assert!(fs::metadata(root.path("etc/vgpu/vgpu_config.db-wal")).unwrap().len() > 0);
+    let before = rows(&root.database());
+    root.admin_ok(&["recover", "--yes", "--force"]);
+    assert_eq!(rows(&root.database()), before);
+    assert!(!root.path("etc/vgpu/vgpu_config.db-wal").exists());
+    drop(open);
+    assert_eq!(rows(&root.database()), before);
+}
+
+#[test]
 fn whoever_has_the_old_file_open_cannot_write_to_it_any_more_and_is_told() {
     let root = damaged();
     let open = Store::open_existing(&root.database(), Duration::from_secs(1)).unwrap();
