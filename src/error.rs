@@ -1,5 +1,6 @@
 //! What can go wrong, with a stable code for programs and a sentence for people that says what to do next.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use crate::config_file::ConfigFileError;
@@ -36,15 +37,34 @@ pub enum Error {
     #[error("VM {0} is not registered: see 'vgpu-admin list-vms', or register it with 'vgpu-admin register-vm'")]
     NotRegistered(VmUuid),
     /// No registered VM has that name.
-    #[error("no registered VM is named '{0}': see 'vgpu-admin list-vms', or name it by its UUID")]
+    #[error("no registered VM is named '{}': see 'vgpu-admin list-vms', or name it by its UUID", printable(.0))]
     NoSuchName(String),
-    /// Several registered VMs have that name.
-    #[error("{count} registered VMs are named '{name}': name the one that is meant by its UUID")]
+    /// The registered VM of that name has another one by now.
+    #[error(
+        "VM {vm_uuid} was named '{}' and is named '{}' now: use that name, or its UUID",
+        printable(name),
+        printable(now)
+    )]
+    Renamed {
+        /// The name that it had.
+        name: String,
+        /// The VM.
+        vm_uuid: VmUuid,
+        /// The name that it has in XAPI.
+        now: String,
+    },
+    /// XAPI has no VM of that name.
+    #[error("XAPI knows no VM named '{}': see 'xe vm-list'; a template is named by its UUID", printable(.0))]
+    NoSuchVm(String),
+    /// Several VMs have that name.
+    #[error("{} {kind} are named '{}': name the one that is meant by its UUID: {}", vms.len(), printable(name), listed(vms))]
     AmbiguousName {
         /// The name they share.
         name: String,
-        /// How many there are.
-        count: usize,
+        /// What they are.
+        kind: &'static str,
+        /// The VMs.
+        vms: Vec<NamedVm>,
     },
     /// The VM has settings already.
     #[error("VM {0} is registered already: change it with 'vgpu-admin update-vm'")]
@@ -183,6 +203,37 @@ pub enum Error {
     Internal(String),
 }
 
+/// One of several VMs that share a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedVm {
+    /// Its UUID.
+    pub uuid: String,
+    /// Its power state, where XAPI was asked.
+    pub power_state: Option<String>,
+    /// The name of the host on which it runs.
+    pub host: Option<String>,
+}
+
+impl fmt::Display for NamedVm {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.uuid)?;
+        match (&self.power_state, &self.host) {
+            (Some(state), Some(host)) => write!(formatter, " ({state} on {})", printable(host)),
+            (Some(state), None) => write!(formatter, " ({state})"),
+            (None, _) => Ok(()),
+        }
+    }
+}
+
+fn listed(vms: &[NamedVm]) -> String {
+    vms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// A name may hold anything, a terminal's control sequences included.
+fn printable(name: &str) -> String {
+    name.replace(char::is_control, "\u{FFFD}")
+}
+
 impl Error {
     /// A reply that cannot be written.
     #[must_use]
@@ -205,10 +256,12 @@ impl Error {
             | Self::AmbiguousHost { .. }
             | Self::NotAVm { .. }
             | Self::NothingToChange => "VGPU_INVALID_PARAM",
-            Self::NotRegistered(_) | Self::NoSuchName(_) | Self::NoSuchHost { .. } => "VGPU_NOT_FOUND",
+            Self::NotRegistered(_) | Self::NoSuchName(_) | Self::Renamed { .. } | Self::NoSuchHost { .. } => {
+                "VGPU_NOT_FOUND"
+            }
             Self::OtherHost { code, .. } => code,
             Self::AlreadyRegistered(_) | Self::DeviceVmIdTaken { .. } => "VGPU_ALREADY_EXISTS",
-            Self::UnknownToXapi(_) => "VGPU_UNKNOWN_VM",
+            Self::UnknownToXapi(_) | Self::NoSuchVm(_) => "VGPU_UNKNOWN_VM",
             Self::DeviceArgsTooLong { .. } => "VGPU_ARGS_TOO_LONG",
             Self::DeviceArgsUnclear(_) | Self::UnclearArgument(_) => "VGPU_ARGS_UNCLEAR",
             Self::Mirror { .. } => "VGPU_NEWER_FORMAT",

@@ -75,7 +75,7 @@ impl fmt::Display for Unregistered {
     }
 }
 
-/// What a VM gets that is registered by `unregistered = "default"`.
+/// What a VM gets that is registered without a GPU pool or a priority, or by `unregistered = "default"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Defaults {
@@ -127,7 +127,7 @@ pub struct Settings {
     pub on_error: OnError,
     /// What to do with a VM that is not registered.
     pub unregistered: Unregistered,
-    /// What `unregistered = "default"` gives.
+    /// What a VM gets for which nothing else is said.
     pub defaults: Defaults,
     /// How long a VM's start may be held up, in seconds.
     pub deadline: StartDeadline,

@@ -109,7 +109,9 @@ fn wrong_usage_ends_with_2_and_says_what_is_right() {
     for (arguments, said) in [
         (&[][..], "Usage: vgpu-admin"),
         (&["frobnicate"], "unrecognized subcommand"),
-        (&["register-vm", "--vm-uuid", VM, "--pool=A"], "--priority <PRIORITY>"),
+        (&["register-vm", "--pool=A"], "--vm-uuid <UUID>"),
+        (&["set-priority", "--vm-uuid", VM], "--priority <PRIORITY>"),
+        (&["show-vm", "--vm-name="], "a value is required for '--vm-name <NAME>'"),
         (&["register-vm", "--vm-uuid", VM, "--pool=C", "--priority=low"], "'C' is not valid: expected A or B"),
         (&["set-priority", "--vm-uuid", VM, "--priority=urgent"], "expected low, medium or high (or 0, 1, 2)"),
         (&["show-vm", "--vm-uuid=web01"], "expected a VM's UUID such as"),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use vgpu_config::model::{DeviceVmId, PoolId, Priority, VmUuid};
 use vgpu_config::request::{self, VmSelector};
@@ -50,7 +51,7 @@ pub enum Format {
 pub enum Command {
     /// Register a VM: from its next start on it has a vGPU
     #[command(
-        after_help = "Example:\n  vgpu-admin register-vm --vm-uuid=cda8bcd3-f410-bd1f-3688-8c308ff28e90 --pool=A --priority=high"
+        after_help = "Example:\n  vgpu-admin register-vm --vm-uuid=cda8bcd3-f410-bd1f-3688-8c308ff28e90 --pool=A --priority=high\n  vgpu-admin register-vm --vm-name=web01"
     )]
     RegisterVm(RegisterVm),
     /// Move a VM to the other GPU pool
@@ -59,9 +60,9 @@ pub enum Command {
         /// The VM
         #[command(flatten)]
         vm: Vm,
-        /// Its new GPU pool
-        #[command(flatten)]
-        pool: Pool,
+        /// Its new GPU pool: A or B
+        #[arg(long)]
+        pool: PoolId,
     },
     /// Give a VM another priority
     #[command(after_help = "Example:\n  vgpu-admin set-priority --vm-name=web01 --priority=low")]
@@ -200,8 +201,8 @@ pub struct Vm {
     /// The VM, by its UUID (see 'xe vm-list')
     #[arg(long, value_name = "UUID")]
     vm_uuid: Option<VmUuid>,
-    /// The VM, by the name under which it is registered
-    #[arg(long, value_name = "NAME")]
+    /// The VM, by its name in XAPI
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     vm_name: Option<String>,
 }
 
@@ -223,8 +224,8 @@ pub struct OneVm {
     /// The VM, by its UUID (see 'xe vm-list')
     #[arg(long, value_name = "UUID")]
     vm_uuid: Option<VmUuid>,
-    /// The VM, by the name under which it is registered
-    #[arg(long, value_name = "NAME")]
+    /// The VM, by its name in XAPI
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     vm_name: Option<String>,
 }
 
@@ -260,8 +261,8 @@ pub struct ApplyTo {
     /// The VM, by its UUID (see 'xe vm-list')
     #[arg(long, value_name = "UUID")]
     vm_uuid: Option<VmUuid>,
-    /// The VM, by the name under which it is registered
-    #[arg(long, value_name = "NAME")]
+    /// The VM, by its name in XAPI
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     vm_name: Option<String>,
     /// Every running VM that does not have its settings yet
     #[arg(long)]
@@ -277,29 +278,41 @@ impl ApplyTo {
     }
 }
 
-/// A GPU pool that has to be named.
+/// Which VM is to be registered.
 #[derive(Debug, Args)]
-pub struct Pool {
-    /// The GPU pool: A or B
-    #[arg(long, value_parser = words::pool(), hide_possible_values = true)]
-    pub pool: PoolId,
+#[group(required = true, multiple = true)]
+pub struct NewVm {
+    /// The VM, by its UUID (see 'xe vm-list')
+    #[arg(long, value_name = "UUID")]
+    vm_uuid: Option<VmUuid>,
+    /// The VM, by its name in XAPI; beside --vm-uuid, the name of a VM that XAPI does not know (yet)
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    vm_name: Option<String>,
+}
+
+impl NewVm {
+    /// The VM that is meant. Clap has made sure that there is one.
+    #[must_use]
+    pub fn vm(self) -> request::NewVm {
+        match self.vm_uuid {
+            Some(uuid) => request::NewVm::Uuid { uuid, name: self.vm_name },
+            None => request::NewVm::Name(self.vm_name.unwrap_or_default()),
+        }
+    }
 }
 
 /// Options of register-vm.
 #[derive(Debug, Args)]
 pub struct RegisterVm {
-    /// The VM's UUID (see 'xe vm-list')
-    #[arg(long, value_name = "UUID")]
-    pub vm_uuid: VmUuid,
-    /// A name for people [default: the name that XAPI has]
-    #[arg(long, value_name = "NAME")]
-    pub vm_name: Option<String>,
-    /// The GPU pool
+    /// The VM
     #[command(flatten)]
-    pub pool: Pool,
-    /// The priority: low, medium or high (or 0, 1, 2)
+    pub vm: NewVm,
+    /// The GPU pool: A or B [default: as /etc/vgpu/vgpu.toml says, or A]
+    #[arg(long, value_parser = words::pool(), hide_possible_values = true)]
+    pub pool: Option<PoolId>,
+    /// The priority: low, medium or high (or 0, 1, 2) [default: as /etc/vgpu/vgpu.toml says, or medium]
     #[arg(long, value_parser = words::priority(), hide_possible_values = true)]
-    pub priority: Priority,
+    pub priority: Option<Priority>,
     /// The device's number for the VM, 1 to 4294967295 [default: derived from the UUID]
     #[arg(long)]
     pub vm_id: Option<DeviceVmId>,

@@ -4,12 +4,12 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use vgpu_admin::arguments::{Arguments, Command, Format};
+use vgpu_admin::arguments::{Arguments, Change, Command, Format, RegisterVm, UpdateVm};
 use vgpu_config::Error;
 use vgpu_config::config_file::{ConfigFile, FileFormat};
 use vgpu_config::operations;
 use vgpu_config::paths::Root;
-use vgpu_config::reply::CheckedReply;
+use vgpu_config::reply::{CheckedReply, ShowReply};
 use vgpu_config::request::{Reply, Request, VmSelector};
 
 use crate::output::{refused, say, unwritable};
@@ -23,22 +23,14 @@ pub fn run(root: Root, arguments: Arguments) -> Outcome {
     let target = Target::new(root, arguments.host, arguments.format);
     let show = |request| target.show(request);
     match arguments.command {
-        Command::RegisterVm(vm) => show(Request::RegisterVm {
-            vm_uuid: vm.vm_uuid,
-            vm_name: vm.vm_name,
-            pool: vm.pool.pool,
-            priority: vm.priority,
-            vm_id: vm.vm_id,
-            force: vm.force,
-        }),
-        Command::SetPool { vm, pool } => show(Request::SetPool { vm: vm.selector(), pool: pool.pool }),
+        Command::RegisterVm(RegisterVm { vm, pool, priority, vm_id, force }) => {
+            show(Request::RegisterVm { vm: vm.vm(), pool, priority, vm_id, force })
+        }
+        Command::SetPool { vm, pool } => show(Request::SetPool { vm: vm.selector(), pool }),
         Command::SetPriority { vm, priority } => show(Request::SetPriority { vm: vm.selector(), priority }),
-        Command::UpdateVm(vm) => show(Request::UpdateVm {
-            vm: vm.vm.selector(),
-            pool: vm.change.pool,
-            priority: vm.change.priority,
-            vm_id: vm.change.vm_id,
-        }),
+        Command::UpdateVm(UpdateVm { vm, change: Change { pool, priority, vm_id } }) => {
+            show(Request::UpdateVm { vm: vm.selector(), pool, priority, vm_id })
+        }
         Command::ShowVm { vm } => show(Request::ShowVm { vm: vm.selector() }),
         Command::ListVms { pool, priority } => show(Request::ListVms { pool, priority }),
         Command::ListPools => show(Request::ListPools {}),
@@ -79,14 +71,18 @@ pub fn mixed_up() -> Error {
 }
 
 fn remove_vm(target: &Target, vm: VmSelector, yes: bool) -> Outcome {
-    let Reply::ShowVm(shown) = target.ask(Request::ShowVm { vm })? else { return Err(mixed_up()) };
-    let name = shown.vm_name.as_deref().unwrap_or("no name");
-    let question = format!("Remove the vGPU settings of VM {} ({})?", shown.vm_uuid, render::printable(name));
+    if yes {
+        return target.show(Request::RemoveVm { vm });
+    }
+    let Reply::ShowVm(ShowReply { vm, notes }) = target.ask(Request::ShowVm { vm })? else { return Err(mixed_up()) };
+    let name = vm.vm_name.as_deref().unwrap_or("no name");
+    let mut question = format!("Remove the vGPU settings of VM {} ({})?", vm.vm_uuid, render::printable(name));
+    render::add_notes(&mut question, &notes);
     if let Some(code) = refused("remove-vm", &question, "Nothing was removed.", yes)? {
         return Ok(code);
     }
     // The VM that was shown, whatever is named so by now.
-    target.show(Request::RemoveVm { vm: VmSelector::Uuid(shown.vm_uuid) })
+    target.show(Request::RemoveVm { vm: VmSelector::Uuid(vm.vm_uuid) })
 }
 
 fn prune(target: &Target, yes: bool) -> Outcome {

@@ -9,7 +9,6 @@ use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::model::VmUuid;
 use crate::reply::{AppliedVm, ApplyReply, LeftAlone, StartReply};
-use crate::request::ApplyTo;
 use crate::xenapi::{self, RebootKind, Reference, Session, XapiError};
 
 /// How long a VM may take to reboot. XAPI itself waits 20 minutes for a guest to shut down
@@ -40,17 +39,13 @@ pub fn last_starts(host: &Host) -> Result<Vec<StartReply>, Error> {
         .collect())
 }
 
-/// Reboots the running VMs that do not have their settings, one after the other, and looks whether each has come back with
+/// Reboots the running VMs that do not have their settings, all or one that is named, one after the other, and looks whether each has come back with
 /// them. Where one has not come back, the rest is left as it is. A VM whose guest cannot be told to reboot is left alone, or
 /// with `hard` reset. A dry run says what would be done.
 ///
 /// # Errors
 /// XAPI or the database cannot be used, or the VM that is named is not registered.
-pub fn apply(host: &Host, what: &ApplyTo, hard: bool, dry_run: bool) -> Result<ApplyReply, Error> {
-    let only = match what {
-        ApplyTo::Vm(vm) => Some(host.resolve(vm)?),
-        ApplyTo::Pending => None,
-    };
+pub fn apply(host: &Host, only: Option<VmUuid>, hard: bool, dry_run: bool) -> Result<ApplyReply, Error> {
     let mut session = host.connect()?;
     let mut reply = ApplyReply { dry_run, ..ApplyReply::default() };
     let planned = Pool::look(host, &mut session)?.pending(only, &mut reply)?;

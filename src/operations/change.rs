@@ -1,10 +1,11 @@
 //! Operations that change a VM's settings, written through to XAPI at once.
 
+use std::cell::Cell;
+
 use super::Host;
 use crate::error::Error;
 use crate::model::{DeviceVmId, PoolId, Priority, VmUuid, fits_xapi};
 use crate::reply::{ChangeReply, TakesEffect, VmReply, XapiOutcome};
-use crate::request::VmSelector;
 use crate::settings::Unregistered;
 use crate::store::{StoredVm, Writing};
 use crate::transaction::{Changed, Transaction};
@@ -15,7 +16,7 @@ use crate::xenapi::{VmRecord, XapiVm};
 pub struct RegisterVm {
     /// Its UUID.
     pub vm_uuid: VmUuid,
-    /// Its name; XAPI's where it is left out.
+    /// Its name, for a VM that XAPI does not know yet, or where XAPI is away.
     pub vm_name: Option<String>,
     /// Its GPU pool.
     pub pool: PoolId,
@@ -48,7 +49,8 @@ pub fn register_vm(host: &Host, request: &RegisterVm) -> Result<ChangeReply, Err
         let (name, value) = ("vm_name".to_owned(), name.escape_debug().to_string());
         return Err(Error::InvalidParam { name, value, expected: "a name without control characters".to_owned() });
     }
-    change(host, uuid, &|writing, vm| {
+    let in_xapi = Cell::new(None);
+    let mut reply = change(host, uuid, &|writing, vm| {
         match vm {
             XapiVm::Unknown if !request.force => return Err(Error::UnknownToXapi(uuid)),
             XapiVm::Known { record, .. } => refuse_what_never_starts(uuid, record)?,
@@ -58,23 +60,26 @@ pub fn register_vm(host: &Host, request: &RegisterVm) -> Result<ChangeReply, Err
             return Err(Error::AlreadyRegistered(uuid));
         }
         refuse_number_of_another(writing, &uuid, request.vm_id)?;
-        let name = request.vm_name.as_deref().or(vm.name());
+        let name = vm.name().or(request.vm_name.as_deref());
         writing.insert(&uuid, name, request.pool, request.priority, request.vm_id)?;
+        in_xapi.set(vm.name().map(str::to_owned));
         Ok(None)
-    })
+    })?;
+    reply.notes.extend(note_on_name(request.vm_name.as_deref(), in_xapi.take().as_deref()));
+    Ok(reply)
 }
 
 /// Changes a VM's GPU pool, priority or number.
 ///
 /// # Errors
 /// It is not registered, nothing to change was named, the number is another VM's, or the database or XAPI fails.
-pub fn update_vm(host: &Host, selector: &VmSelector, update: &UpdateVm) -> Result<ChangeReply, Error> {
+pub fn update_vm(host: &Host, uuid: VmUuid, update: &UpdateVm) -> Result<ChangeReply, Error> {
     if update.pool.is_none() && update.priority.is_none() && update.vm_id.is_none() {
         return Err(Error::NothingToChange);
     }
-    let uuid = host.resolve(selector)?;
     change(host, uuid, &|writing, vm| {
         let before = registered(writing.read().vm(&uuid)?, uuid)?;
+        refresh_name(writing, &uuid, vm)?;
         refuse_number_of_another(writing, &uuid, update.vm_id)?;
         writing.set_pool_and_priority(
             &uuid,
@@ -84,9 +89,6 @@ pub fn update_vm(host: &Host, selector: &VmSelector, update: &UpdateVm) -> Resul
         if let Some(vm_id) = update.vm_id {
             writing.set_number(&uuid, vm_id)?;
         }
-        if let Some(name) = vm.name() {
-            writing.name_if_nameless(&uuid, name)?;
-        }
         Ok(Some(before))
     })
 }
@@ -95,25 +97,25 @@ pub fn update_vm(host: &Host, selector: &VmSelector, update: &UpdateVm) -> Resul
 ///
 /// # Errors
 /// As [`update_vm`].
-pub fn set_pool(host: &Host, vm: &VmSelector, pool: PoolId) -> Result<ChangeReply, Error> {
-    update_vm(host, vm, &UpdateVm { pool: Some(pool), ..UpdateVm::default() })
+pub fn set_pool(host: &Host, uuid: VmUuid, pool: PoolId) -> Result<ChangeReply, Error> {
+    update_vm(host, uuid, &UpdateVm { pool: Some(pool), ..UpdateVm::default() })
 }
 
 /// Gives a VM another priority.
 ///
 /// # Errors
 /// As [`update_vm`].
-pub fn set_priority(host: &Host, vm: &VmSelector, priority: Priority) -> Result<ChangeReply, Error> {
-    update_vm(host, vm, &UpdateVm { priority: Some(priority), ..UpdateVm::default() })
+pub fn set_priority(host: &Host, uuid: VmUuid, priority: Priority) -> Result<ChangeReply, Error> {
+    update_vm(host, uuid, &UpdateVm { priority: Some(priority), ..UpdateVm::default() })
 }
 
 /// Removes a VM's settings, and our argument from its record in XAPI.
 ///
 /// # Errors
 /// It is not registered, or the database or XAPI fails.
-pub fn remove_vm(host: &Host, selector: &VmSelector) -> Result<ChangeReply, Error> {
-    let uuid = host.resolve(selector)?;
-    change(host, uuid, &|writing, _| {
+pub fn remove_vm(host: &Host, uuid: VmUuid) -> Result<ChangeReply, Error> {
+    change(host, uuid, &|writing, vm| {
+        refresh_name(writing, &uuid, vm)?;
         let before = registered(writing.read().vm(&uuid)?, uuid)?;
         writing.remove(&uuid)?;
         Ok(Some(before))
@@ -122,6 +124,14 @@ pub fn remove_vm(host: &Host, selector: &VmSelector) -> Result<ChangeReply, Erro
 
 fn registered(vm: Option<StoredVm>, uuid: VmUuid) -> Result<StoredVm, Error> {
     vm.ok_or(Error::NotRegistered(uuid))
+}
+
+/// Notes the VM's name as XAPI has it.
+fn refresh_name(writing: &Writing<'_>, uuid: &VmUuid, vm: &XapiVm) -> Result<(), Error> {
+    match vm.name() {
+        Some(name) => Ok(writing.set_name(uuid, name)?),
+        None => Ok(()),
+    }
 }
 
 fn refuse_what_never_starts(vm_uuid: VmUuid, record: &VmRecord) -> Result<(), Error> {
@@ -182,6 +192,11 @@ fn notes(transaction: &Transaction<'_>, vm: &XapiVm, uuid: &VmUuid) -> Vec<Strin
         (_, Some(why)) => vec![format!("{why}. Only the database was changed; the VM's next start tells XAPI.")],
         (_, None) => Vec::new(),
     }
+}
+
+fn note_on_name(given: Option<&str>, in_xapi: Option<&str>) -> Option<String> {
+    let (given, in_xapi) = (given?, in_xapi?);
+    (given != in_xapi).then(|| format!("The name is '{in_xapi}', as XAPI has it, and not '{given}'."))
 }
 
 fn note_on_template(unregistered: Unregistered) -> &'static str {

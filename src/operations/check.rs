@@ -49,7 +49,7 @@ pub fn check(root: &Root) -> CheckReply {
 /// # Errors
 /// XAPI is away. What is wrong with a host is in the reply.
 pub fn check_all_hosts(root: &Root, caller: &Caller) -> Result<PoolCheckReply, Error> {
-    let mut session = caller.connect(root)?;
+    let mut session = caller.connect(root, xenapi::TIMEOUT)?;
     let hosts = check_each_host(root, &mut session)?;
     Ok(PoolCheckReply { ok: hosts.iter().all(|host| host.ok), hosts })
 }

@@ -2,15 +2,18 @@
 
 use std::cell::OnceCell;
 
+use super::selector::{self, Meant};
 use super::{
     Caller, Host, RegisterVm, UpdateVm, adopt, apply, check, check_all_hosts, count_by_pool, count_by_priority, export,
     history, import, last_starts, list_pools, list_vms, list_vms_as_json, prune, register_vm, remove_vm, scan_vms,
     set_pool, set_priority, show_vm, status, sync, update_vm, version,
 };
 use crate::error::Error;
+use crate::model::VmUuid;
 use crate::paths::Root;
-use crate::reply::CheckedReply;
-use crate::request::{Reply, Request};
+use crate::reply::{ChangeReply, CheckedReply, HistoryEntry, ShowReply, VmReply};
+use crate::request::{ApplyTo, NewVm, Reply, Request, VmSelector};
+use crate::settings::Defaults;
 use crate::store::Filter;
 
 /// This host, in a caller's name. Its settings and its database are opened by the first request that needs them: a check
@@ -51,29 +54,41 @@ impl ThisHost {
     pub fn execute(&self, request: Request) -> Result<Reply, Error> {
         let host = || self.host();
         Ok(match request {
-            Request::RegisterVm { vm_uuid, vm_name, pool, priority, vm_id, force } => {
+            Request::RegisterVm { vm, pool, priority, vm_id, force } => {
+                let Defaults { pool: default_pool, priority: default_priority } = host()?.settings.defaults;
+                let (vm_uuid, vm_name) = self.find_new(vm)?;
+                let (pool, priority) = (pool.unwrap_or(default_pool), priority.unwrap_or(default_priority));
                 let vm = RegisterVm { vm_uuid, vm_name, pool, priority, vm_id, force };
                 Reply::RegisterVm(register_vm(host()?, &vm)?)
             }
-            Request::ShowVm { vm } => Reply::ShowVm(show_vm(host()?, &vm)?),
-            Request::SetPool { vm, pool } => Reply::SetPool(set_pool(host()?, &vm, pool)?),
-            Request::SetPriority { vm, priority } => Reply::SetPriority(set_priority(host()?, &vm, priority)?),
+            Request::ShowVm { vm } => Reply::ShowVm(self.show(&vm)?),
+            Request::SetPool { vm, pool } => Reply::SetPool(self.change(&vm, |host, uuid| set_pool(host, uuid, pool))?),
+            Request::SetPriority { vm, priority } => {
+                Reply::SetPriority(self.change(&vm, |host, uuid| set_priority(host, uuid, priority))?)
+            }
             Request::UpdateVm { vm, pool, priority, vm_id } => {
-                Reply::UpdateVm(update_vm(host()?, &vm, &UpdateVm { pool, priority, vm_id })?)
+                let change = UpdateVm { pool, priority, vm_id };
+                Reply::UpdateVm(self.change(&vm, |host, uuid| update_vm(host, uuid, &change))?)
             }
             Request::ListVms { pool, priority } => Reply::ListVms(list_vms(host()?, Filter { pool, priority })?),
             Request::ListPools {} => Reply::ListPools(list_pools(host()?)?),
             Request::CountByPool {} => Reply::CountByPool(count_by_pool(host()?)?),
             Request::CountByPriority {} => Reply::CountByPriority(count_by_priority(host()?)?),
-            Request::RemoveVm { vm } => Reply::RemoveVm(remove_vm(host()?, &vm)?),
+            Request::RemoveVm { vm } => Reply::RemoveVm(self.change(&vm, remove_vm)?),
             Request::ScanVms {} => Reply::ScanVms(scan_vms(host()?)?),
             Request::Adopt { dry_run } => Reply::Adopt(adopt(host()?, dry_run)?),
             Request::Sync { dry_run } => Reply::Sync(sync(host()?, dry_run)?),
             Request::Prune { dry_run } => Reply::Prune(prune(host()?, dry_run)?),
             Request::Export {} => Reply::Export(export(host()?)?),
             Request::Import { config, prune, dry_run } => Reply::Import(import(host()?, &config, prune, dry_run)?),
-            Request::History { vm, limit } => Reply::History(history(host()?, vm.as_ref(), limit)?),
-            Request::Apply { to, hard, dry_run } => Reply::Apply(apply(host()?, &to, hard, dry_run)?),
+            Request::History { vm, limit } => Reply::History(self.history(vm, limit)?),
+            Request::Apply { to, hard, dry_run } => {
+                let only = match to {
+                    ApplyTo::Vm(vm) => Some(selector::find(host()?, &vm)?.uuid),
+                    ApplyTo::Pending => None,
+                };
+                Reply::Apply(apply(host()?, only, hard, dry_run)?)
+            }
             Request::LastStarts {} => Reply::LastStarts(last_starts(host()?)?),
             Request::Status {} => Reply::Status(status(host()?)?),
             Request::Check { all_hosts } => Reply::Check(self.check(all_hosts)?),
@@ -90,6 +105,39 @@ impl ThisHost {
             Request::ListVms { pool, priority } => list_vms_as_json(self.host()?, Filter { pool, priority }),
             request => self.execute(request)?.to_json(),
         }
+    }
+
+    fn find_new(&self, vm: NewVm) -> Result<(VmUuid, Option<String>), Error> {
+        Ok(match vm {
+            NewVm::Uuid { uuid, name } => (uuid, name),
+            NewVm::Name(name) => (selector::find_new(self.host()?, &name)?, Some(name)),
+        })
+    }
+
+    fn history(&self, vm: Option<VmSelector>, limit: Option<u32>) -> Result<Vec<HistoryEntry>, Error> {
+        let host = self.host()?;
+        // Each entry names its VM: no note is needed where XAPI is away.
+        let only = vm.map(|vm| selector::find_to_read(host, &vm)).transpose()?.map(|meant| meant.uuid);
+        history(host, only, limit)
+    }
+
+    fn show(&self, vm: &VmSelector) -> Result<ShowReply, Error> {
+        let host = self.host()?;
+        let Meant { uuid, name, note } = selector::find_to_read(host, vm)?;
+        let vm = show_vm(host, uuid)?;
+        Ok(ShowReply { vm: VmReply { vm_name: name.or(vm.vm_name), ..vm }, notes: note.into_iter().collect() })
+    }
+
+    fn change(
+        &self,
+        vm: &VmSelector,
+        change: impl FnOnce(&Host, VmUuid) -> Result<ChangeReply, Error>,
+    ) -> Result<ChangeReply, Error> {
+        let host = self.host()?;
+        let Meant { uuid, note, .. } = selector::find(host, vm)?;
+        let mut reply = change(host, uuid)?;
+        reply.notes.extend(note);
+        Ok(reply)
     }
 
     fn check(&self, all_hosts: bool) -> Result<CheckedReply, Error> {

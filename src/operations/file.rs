@@ -44,8 +44,15 @@ pub fn import(host: &Host, file: &ConfigFile, prune: bool, dry_run: bool) -> Res
         (put_all(&copy.write()?, file, prune)?, Vec::new())
     } else {
         let vms = concerned(host, file, prune)?;
-        let Changed { value, told, .. } =
-            transaction.change(&vms, false, &|writing, _| put_all(writing, file, prune))?;
+        let Changed { value, told, .. } = transaction.change(&vms, false, &|writing, vms| {
+            let changes = put_all(writing, file, prune)?;
+            for (uuid, vm) in vms {
+                if let Some(name) = vm.name() {
+                    writing.set_name(uuid, name)?;
+                }
+            }
+            Ok(changes)
+        })?;
         (value, told)
     };
     let unchanged = file.vm.len() - changes.iter().filter(|change| change.to.is_some()).count();

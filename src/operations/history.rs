@@ -2,18 +2,17 @@
 
 use super::Host;
 use crate::error::Error;
+use crate::model::VmUuid;
 use crate::reply::HistoryEntry;
-use crate::request::VmSelector;
 use crate::store::Through;
 
 /// The changes that this host has seen, the newest first: those of one VM, or all, and no more than `limit`.
 ///
 /// # Errors
-/// No registered VM has that name, or the database cannot be read.
-pub fn history(host: &Host, vm: Option<&VmSelector>, limit: Option<u32>) -> Result<Vec<HistoryEntry>, Error> {
-    let uuid = vm.map(|vm| host.resolve(vm)).transpose()?;
+/// The database cannot be read.
+pub fn history(host: &Host, vm: Option<VmUuid>, limit: Option<u32>) -> Result<Vec<HistoryEntry>, Error> {
     let here = host.root.host_uuid();
-    let changes = host.store.read().history(uuid.as_ref(), limit)?;
+    let changes = host.store.read().history(vm.as_ref(), limit)?;
     Ok(changes
         .into_iter()
         .map(|change| HistoryEntry {

@@ -14,15 +14,15 @@ mod programs;
 mod read;
 mod recover;
 mod scan;
+mod selector;
 mod sync;
 
 use std::cell::OnceCell;
+use std::time::Duration;
 
 use crate::deadline::Deadline;
 use crate::error::Error;
-use crate::model::VmUuid;
 use crate::paths::Root;
-use crate::request::VmSelector;
 use crate::settings::Settings;
 use crate::store::{Store, Through};
 use crate::vm_lock::VmLocks;
@@ -51,9 +51,9 @@ pub enum Caller {
 }
 
 impl Caller {
-    /// Connects to XAPI in the caller's name, with a deadline for all calls together.
-    fn connect(&self, root: &Root) -> Result<Session, XapiError> {
-        let deadline = Deadline::after(xenapi::TIMEOUT);
+    /// Connects to XAPI in the caller's name, with a timeout for all calls together.
+    fn connect(&self, root: &Root, timeout: Duration) -> Result<Session, XapiError> {
+        let deadline = Deadline::after(timeout);
         let socket = root.xapi_socket();
         match self {
             Self::Root => Session::log_in(&socket, deadline),
@@ -133,18 +133,6 @@ impl Host {
     }
 
     pub(crate) fn connect(&self) -> Result<Session, XapiError> {
-        self.caller.connect(&self.root)
-    }
-
-    fn resolve(&self, selector: &VmSelector) -> Result<VmUuid, Error> {
-        let name = match selector {
-            VmSelector::Uuid(uuid) => return Ok(*uuid),
-            VmSelector::Name(name) => name,
-        };
-        match self.store.read().vms_named(name)?.as_slice() {
-            [] => Err(Error::NoSuchName(name.clone())),
-            [uuid] => Ok(*uuid),
-            several => Err(Error::AmbiguousName { name: name.clone(), count: several.len() }),
-        }
+        self.caller.connect(&self.root, xenapi::TIMEOUT)
     }
 }

@@ -6,17 +6,15 @@ use serde::ser::SerializeSeq;
 use super::Host;
 use super::check::states_of_all_hosts;
 use crate::error::Error;
-use crate::model::{PoolId, Priority};
+use crate::model::{PoolId, Priority, VmUuid};
 use crate::reply::{CountByPool, CountByPriority, PoolsReply, StatusReply, VersionReply, VmReply};
-use crate::request::VmSelector;
 use crate::store::{self, Filter};
 
 /// A registered VM: what is configured, and what its last start was given.
 ///
 /// # Errors
 /// It is not registered, or the database cannot be read.
-pub fn show_vm(host: &Host, vm: &VmSelector) -> Result<VmReply, Error> {
-    let uuid = host.resolve(vm)?;
+pub fn show_vm(host: &Host, uuid: VmUuid) -> Result<VmReply, Error> {
     let vm = host.store.read().vm(&uuid)?.ok_or(Error::NotRegistered(uuid))?;
     Ok(VmReply::new(vm, &host.settings.device))
 }

@@ -87,7 +87,7 @@ fn complete(
             take_over(&writing, &xapi.mirror, reply)?;
             for (_, record) in &xapi.records {
                 if let Ok(uuid) = record.uuid.parse() {
-                    writing.name_if_nameless(&uuid, &record.name_label)?;
+                    writing.set_name(&uuid, &record.name_label)?;
                 }
             }
             reply.notes.extend(unregistered(&writing, settings, &xapi.records)?);

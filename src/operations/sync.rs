@@ -123,7 +123,7 @@ fn note_names(host: &Host, vms: &Vms) -> Result<(), Error> {
     let writing = host.store.write()?;
     for (uuid, vm) in vms {
         if let Some(name) = vm.name() {
-            writing.name_if_nameless(uuid, name)?;
+            writing.set_name(uuid, name)?;
         }
     }
     Ok(writing.commit()?)

@@ -48,6 +48,17 @@ pub struct VmReply {
     pub last_start: Option<LastStartReply>,
 }
 
+/// One VM that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShowReply {
+    /// The VM.
+    #[serde(flatten)]
+    pub vm: VmReply,
+    /// What else the administrator should know, in sentences.
+    #[serde(default)]
+    pub notes: Vec<String>,
+}
+
 /// What a VM's last start was given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastStartReply {

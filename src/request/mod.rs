@@ -6,14 +6,14 @@ mod vm;
 use arguments::Argument;
 
 pub use arguments::Arguments;
-pub use vm::{ApplyTo, VmSelector};
+pub use vm::{ApplyTo, NewVm, VmSelector};
 
 use crate::config_file::{ConfigFile, FileFormat};
 use crate::error::Error;
-use crate::model::{DeviceVmId, PoolId, Priority, VmUuid};
+use crate::model::{DeviceVmId, PoolId, Priority};
 use crate::reply::{
     AdoptReply, ApplyReply, ChangeReply, CheckedReply, CountByPool, CountByPriority, HistoryEntry, ImportReply,
-    PoolsReply, PruneReply, ScannedVm, StartReply, StatusReply, SyncReply, VersionReply, VmReply,
+    PoolsReply, PruneReply, ScannedVm, ShowReply, StartReply, StatusReply, SyncReply, VersionReply, VmReply,
 };
 
 /// Makes [`Request`] and [`Reply`]. A field's name is the argument's name; its type says how the argument is read, whether
@@ -104,14 +104,12 @@ macro_rules! requests {
 requests! {
     /// Registers a VM.
     "register_vm" = RegisterVm {
-        /// Its UUID.
-        vm_uuid: VmUuid,
-        /// Its name; XAPI's where it is left out.
-        vm_name: Option<String>,
-        /// Its GPU pool.
-        pool: PoolId,
-        /// Its priority.
-        priority: Priority,
+        /// The VM.
+        vm: NewVm,
+        /// Its GPU pool; the default of the settings file where it is left out.
+        pool: Option<PoolId>,
+        /// Its priority; the default of the settings file where it is left out.
+        priority: Option<Priority>,
         /// The device's number for it; derived from the UUID where it is left out.
         vm_id: Option<DeviceVmId>,
         /// Register it although XAPI does not know it.
@@ -121,7 +119,7 @@ requests! {
     "show_vm" = ShowVm {
         /// The VM.
         vm: VmSelector,
-    } -> VmReply;
+    } -> ShowReply;
     /// Moves a VM to another GPU pool.
     "set_pool" = SetPool {
         /// The VM.

@@ -18,6 +18,7 @@ fn every_request_is_read_as_it_was_written() {
         "version = 1\n\n[[vm]]\nvm_uuid = \"cda8bcd3-f410-bd1f-3688-8c308ff28e90\"\npool = \"A\"\npriority = \"low\"\n";
     let whole: &[(&str, &[(&str, &str)])] = &[
         ("register_vm", &[("vm_uuid", VM), ("vm_name", "a"), ("pool", "A"), ("priority", "high"), ("force", "true")]),
+        ("register_vm", &[("vm_name", "web01")]),
         ("show_vm", &[("vm_name", "web <01>")]),
         ("set_pool", &[("vm_uuid", VM), ("pool", "B")]),
         ("set_priority", &[("vm_uuid", VM), ("priority", "low")]),

@@ -9,7 +9,7 @@ use crate::model::VmUuid;
 pub enum VmSelector {
     /// The one with this UUID.
     Uuid(VmUuid),
-    /// The registered one with this name, if only one has it.
+    /// The one with this name in XAPI, if only one has it.
     Name(String),
 }
 
@@ -54,6 +54,44 @@ impl Argument for VmSelector {
 
     fn write(&self, field: &'static str, arguments: &mut Arguments) {
         Some(self.clone()).write(field, arguments);
+    }
+}
+
+/// Which VM is to be registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NewVm {
+    /// The one with this UUID.
+    Uuid {
+        /// Its UUID.
+        uuid: VmUuid,
+        /// Its name, where XAPI cannot tell it.
+        name: Option<String>,
+    },
+    /// The one with this name in XAPI, if only one has it.
+    Name(String),
+}
+
+impl Argument for NewVm {
+    fn names(field: &'static str) -> Vec<&'static str> {
+        VmSelector::names(field)
+    }
+
+    fn read(_: &'static str, arguments: &mut Arguments) -> Result<Self, Error> {
+        match (Option::read(UUID, arguments)?, Option::read(NAME, arguments)?) {
+            (Some(uuid), name) => Ok(Self::Uuid { uuid, name }),
+            (None, Some(name)) => Ok(Self::Name(name)),
+            (None, None) => Err(Error::MissingParam { name: UUID, expected: VmUuid::EXPECTED }),
+        }
+    }
+
+    fn write(&self, _: &'static str, arguments: &mut Arguments) {
+        match self {
+            Self::Uuid { uuid, name } => {
+                uuid.write(UUID, arguments);
+                name.write(NAME, arguments);
+            }
+            Self::Name(name) => name.write(NAME, arguments),
+        }
     }
 }
 

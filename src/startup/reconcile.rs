@@ -161,7 +161,7 @@ impl<'a> Reconciliation<'a> {
         let args_are_known = matches!(booting, Booting::Now(..)) || record.is_some();
         let mut report = Report::new(self.start.vm_uuid, &registration, args.as_deref());
         report.is_start = record.is_some_and(|record| record.power_state == "Halted");
-        report.name = report.name.or(record.map(|record| record.name_label.clone()));
+        report.name = record.map(|record| record.name_label.clone()).or(report.name);
         if let Ok(Xapi { shared, .. }) = &xapi
             && let Comparison::NotForUs(error) = shared.compare(&self.start.vm_uuid, None)
         {

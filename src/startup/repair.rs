@@ -74,7 +74,7 @@ impl Reconciliation<'_> {
         if report.settings.is_some() {
             writing.complete(uuid)?;
             if let Some(name) = &report.name {
-                writing.name_if_nameless(uuid, name)?;
+                writing.set_name(uuid, name)?;
             }
         }
         if let Some(revision) = told {

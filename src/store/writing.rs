@@ -140,18 +140,6 @@ impl<'c> Writing<'c> {
         Ok(())
     }
 
-    /// Notes the name of a VM that has none; it is for people only and no change of its settings.
-    ///
-    /// # Errors
-    /// The database cannot be written.
-    pub fn name_if_nameless(&self, uuid: &VmUuid, name: &str) -> Result<(), StoreError> {
-        self.transaction.execute(
-            "UPDATE vms SET vm_name = ?2 WHERE vm_uuid = ?1 AND vm_name IS NULL",
-            params![uuid.to_string(), name],
-        )?;
-        Ok(())
-    }
-
     /// Notes a VM's name; it is for people only and no change of its settings.
     ///
     /// # Errors

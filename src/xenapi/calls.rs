@@ -60,6 +60,23 @@ impl Session {
         Ok(XapiVm::Known { vm, record })
     }
 
+    /// The records of everything with that name: VMs, and also templates and snapshots.
+    ///
+    /// # Errors
+    /// XAPI is away or refuses.
+    pub fn vms_named(&mut self, name: &str) -> Result<Vec<VmRecord>, XapiError> {
+        let found: Vec<Reference> = self.call("VM.get_by_name_label", &json!([self.token, name]))?;
+        let mut records = Vec::new();
+        for vm in found {
+            match self.vm_record(&vm) {
+                // It was destroyed a moment ago.
+                Err(error) if error.has_code("HANDLE_INVALID") => {}
+                record => records.push(record?),
+            }
+        }
+        Ok(records)
+    }
+
     /// Every VM's record.
     ///
     /// # Errors

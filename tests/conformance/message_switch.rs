@@ -50,7 +50,7 @@ fn wait_at(connection: &mut Connection, queue: &str) -> Vec<String> {
     messages.map(|message| message[1]["payload"].as_str().unwrap().to_owned()).collect()
 }
 
-/// `List (prefix, `Alive)` in `ocaml/message-switch/switch/mswitch.ml`, and `transfer` in `q.ml`.
+/// `List` of alive queues in `ocaml/message-switch/switch/mswitch.ml`, and `transfer` in `q.ml`.
 #[test]
 fn a_queue_is_alive_once_somebody_waits_at_it_and_gives_its_newest_message_first() {
     let lab = Lab::start();

@@ -3,7 +3,6 @@
 use serde_json::Value;
 use vgpu_config::model::VmUuid;
 use vgpu_config::operations::{self, Host, RegisterVm, UpdateVm};
-use vgpu_config::request::VmSelector;
 
 use super::step::{Change, Program};
 use super::world::World;
@@ -57,7 +56,6 @@ pub fn answer<T: serde::Serialize>(reply: Result<T, vgpu_config::Error>) -> Answ
 }
 
 fn change_in_library(host: &Host, vm_uuid: VmUuid, change: Change) -> Answer {
-    let vm = VmSelector::Uuid(vm_uuid);
     answer(match change {
         Change::Register((pool, priority), number) => {
             let vm_id = number.map(super::step::Number::get);
@@ -66,15 +64,15 @@ fn change_in_library(host: &Host, vm_uuid: VmUuid, change: Change) -> Answer {
         }
         Change::Update((pool, priority)) => {
             let change = UpdateVm { pool: Some(pool), priority: Some(priority), vm_id: None };
-            operations::update_vm(host, &vm, &change)
+            operations::update_vm(host, vm_uuid, &change)
         }
-        Change::SetPool(pool) => operations::set_pool(host, &vm, pool),
-        Change::SetPriority(priority) => operations::set_priority(host, &vm, priority),
+        Change::SetPool(pool) => operations::set_pool(host, vm_uuid, pool),
+        Change::SetPriority(priority) => operations::set_priority(host, vm_uuid, priority),
         Change::Renumber(number) => {
             let change = UpdateVm { vm_id: Some(number.get()), ..UpdateVm::default() };
-            operations::update_vm(host, &vm, &change)
+            operations::update_vm(host, vm_uuid, &change)
         }
-        Change::Remove => operations::remove_vm(host, &vm),
+        Change::Remove => operations::remove_vm(host, vm_uuid),
     })
 }
 

@@ -8,7 +8,9 @@ use std::fmt::Write;
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use vgpu_config::Error;
-use vgpu_config::reply::{ChangeReply, CheckedReply, LastStartReply, PoolsReply, TakesEffect, VmReply, XapiOutcome};
+use vgpu_config::reply::{
+    ChangeReply, CheckedReply, LastStartReply, PoolsReply, ShowReply, TakesEffect, VmReply, XapiOutcome,
+};
 use vgpu_config::request::Reply;
 
 use health::{check, check_all_hosts, status};
@@ -23,7 +25,7 @@ pub fn reply(reply: &Reply) -> Result<String, Error> {
         Reply::RegisterVm(reply) => change("registered", reply),
         Reply::SetPool(reply) | Reply::SetPriority(reply) | Reply::UpdateVm(reply) => change("changed", reply),
         Reply::RemoveVm(reply) => change("removed", reply),
-        Reply::ShowVm(reply) => vm(reply),
+        Reply::ShowVm(reply) => shown(reply),
         Reply::ListVms(reply) => list(reply),
         Reply::ListPools(reply) => pools(reply),
         Reply::ScanVms(reply) => scanned(reply),
@@ -101,7 +103,7 @@ fn list_row(vm: &VmReply) -> Vec<String> {
 }
 
 /// A VM, whole.
-fn vm(vm: &VmReply) -> String {
+fn shown(ShowReply { vm, notes }: &ShowReply) -> String {
     let last_start = match &vm.last_start {
         None => "none seen yet".to_owned(),
         Some(start) => {
@@ -127,7 +129,17 @@ fn vm(vm: &VmReply) -> String {
         ("Registered", format!("{} UTC", vm.created_at)),
         ("Changed", format!("{} UTC (revision {})", vm.updated_at, vm.revision)),
     ];
-    table(&[], rows.map(|(label, value)| vec![label.to_owned(), value]))
+    let mut text = table(&[], rows.map(|(label, value)| vec![label.to_owned(), value]));
+    add_notes(&mut text, notes);
+    text
+}
+
+/// Adds what else is to be known.
+pub fn add_notes(text: &mut String, notes: &[String]) {
+    for note in notes {
+        // Writing to a string does not fail.
+        let _ = write!(text, "\nNote: {}", printable(note));
+    }
 }
 
 /// What a change did, and when it is in effect.
@@ -153,9 +165,7 @@ fn change(verb: &str, reply: &ChangeReply) -> String {
     if reply.xapi == XapiOutcome::Written && !changed {
         text.push_str("\nXAPI's record of the VM said otherwise and was corrected.");
     }
-    for note in &reply.notes {
-        let _ = write!(text, "\nNote: {note}");
-    }
+    add_notes(&mut text, &reply.notes);
     text
 }
 

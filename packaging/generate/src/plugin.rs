@@ -20,7 +20,7 @@ const fn function(name: &'static str, arguments: &'static str, about: &'static s
 pub const FUNCTIONS: &[Function] = &[
     function(
         "register_vm",
-        "vm_uuid, pool, priority; vm_name, vm_id, force",
+        "vm_uuid or vm_name (both for a VM that XAPI does not know); pool, priority, vm_id, force (all may be left out)",
         "Registers a VM: from its next start on it has a vGPU. Answers what was changed.",
     ),
     function("show_vm", "vm_uuid or vm_name", "What is configured for a VM, and what its last start was given."),
@@ -129,8 +129,13 @@ pub fn manual_page() -> String {
         page.entry(function.name, &about);
     }
     page.section("ARGUMENTS");
-    page.entry("pool", "A or B");
-    page.entry("priority", "low, medium or high; or 0, 1, 2");
+    page.entry(
+        "vm_name",
+        "the VM's name in XAPI; where several VMs have it, the call fails and lists them. Where XAPI is away, the name that the \
+         VM had when XAPI was last asked",
+    );
+    page.entry("pool", "A or B; vgpu.toml(5) has the default for register_vm");
+    page.entry("priority", "low, medium or high; or 0, 1, 2; vgpu.toml(5) has the default for register_vm");
     page.entry("vm_id", "the device's number for the VM, 1 to 4294967295; derived from the UUID where it is left out");
     page.entry("force", "true registers a VM that XAPI does not know (yet)");
     page.entry("dry_run", "true only says what would be done");

@@ -68,14 +68,16 @@ pub const SETTINGS: &[Setting] = &[
         key: "pool",
         default: r#""A""#,
         others: &[r#""B""#],
-        about: "The GPU pool of a VM that unregistered = \"default\" registers: \"A\" or \"B\".",
+        about: "The GPU pool of a VM that is registered without one, by register-vm or by unregistered = \"default\": \"A\" or \
+                \"B\".",
     },
     Setting {
         table: Some("defaults"),
         key: "priority",
         default: r#""medium""#,
         others: &[r#""low""#, r#""high""#],
-        about: "The priority of a VM that unregistered = \"default\" registers: \"low\", \"medium\" or \"high\".",
+        about: "The priority of a VM that is registered without one, by register-vm or by unregistered = \"default\": \"low\", \
+                \"medium\" or \"high\".",
     },
 ];
 

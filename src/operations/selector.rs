@@ -1,0 +1,134 @@
+//! Which VM is meant. A name means the VM that XAPI calls so now: the database has the names of when a program last saw the
+//! VMs' records, and a VM may have been renamed since, and another may have got its name.
+
+use std::time::Duration;
+
+use super::{Caller, Host};
+use crate::error::{Error, NamedVm};
+use crate::mirror::Mirror;
+use crate::model::VmUuid;
+use crate::request::VmSelector;
+use crate::xenapi::{self, Session, VmRecord};
+
+/// How long a request that only reads waits for XAPI to say who has a name.
+const READ_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A VM that is meant.
+pub(super) struct Meant {
+    pub uuid: VmUuid,
+    /// Its name in XAPI, where that was asked.
+    pub name: Option<String>,
+    /// What the administrator should know about how it was found.
+    pub note: Option<String>,
+}
+
+/// Finds the VM that is to be changed.
+///
+/// # Errors
+/// No VM has that name, or several have it.
+pub(super) fn find(host: &Host, vm: &VmSelector) -> Result<Meant, Error> {
+    find_within(xenapi::TIMEOUT, host, vm)
+}
+
+/// Finds the VM that is to be read about. XAPI is not waited for as long: nothing happens to a VM that is not meant.
+///
+/// # Errors
+/// As [`find`].
+pub(super) fn find_to_read(host: &Host, vm: &VmSelector) -> Result<Meant, Error> {
+    find_within(READ_TIMEOUT, host, vm)
+}
+
+fn find_within(timeout: Duration, host: &Host, vm: &VmSelector) -> Result<Meant, Error> {
+    let name = match vm {
+        VmSelector::Uuid(uuid) => return Ok(Meant { uuid: *uuid, name: None, note: None }),
+        VmSelector::Name(name) => name,
+    };
+    match find_in_xapi(timeout, host, name) {
+        // A host without its coordinator refuses root with whatever it believes to be the reason.
+        Err(Error::Xapi(away)) if away.is_away() || matches!(host.caller, Caller::Root) => {
+            let uuid = only_one_stored(name, &host.store.read().vms_named(name)?)?;
+            let note = format!("{away}. VM {uuid} was named '{name}' when XAPI was last asked.");
+            log::warn!("{note}");
+            Ok(Meant { uuid, name: None, note: Some(note) })
+        }
+        found => Ok(Meant { uuid: found?, name: Some(name.clone()), note: None }),
+    }
+}
+
+/// Finds a VM that is to be registered by its name alone.
+///
+/// # Errors
+/// XAPI is away, or no VM has that name, or several have it.
+pub(super) fn find_new(host: &Host, name: &str) -> Result<VmUuid, Error> {
+    let mut session = host.connect()?;
+    let vms: Vec<_> = session.vms_named(name)?.into_iter().filter(VmRecord::is_a_vm).collect();
+    only_one(&mut session, name, "VMs", &vms)?.ok_or_else(|| Error::NoSuchVm(name.to_owned()))
+}
+
+/// The registered VM or template of that name; where there is none, the VM.
+fn find_in_xapi(timeout: Duration, host: &Host, name: &str) -> Result<VmUuid, Error> {
+    let mut session = host.caller.connect(&host.root, timeout)?;
+    let copy = Mirror::load(&mut session)?;
+    let (mut registered, mut others) = (Vec::new(), Vec::new());
+    for record in session.vms_named(name)? {
+        let Ok(uuid) = record.uuid.parse() else { continue };
+        let newest = copy.newest(&uuid, host.store.read().entry(&uuid)?.as_ref());
+        if newest.is_some_and(|entry| entry.settings.is_some()) {
+            registered.push(record);
+        } else if record.is_a_vm() {
+            others.push(record);
+        }
+    }
+    let (kind, vms) = if registered.is_empty() { ("VMs", others) } else { ("registered VMs", registered) };
+    match only_one(&mut session, name, kind, &vms)? {
+        Some(uuid) => Ok(uuid),
+        None => find_unknown_to_xapi(host, &mut session, name),
+    }
+}
+
+/// The registered VM with a name that no VM has in XAPI: one that is yet to come, or was destroyed.
+fn find_unknown_to_xapi(host: &Host, session: &mut Session, name: &str) -> Result<VmUuid, Error> {
+    let stored = host.store.read().vms_named(name)?;
+    for uuid in &stored {
+        if let Some(vm) = session.vm_by_uuid(uuid)? {
+            let now = session.vm_record(&vm)?.name_label;
+            return Err(Error::Renamed { name: name.to_owned(), vm_uuid: *uuid, now });
+        }
+    }
+    only_one_stored(name, &stored)
+}
+
+/// The only one of the records, if there is one.
+fn only_one(
+    session: &mut Session,
+    name: &str,
+    kind: &'static str,
+    records: &[VmRecord],
+) -> Result<Option<VmUuid>, Error> {
+    match records {
+        [] => Ok(None),
+        [record] => record.uuid.parse().map(Some).map_err(|invalid| Error::invalid("vm_uuid", invalid)),
+        several => {
+            let hosts = session.hosts()?;
+            let vm = |record: &VmRecord| NamedVm {
+                uuid: record.uuid.clone(),
+                power_state: Some(record.power_state.to_lowercase()),
+                host: hosts.get(record.resident_on.as_str()).map(|host| host.name_label.clone()),
+            };
+            Err(Error::AmbiguousName { name: name.to_owned(), kind, vms: several.iter().map(vm).collect() })
+        }
+    }
+}
+
+/// The only one of the VMs that have this name in the database.
+fn only_one_stored(name: &str, uuids: &[VmUuid]) -> Result<VmUuid, Error> {
+    match uuids {
+        [] => Err(Error::NoSuchName(name.to_owned())),
+        [uuid] => Ok(*uuid),
+        several => {
+            let vm = |uuid: &VmUuid| NamedVm { uuid: uuid.to_string(), power_state: None, host: None };
+            let vms = several.iter().map(vm).collect();
+            Err(Error::AmbiguousName { name: name.to_owned(), kind: "registered VMs", vms })
+        }
+    }
+}
