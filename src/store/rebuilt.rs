@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Params, params};
 
 use super::salvage::{HistoryRow, Salvage, StartRow, StateRow, VmRow};
 use super::{Store, StoreError, Through, schema};
@@ -181,21 +181,24 @@ fn settings_in(change: &HistoryRow) -> Option<Settings<'_>> {
 fn write_vm(connection: &Connection, uuid: &VmUuid, known: &Known<'_>) -> Result<(), StoreError> {
     let key = uuid.to_string();
     if let Some(Settings { vm_id, pool, priority, created_at, updated_at }) = &known.settings {
-        connection.execute(
+        execute(
+            connection,
             "INSERT INTO vms (vm_id, vm_uuid, vm_name, pool_id, priority, created_at, updated_at)
              VALUES ((SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM vms WHERE vm_id = ?1)), ?2, ?3, ?4, ?5, ?6, ?7)",
             params![vm_id, key, known.name, pool.as_str(), priority.as_number(), created_at, updated_at],
         )?;
     } else {
-        connection.execute("INSERT INTO vm_state (vm_uuid) VALUES (?1)", [&key])?;
+        execute(connection, "INSERT INTO vm_state (vm_uuid) VALUES (?1)", [&key])?;
     }
-    connection.execute(
+    execute(
+        connection,
         "UPDATE vm_state SET device_vm_id = ?2
          WHERE vm_uuid = ?1 AND NOT EXISTS (SELECT 1 FROM vm_state WHERE device_vm_id = ?2)",
         params![key, known.number.map(DeviceVmId::get)],
     )?;
     let (revision, pushed) = known.revisions.unwrap_or_default();
-    connection.execute(
+    execute(
+        connection,
         "UPDATE vm_state SET revision = ?2, pushed_revision = ?3, removed_at = ?4, known_to_xapi = ?5 WHERE vm_uuid = ?1",
         params![key, revision, pushed, known.removed_at, known.is_in_xapi],
     )?;
@@ -204,7 +207,8 @@ fn write_vm(connection: &Connection, uuid: &VmUuid, known: &Known<'_>) -> Result
 
 fn write_change(connection: &Connection, change: &HistoryRow) -> Result<(), StoreError> {
     let HistoryRow { entry_id, changed_at, vm_uuid, vm_name, through, changed_by, old, new } = change;
-    connection.execute(
+    execute(
+        connection,
         "INSERT INTO history VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         params![entry_id, changed_at, vm_uuid, vm_name, through, changed_by, old.0, old.1, old.2, new.0, new.1, new.2],
     )?;
@@ -213,9 +217,15 @@ fn write_change(connection: &Connection, change: &HistoryRow) -> Result<(), Stor
 
 fn write_start(connection: &Connection, start: &StartRow) -> Result<(), StoreError> {
     let StartRow { uuid, started_at, host_uuid, device_argument, history_entry } = start;
-    connection.execute(
+    execute(
+        connection,
         "INSERT INTO last_starts (vm_uuid, started_at, host_uuid, device_argument, history_entry) VALUES (?1, ?2, ?3, ?4, ?5)",
         params![uuid.to_string(), started_at, host_uuid, device_argument, history_entry],
     )?;
     Ok(())
+}
+
+/// Thousands of rows are written with few statements.
+fn execute(connection: &Connection, sql: &str, params: impl Params) -> Result<usize, StoreError> {
+    Ok(connection.prepare_cached(sql)?.execute(params)?)
 }
