@@ -61,7 +61,7 @@ pub enum Command {
         #[command(flatten)]
         vm: Vm,
         /// Its new GPU pool: A or B
-        #[arg(long)]
+        #[arg(long, value_parser = words::pool(), hide_possible_values = true)]
         pool: PoolId,
     },
     /// Give a VM another priority

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::Host;
+use super::sync::note_names;
 use crate::device_args::{self, FoundDevice};
 use crate::error::Error;
 use crate::mirror::Mirror;
@@ -89,6 +90,9 @@ pub fn adopt(host: &Host, dry_run: bool) -> Result<AdoptReply, Error> {
                 }
             }
         }
+    }
+    if !dry_run {
+        note_names(host, &vms)?;
     }
     Ok(reply)
 }

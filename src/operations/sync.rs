@@ -119,7 +119,7 @@ fn carry_out(
 }
 
 /// The shared copy carries no names: they are for people, and XAPI has them.
-fn note_names(host: &Host, vms: &Vms) -> Result<(), Error> {
+pub(super) fn note_names(host: &Host, vms: &Vms) -> Result<(), Error> {
     let writing = host.store.write()?;
     for (uuid, vm) in vms {
         if let Some(name) = vm.name() {
