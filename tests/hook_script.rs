@@ -18,8 +18,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 fn root_with_program(script: &str) -> ScratchRoot {
     let root = ScratchRoot::new();
-    root.unlink(PROGRAM);
-    root.write(PROGRAM, script);
+    root.replace_program(PROGRAM, script);
     root
 }
 

@@ -26,11 +26,6 @@ fn wrong(root: &ScratchRoot, name: &str) -> String {
     }
 }
 
-fn replace(root: &ScratchRoot, file: &str, content: &str) {
-    root.unlink(file);
-    root.write(file, content);
-}
-
 #[test]
 fn what_the_package_installed_is_as_it_should_be() {
     let root = ScratchRoot::new();
@@ -68,8 +63,8 @@ fn a_hook_that_is_not_what_was_installed_is_found_with_what_to_do() {
 fn a_program_or_a_plugin_that_is_not_what_was_installed_is_found() {
     for content in ["", "#!/bin/sh\necho vgpu-hook 0.1.0\n"] {
         let root = ScratchRoot::new();
-        replace(&root, PROGRAM, content);
-        replace(&root, PLUGIN, content);
+        root.replace_program(PROGRAM, content);
+        root.replace_program(PLUGIN, content);
         assert!(wrong(&root, "hook").contains("vgpu-hook is not what vgpu-config"), "{content:?}");
         assert!(wrong(&root, "plugin").contains("vgpu is not what vgpu-config"), "{content:?}");
     }
@@ -91,7 +86,7 @@ fn a_program_that_does_not_run_is_found_even_where_it_is_what_was_installed() {
         ("exec sleep 60", "not end within"),
     ] {
         let root = ScratchRoot::new();
-        replace(&root, PROGRAM, &format!("#!/bin/sh\n{script}\n"));
+        root.replace_program(PROGRAM, &format!("#!/bin/sh\n{script}\n"));
         let list = fs::read_to_string(root.path("usr/libexec/vgpu/package/sha256sums")).unwrap();
         let others: Vec<_> = list.lines().filter(|line| !line.ends_with("/vgpu-hook")).collect();
         root.write("usr/libexec/vgpu/package/sha256sums", others.join("\n") + "\n");

@@ -61,6 +61,16 @@ impl ScratchRoot {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
+    /// Puts a script in the place of an installed program. Another process writes it: a file that this one has open for
+    /// writing at the moment in which another test starts a program stays open there for a while, and cannot be run (ETXTBSY).
+    pub fn replace_program(&self, below: &str, script: &str) {
+        let path = self.path(below);
+        fs::remove_file(&path).unwrap();
+        let line = "printf %s \"$1\" >\"$2\" && chmod 755 \"$2\"";
+        let ran = Ran::of(Command::new("sh").args(["-c", line, "sh", script]).arg(&path));
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    }
+
     /// The root's folder.
     #[must_use]
     pub fn folder(&self) -> &Path {
