@@ -305,3 +305,86 @@ fn what_is_refused_for_what_it_says_was_never_told_to_anybody() {
     let writes: Vec<_> = dom0.calls().into_iter().filter(|call| call.contains(".add_to_")).collect();
     assert_eq!(writes, Vec::<String>::new(), "what another host has read cannot be taken back from it");
 }
+
+#[test]
+fn while_a_change_waits_for_xapi_the_database_is_free_for_everybody() {
+    let (dom0, vm) = Dom0::with_registered_vm();
+    dom0.set_fault_in(Service::Xapi, "VM.add_to_platform", Fault::Slow(Duration::from_secs(2))).unwrap();
+    thread::scope(|scope| {
+        let change = scope.spawn(|| dom0.root.admin(&["set-pool", "--vm-uuid", &vm, "--pool=B"]));
+        while dom0.args_in_xapi(&vm).is_some() {
+            assert!(!change.is_finished());
+            thread::sleep(Duration::from_millis(1));
+        }
+        // The shell waits for nobody.
+        dom0.sql("BEGIN IMMEDIATE; UPDATE vms SET vm_name = 'other'; COMMIT");
+        assert!(!change.is_finished());
+        assert_eq!(change.join().unwrap().code, Some(0));
+    });
+    assert_eq!(dom0.start(&vm), dom0.argument(&vm));
+}
+
+#[test]
+fn a_row_that_is_edited_while_it_is_changed_is_changed_from_what_it_is_then() {
+    let (dom0, vm) = Dom0::with_registered_vm();
+    dom0.set_fault_in(Service::Xapi, "VM.add_to_platform", Fault::Slow(Duration::from_secs(1))).unwrap();
+    thread::scope(|scope| {
+        let change = scope.spawn(|| dom0.root.admin(&["set-pool", "--vm-uuid", &vm, "--pool=B"]));
+        while dom0.args_in_xapi(&vm).is_some() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        dom0.sql("UPDATE vms SET priority = 0");
+        assert_eq!(change.join().unwrap().code, Some(0));
+    });
+    dom0.clear_faults().unwrap();
+    let argument = dom0.argument(&vm).unwrap();
+    assert!(argument.contains("pool_id=B,priority=low"), "both have come true: {argument}");
+    assert_eq!((dom0.args_in_xapi(&vm), dom0.start(&vm)), (Some(argument.clone()), Some(argument)));
+}
+
+#[test]
+fn a_removal_that_a_start_tells_the_other_hosts_of_is_told() {
+    let (dom0, vm) = Dom0::with_registered_vm();
+    dom0.set_args_in_xapi(&vm, None);
+    dom0.sql("DELETE FROM vms");
+    assert_eq!(dom0.root.admin_json(&["status"])["not_in_xapi"], 1);
+    assert_eq!(dom0.start(&vm), None);
+    assert_eq!(copy(&dom0, &vm).unwrap().settings, None);
+    assert_eq!(dom0.root.admin_json(&["status"])["not_in_xapi"], 0);
+}
+
+#[test]
+fn a_vm_that_is_registered_while_prune_looks_is_not_forgotten() {
+    let (dom0, vm) = Dom0::with_registered_vm();
+    let line = dom0.pool_other_config()[&key(&vm)].clone();
+    for method in ["pool.get_other_config", "VM.get_all_records"] {
+        dom0.set_fault_in(Service::Xapi, method, Fault::Slow(Duration::from_millis(800))).unwrap();
+        let new = uuid(u32::try_from(method.len()).unwrap());
+        thread::scope(|scope| {
+            let prune = scope.spawn(|| dom0.root.admin_ok(&["prune", "--yes"]));
+            thread::sleep(Duration::from_millis(400));
+            dom0.create_vm_with_uuid(&new, "new");
+            dom0.set_pool_other_config(&key(&new), Some(&line));
+            prune.join().unwrap();
+        });
+        dom0.clear_faults().unwrap();
+        assert!(copy(&dom0, &new).is_some(), "while {method} is asked");
+    }
+}
+
+#[test]
+fn a_sync_ends_at_the_first_vm_for_which_xapi_is_away() {
+    let dom0 = Dom0::new();
+    for number in 0..5 {
+        dom0.create_vm_with_uuid(&uuid(number), "vm");
+        dom0.register(&uuid(number), "A", "high");
+    }
+    dom0.sql("UPDATE vms SET priority = 0");
+    dom0.set_fault_in(Service::Xapi, "pool.add_to_other_config", Fault::Absent).unwrap();
+    let ran = dom0.root.admin(&["sync", "--format=json"]);
+    let reply: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((ran.code, reply["left_alone"].as_array().map(Vec::len)), (Some(1), Some(1)), "{reply}");
+    dom0.clear_faults().unwrap();
+    assert_eq!(dom0.plugin("sync", &[])["left_alone"], json!([]));
+    assert_eq!(dom0.start(&uuid(4)), dom0.argument(&uuid(4)));
+}
