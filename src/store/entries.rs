@@ -213,7 +213,8 @@ impl Writing<'_> {
     fn take_over_removal(&self, uuid: &VmUuid) -> Result<(), StoreError> {
         self.remove(uuid)?;
         self.execute(
-            "INSERT INTO vm_state (vm_uuid) SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM vm_state WHERE vm_uuid = ?1)",
+            "INSERT INTO vm_state (vm_uuid, removed_at)
+             SELECT ?1, CURRENT_TIMESTAMP WHERE NOT EXISTS (SELECT 1 FROM vm_state WHERE vm_uuid = ?1)",
             [uuid.to_string()],
         )?;
         Ok(())

@@ -48,10 +48,6 @@ impl fmt::Display for Through {
     }
 }
 
-/// Rows of `vm_state` that belong to no row any more, and were not removed.
-const VANISHED: &str =
-    "removed_at IS NULL AND NOT EXISTS (SELECT 1 FROM vms WHERE lower(vms.vm_uuid) = vm_state.vm_uuid)";
-
 /// A change of what a VM's device is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
@@ -83,12 +79,6 @@ pub struct HeldSettings {
 }
 
 impl Reading<'_> {
-    /// Whether rows are gone although no removal was seen. Counts first, for that is quick.
-    pub(super) fn has_vanished_vms(&self) -> Result<bool, StoreError> {
-        let sql = "SELECT (SELECT count(*) FROM vm_state WHERE removed_at IS NULL) > (SELECT count(*) FROM vms)";
-        Ok(self.connection().query_row(sql, [], |row| row.get(0))?)
-    }
-
     /// The changes, the newest first: all that are kept, or those of one VM, and no more than `limit`.
     ///
     /// # Errors
@@ -200,27 +190,6 @@ impl Writing<'_> {
                 params![before, uuid.to_string(), entry.changed_at],
             )?;
         }
-        Ok(())
-    }
-
-    /// Notes as removed by hand the VMs whose rows are gone although no removal was seen: `REPLACE` does that to a row whose
-    /// place another takes, and fires no trigger.
-    pub(super) fn note_vanished_vms(&self) -> Result<(), StoreError> {
-        self.execute(
-            &format!(
-                "INSERT INTO history (vm_uuid, vm_name, old_pool_id, old_priority, old_device_vm_id)
-                 SELECT vm_uuid, vm_name, new_pool_id, new_priority, new_device_vm_id FROM history
-                 WHERE entry_id IN (SELECT max(entry_id) FROM history GROUP BY vm_uuid)
-                   AND new_pool_id IS NOT NULL AND vm_uuid IN (SELECT vm_uuid FROM vm_state WHERE {VANISHED})"
-            ),
-            [],
-        )?;
-        self.execute(
-            &format!("UPDATE vm_state SET revision = revision + 1, removed_at = CURRENT_TIMESTAMP WHERE {VANISHED}"),
-            [],
-        )?;
-        // Nobody of ours has done that.
-        self.set_signed_until(last_entry(self.transaction())?);
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 //! that waits for XAPI inside its transaction blocks no reader. The schema is `migrations/`.
 
 mod check;
+mod completing;
 mod damaged;
 mod entries;
 mod history;
@@ -293,17 +294,6 @@ impl Store {
     /// Another program writes for longer than this one is willing to wait, or the database cannot be written.
     pub fn write(&self) -> Result<Writing<'_>, StoreError> {
         Writing::new(Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?, self.history)
-    }
-
-    /// Fills in what rows inserted by hand leave out, and notes those that are gone without a trace.
-    fn complete_rows(&self) -> Result<(), StoreError> {
-        if self.read().incomplete_vms()?.is_empty() && !self.read().has_vanished_vms()? {
-            return Ok(());
-        }
-        let writing = self.write()?;
-        writing.note_vanished_vms()?;
-        writing.complete_all()?;
-        writing.commit()
     }
 }
 

@@ -148,15 +148,6 @@ impl<'c> Reading<'c> {
         Ok(self.0.query_row(sql, [], |row| row.get(0))?)
     }
 
-    /// The registered VMs whose row lacks what only a program can fill in.
-    pub(super) fn incomplete_vms(&self) -> Result<Vec<VmUuid>, StoreError> {
-        let sql = "SELECT vms.vm_uuid FROM vms LEFT JOIN vm_state USING (vm_uuid) WHERE device_vm_id IS NULL";
-        // A UUID that cannot be read stays incomplete: check names it.
-        let mut statement = self.0.prepare_cached(sql)?;
-        let texts = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
-        Ok(texts.iter().filter_map(|text| text.parse().ok()).collect())
-    }
-
     /// The number that a VM without one is to get: the one derived from its UUID, or the next that is free.
     ///
     /// # Errors
@@ -164,7 +155,8 @@ impl<'c> Reading<'c> {
     pub fn free_number(&self, uuid: &VmUuid) -> Result<DeviceVmId, StoreError> {
         let mut number = DeviceVmId::derived_from(uuid);
         let sql = "SELECT EXISTS (SELECT 1 FROM vm_state WHERE device_vm_id = ?1)";
-        while self.0.query_row(sql, [number.get()], |row| row.get(0))? {
+        let mut taken = self.0.prepare_cached(sql)?;
+        while taken.query_row([number.get()], |row| row.get(0))? {
             number = number.next();
         }
         Ok(number)

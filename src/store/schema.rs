@@ -19,6 +19,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/0002_device_and_starts.sql")),
     M::up(include_str!("../../migrations/0003_history.sql")),
     M::up(include_str!("../../migrations/0004_history_at_start_and_unknown_vms.sql")),
+    M::up(include_str!("../../migrations/0005_vms_to_complete.sql")),
 ];
 
 /// The schema that this program knows; `PRAGMA user_version` of an up-to-date database.

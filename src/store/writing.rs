@@ -15,14 +15,16 @@ pub struct Writing<'c> {
     transaction: Transaction<'c>,
     history: HistoryKeeping,
     user: RefCell<Option<String>>,
+    /// The last entry of the history before this change.
+    began_after: i64,
     /// The last entry of the history that says who changed what.
     signed_until: Cell<i64>,
 }
 
 impl<'c> Writing<'c> {
     pub(super) fn new(transaction: Transaction<'c>, history: HistoryKeeping) -> Result<Self, StoreError> {
-        let signed_until = Cell::new(last_entry(&transaction)?);
-        Ok(Self { transaction, history, user: RefCell::default(), signed_until })
+        let began_after = last_entry(&transaction)?;
+        Ok(Self { transaction, history, user: RefCell::default(), began_after, signed_until: Cell::new(began_after) })
     }
 
     /// Says in whose name the change is made, for the history.
@@ -51,7 +53,7 @@ impl<'c> Writing<'c> {
     }
 
     pub(super) fn execute(&self, sql: &str, params: impl rusqlite::Params) -> Result<usize, StoreError> {
-        Ok(self.transaction.execute(sql, params)?)
+        Ok(self.transaction.prepare_cached(sql)?.execute(params)?)
     }
 
     /// Does a part of the change: all of it, or, where it fails, nothing.
@@ -89,7 +91,7 @@ impl<'c> Writing<'c> {
         priority: Priority,
         vm_id: Option<DeviceVmId>,
     ) -> Result<(), StoreError> {
-        self.transaction.execute(
+        self.execute(
             "INSERT INTO vms (vm_uuid, vm_name, pool_id, priority) VALUES (?1, ?2, ?3, ?4)",
             params![uuid.to_string(), name, pool.as_str(), priority.as_number()],
         )?;
@@ -116,7 +118,7 @@ impl<'c> Writing<'c> {
     /// # Errors
     /// The database cannot be written.
     pub fn set_pool_and_priority(&self, uuid: &VmUuid, pool: PoolId, priority: Priority) -> Result<(), StoreError> {
-        self.transaction.execute(
+        self.execute(
             "UPDATE vms SET pool_id = ?2, priority = ?3 WHERE vm_uuid = ?1 AND (pool_id <> ?2 OR priority <> ?3)",
             params![uuid.to_string(), pool.as_str(), priority.as_number()],
         )?;
@@ -129,11 +131,11 @@ impl<'c> Writing<'c> {
     /// The database cannot be written, or the number is another VM's.
     pub fn set_number(&self, uuid: &VmUuid, vm_id: DeviceVmId) -> Result<(), StoreError> {
         // A removed VM keeps its number in case it comes back, but not against one that is here.
-        self.transaction.execute(
+        self.execute(
             "UPDATE vm_state SET device_vm_id = NULL WHERE device_vm_id = ?1 AND removed_at IS NOT NULL AND vm_uuid <> ?2",
             params![vm_id.get(), uuid.to_string()],
         )?;
-        self.transaction.execute(
+        self.execute(
             "UPDATE vm_state SET device_vm_id = ?2 WHERE vm_uuid = ?1",
             params![uuid.to_string(), vm_id.get()],
         )?;
@@ -167,7 +169,7 @@ impl<'c> Writing<'c> {
     /// # Errors
     /// The database cannot be written.
     pub fn remove(&self, uuid: &VmUuid) -> Result<(), StoreError> {
-        self.transaction.execute("DELETE FROM vms WHERE vm_uuid = ?1", [uuid.to_string()])?;
+        self.execute("DELETE FROM vms WHERE vm_uuid = ?1", [uuid.to_string()])?;
         Ok(())
     }
 
@@ -179,32 +181,6 @@ impl<'c> Writing<'c> {
         for table in ["vms", "vm_state", "last_starts"] {
             self.execute(&format!("DELETE FROM {table} WHERE vm_uuid = ?1"), [uuid.to_string()])?;
         }
-        Ok(())
-    }
-
-    /// Fills in what only a program can, for every VM that lacks it.
-    ///
-    /// # Errors
-    /// The database cannot be written.
-    pub fn complete_all(&self) -> Result<(), StoreError> {
-        self.read().incomplete_vms()?.iter().try_for_each(|uuid| self.complete(uuid))
-    }
-
-    /// Fills in what only a program can: a row for the VM's state, and its device's number.
-    ///
-    /// # Errors
-    /// The database cannot be written.
-    pub fn complete(&self, uuid: &VmUuid) -> Result<(), StoreError> {
-        self.transaction.execute(
-            "INSERT INTO vm_state (vm_uuid, revision)
-             SELECT ?1, 1 WHERE NOT EXISTS (SELECT 1 FROM vm_state WHERE vm_uuid = ?1)",
-            [uuid.to_string()],
-        )?;
-        let number = self.read().free_number(uuid)?;
-        self.transaction.execute(
-            "UPDATE vm_state SET device_vm_id = ?2 WHERE vm_uuid = ?1 AND device_vm_id IS NULL",
-            params![uuid.to_string(), number.get()],
-        )?;
         Ok(())
     }
 
@@ -225,8 +201,8 @@ impl<'c> Writing<'c> {
     /// # Errors
     /// The database cannot be written.
     pub fn note_start(&self, uuid: &VmUuid, host_uuid: &str, device_argument: &str) -> Result<(), StoreError> {
-        self.transaction.execute("DELETE FROM last_starts WHERE vm_uuid = ?1", [uuid.to_string()])?;
-        self.transaction.execute(
+        self.execute("DELETE FROM last_starts WHERE vm_uuid = ?1", [uuid.to_string()])?;
+        self.execute(
             "INSERT INTO last_starts (vm_uuid, host_uuid, device_argument, history_entry)
              VALUES (?1, ?2, ?3, (SELECT coalesce(max(entry_id), 0) FROM history WHERE vm_uuid = ?1))",
             [uuid.to_string().as_str(), host_uuid, device_argument],
@@ -240,7 +216,9 @@ impl<'c> Writing<'c> {
     /// It could not be written; nothing has happened then.
     pub fn commit(self) -> Result<(), StoreError> {
         self.sign(|_| self.history.through)?;
-        self.shorten_history(self.history.keep)?;
+        if self.signed_until() > self.began_after {
+            self.shorten_history(self.history.keep)?;
+        }
         Ok(self.transaction.commit()?)
     }
 }

@@ -32,6 +32,12 @@ pub fn sql_ok(database: &Path, text: &str) -> String {
     ran.stdout
 }
 
+/// Runs SQL of which single statements may fail: the shell goes on with the next.
+#[must_use]
+pub fn sql_each(database: &Path, text: &str) -> Ran {
+    fed(Command::new(sqlite_3_7_17()).arg("-batch").arg(database), text.as_bytes())
+}
+
 /// Runs a Python script with something on its standard input.
 #[must_use]
 pub fn python(script: &str, input: &[u8]) -> Ran {

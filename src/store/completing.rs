@@ -1,0 +1,89 @@
+//! Filling in what rows that were edited by hand leave out. Triggers note which those are.
+
+use rusqlite::params;
+
+use super::history::last_entry;
+use super::rows::text_of_people;
+use super::writing::Writing;
+use super::{Store, StoreError};
+use crate::model::VmUuid;
+
+impl Store {
+    /// Fills in what rows inserted by hand leave out, and notes the removal of those that are gone without a trace.
+    pub(super) fn complete_rows(&self) -> Result<(), StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM vms_to_complete)";
+        if !self.connection.query_row(sql, [], |row| row.get::<_, bool>(0))? {
+            return Ok(());
+        }
+        let writing = self.write()?;
+        let vms = writing.vms_to_complete()?;
+        for vm in &vms {
+            writing.note_if_vanished(vm)?;
+        }
+        // Nobody of ours has removed them.
+        writing.set_signed_until(last_entry(writing.transaction())?);
+        for vm in &vms {
+            writing.complete(vm)?;
+        }
+        writing.execute("DELETE FROM vms_to_complete", [])?;
+        writing.commit()
+    }
+}
+
+impl Writing<'_> {
+    /// Fills in what only a program can, for every VM that lacks it.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn complete_all(&self) -> Result<(), StoreError> {
+        self.vms_to_complete()?.iter().try_for_each(|uuid| self.complete(uuid))
+    }
+
+    /// The VMs that may lack something. One whose UUID cannot be read is left out: check names it.
+    fn vms_to_complete(&self) -> Result<Vec<VmUuid>, StoreError> {
+        let mut statement = self.transaction().prepare("SELECT vm_uuid FROM vms_to_complete ORDER BY vm_uuid")?;
+        let texts = statement.query_map([], |row| text_of_people(row, 0))?.collect::<Result<Vec<_>, _>>()?;
+        Ok(texts.into_iter().flatten().filter_map(|text| text.parse().ok()).collect())
+    }
+
+    /// Fills in what only a program can: a row for a registered VM's state, and its device's number.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn complete(&self, uuid: &VmUuid) -> Result<(), StoreError> {
+        let key = uuid.to_string();
+        self.execute(
+            "INSERT INTO vm_state (vm_uuid, revision)
+             SELECT vm_uuid, 1 FROM vms
+             WHERE vm_uuid = ?1 AND NOT EXISTS (SELECT 1 FROM vm_state WHERE vm_uuid = ?1)",
+            [&key],
+        )?;
+        let sql = "SELECT EXISTS (SELECT 1 FROM vms JOIN vm_state USING (vm_uuid)
+                   WHERE vm_uuid = ?1 AND device_vm_id IS NULL)";
+        if self.transaction().prepare_cached(sql)?.query_row([&key], |row| row.get(0))? {
+            let number = self.read().free_number(uuid)?;
+            self.execute("UPDATE vm_state SET device_vm_id = ?2 WHERE vm_uuid = ?1", params![key, number.get()])?;
+        }
+        Ok(())
+    }
+
+    /// Notes a VM as removed by hand whose row is gone although no removal was seen: `REPLACE` does that to a row whose
+    /// place another takes, and fires no trigger.
+    fn note_if_vanished(&self, uuid: &VmUuid) -> Result<(), StoreError> {
+        let key = uuid.to_string();
+        let noted = self.execute(
+            "UPDATE vm_state SET revision = revision + 1, removed_at = CURRENT_TIMESTAMP
+             WHERE vm_uuid = ?1 AND removed_at IS NULL AND NOT EXISTS (SELECT 1 FROM vms WHERE vm_uuid = ?1)",
+            [&key],
+        )?;
+        if noted > 0 {
+            self.execute(
+                "INSERT INTO history (vm_uuid, vm_name, old_pool_id, old_priority, old_device_vm_id)
+                 SELECT vm_uuid, vm_name, new_pool_id, new_priority, new_device_vm_id FROM history
+                 WHERE entry_id = (SELECT max(entry_id) FROM history WHERE vm_uuid = ?1) AND new_pool_id IS NOT NULL",
+                [&key],
+            )?;
+        }
+        Ok(())
+    }
+}
