@@ -2,11 +2,14 @@
 //!
 //! The string belongs to the administrator; we own one argument in it and leave every other byte as it is.
 
-use std::ops::Range;
+mod places;
+mod words;
 
 use crate::error::Error;
 use crate::model::{DeviceVmId, PoolId, Priority, VmSettings};
 use crate::settings::DeviceName;
+use places::{Place, places, with_one_space};
+use words::quoted_words;
 
 /// The platform key that holds the string.
 pub const PLATFORM_KEY: &str = "device-model-args";
@@ -60,15 +63,11 @@ pub fn find(device: &DeviceName, args: &str) -> Option<FoundDevice> {
 /// Finds our argument wherever it stands: by hand it may have been written more than once.
 #[must_use]
 pub fn find_all(device: &DeviceName, args: &str) -> Vec<FoundDevice> {
-    let found = |place: Place| {
-        let property =
-            |name: &str| place.properties.iter().rev().find_map(|text| text.strip_prefix(name)?.strip_prefix('='));
-        FoundDevice {
-            text: args[place.range.clone()].to_owned(),
-            pool: property("pool_id").and_then(|text| text.parse().ok()),
-            priority: property("priority").and_then(|text| text.parse().ok()),
-            vm_id: property("vm_id").and_then(|text| text.parse().ok()),
-        }
+    let found = |place: Place| FoundDevice {
+        text: args[place.range.clone()].to_owned(),
+        pool: place.property("pool_id").and_then(|text| text.parse().ok()),
+        priority: place.property("priority").and_then(|text| text.parse().ok()),
+        vm_id: place.property("vm_id").and_then(|text| text.parse().ok()),
     };
     places(device, args).into_iter().map(found).collect()
 }
@@ -79,24 +78,21 @@ pub fn find_all(device: &DeviceName, args: &str) -> Vec<FoundDevice> {
 /// # Errors
 /// The result would be longer than [`LIMIT`], or the string ends so that nothing can be added to it.
 pub fn with(device: &DeviceName, args: &str, settings: &VmSettings) -> Result<String, Error> {
-    let places = places(device, args);
-    let result = match places.split_first() {
-        Some((_, [])) if find(device, args).and_then(|found| found.settings()).as_ref() == Some(settings) => {
-            args.to_owned()
-        }
-        Some((first, _)) => {
-            let mut result = args.to_owned();
-            for place in places.iter().skip(1).rev() {
-                result.replace_range(with_one_space(args, &place.range), "");
-            }
-            result.replace_range(first.range.clone(), &first.rewritten(device, settings));
-            result
-        }
-        None if args.is_empty() => argument(device, settings),
+    let mut result = args.to_owned();
+    while let Some(range) =
+        places(device, &result).iter().enumerate().rev().find_map(|(at, place)| place.surplus(at > 0))
+    {
+        result.replace_range(with_one_space(&result, &range), "");
+    }
+    match places(device, &result).first() {
+        Some(place) if place.says_exactly(device, settings, &result) => {}
+        Some(place) if !place.can_be_rewritten => return Err(Error::DeviceArgsUnclear(args.to_owned())),
+        Some(place) => result.replace_range(place.range.clone(), &place.rewritten(device, settings)),
+        None if args.is_empty() => result = argument(device, settings),
         // Inside an open quote it would be a part of somebody else's argument.
         None if quoted_words(args).is_none() => return Err(Error::DeviceArgsUnclear(args.to_owned())),
-        None => format!("{args} {}", argument(device, settings)),
-    };
+        None => result = format!("{args} {}", argument(device, settings)),
+    }
     // A string that was too long before and is not ours to shorten fails all the same: the VM would not start.
     if result.len() > LIMIT {
         return Err(Error::DeviceArgsTooLong { length: result.len(), limit: LIMIT });
@@ -113,9 +109,8 @@ pub fn with(device: &DeviceName, args: &str, settings: &VmSettings) -> Result<St
 pub fn without(device: &DeviceName, args: &str) -> String {
     let mut result = args.to_owned();
     // One after the other: what is left may pair up its quotes in another way.
-    while let Some(place) = places(device, &result).pop() {
-        let range = with_one_space(&result, &place.range);
-        result.replace_range(range, "");
+    while let Some(range) = places(device, &result).pop().and_then(|place| place.surplus(true)) {
+        result.replace_range(with_one_space(&result, &range), "");
     }
     result
 }
@@ -145,126 +140,6 @@ pub fn desired(
         return Ok(current.map(|_| rest).filter(|_| !emptied));
     };
     with(device, args, settings).map(Some)
-}
-
-/// Where our argument stands, from its `-device` to the end of its value.
-#[derive(Debug)]
-struct Place {
-    range: Range<usize>,
-    /// What the value says after the device's name, quotes gone.
-    properties: Vec<String>,
-    /// The quote that the value was written in.
-    quote: Option<char>,
-}
-
-impl Place {
-    fn rewritten(&self, device: &DeviceName, settings: &VmSettings) -> String {
-        let is_ours = |text: &String| OUR_PROPERTIES.contains(&text.split('=').next().unwrap_or_default());
-        let others: Vec<_> = self.properties.iter().filter(|text| !is_ours(text)).cloned().collect();
-        let value = option_value(device, settings, &others);
-        match self.quote {
-            Some(quote) if others.iter().any(|text| !is_plain(text)) => format!("-device {quote}{value}{quote}"),
-            _ => format!("-device {value}"),
-        }
-    }
-}
-
-/// Whether a text means the same to a program that splits at spaces and to one that reads quotes.
-fn is_plain(text: &str) -> bool {
-    !text.contains(|character: char| character.is_whitespace() || "'\"\\".contains(character))
-}
-
-/// The range and one space beside it: the one before, or the one after where the range begins the string.
-fn with_one_space(args: &str, range: &Range<usize>) -> Range<usize> {
-    let before = args[..range.start].chars().next_back().filter(|character| character.is_whitespace());
-    let after = args[range.end..].chars().next().filter(|character| character.is_whitespace());
-    match (before, after) {
-        (Some(space), _) => range.start - space.len_utf8()..range.end,
-        (None, Some(space)) => range.start..range.end + space.len_utf8(),
-        (None, None) => range.clone(),
-    }
-}
-
-fn places(device: &DeviceName, args: &str) -> Vec<Place> {
-    let words = words(args);
-    let mut places = Vec::new();
-    let mut rest = words.as_slice();
-    while let [option, value, ..] = rest {
-        // QEMU takes the word after -device for its value, whatever it is.
-        let is_device = matches!(option.text.as_str(), "-device" | "--device");
-        rest = &rest[if is_device { 2 } else { 1 }..];
-        let Some(properties) = properties_of(device, value).filter(|_| is_device) else { continue };
-        let quote = args[value.range.clone()].chars().find(|character| "'\"".contains(*character));
-        places.push(Place { range: option.range.start..value.range.end, properties, quote });
-    }
-    places
-}
-
-/// The properties that the value of `-device` gives our device; `None` where it is another device.
-fn properties_of(device: &DeviceName, value: &Word) -> Option<Vec<String>> {
-    let mut parts = option_parts(&value.text).into_iter();
-    let first = parts.next()?;
-    let driver = first.strip_prefix("driver=").unwrap_or(&first);
-    (driver == device.as_str()).then(|| parts.collect())
-}
-
-/// Splits at commas as QEMU does: two in a row are one comma of the value (QEMU, `util/keyval.c`).
-fn option_parts(value: &str) -> Vec<String> {
-    let mut parts = vec![String::new()];
-    let mut characters = value.chars().peekable();
-    while let Some(character) = characters.next() {
-        match (character, parts.last_mut()) {
-            (',', Some(part)) if characters.next_if_eq(&',').is_some() => part.push_str(",,"),
-            (',', _) => parts.push(String::new()),
-            (_, Some(part)) => part.push(character),
-            (_, None) => {}
-        }
-    }
-    parts
-}
-
-/// One word of the string: where it stands, and what it says without its quotes.
-#[derive(Debug, PartialEq, Eq)]
-struct Word {
-    range: Range<usize>,
-    text: String,
-}
-
-/// The words as a shell would read them. Where quotes do not pair up no shell could have read the string, so whoever
-/// splits it splits at spaces only, and so do we.
-fn words(args: &str) -> Vec<Word> {
-    quoted_words(args).unwrap_or_else(|| {
-        let start_of = |word: &str| word.as_ptr() as usize - args.as_ptr() as usize;
-        let word = |text: &str| Word { range: start_of(text)..start_of(text) + text.len(), text: text.to_owned() };
-        args.split_whitespace().map(word).collect()
-    })
-}
-
-fn quoted_words(args: &str) -> Option<Vec<Word>> {
-    let mut words = Vec::new();
-    let mut current: Option<Word> = None;
-    let mut quote = None;
-    let mut characters = args.char_indices();
-    while let Some((at, character)) = characters.next() {
-        if quote.is_none() && character.is_whitespace() {
-            words.extend(current.take());
-            continue;
-        }
-        let word = current.get_or_insert_with(|| Word { range: at..at, text: String::new() });
-        word.range.end = at + character.len_utf8();
-        match (quote, character) {
-            (None, '\'' | '"') => quote = Some(character),
-            (Some(open), _) if open == character => quote = None,
-            (None | Some('"'), '\\') => {
-                let (at, escaped) = characters.next()?;
-                word.range.end = at + escaped.len_utf8();
-                word.text.push(escaped);
-            }
-            _ => word.text.push(character),
-        }
-    }
-    words.extend(current);
-    quote.is_none().then_some(words)
 }
 
 #[cfg(test)]

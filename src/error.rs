@@ -110,9 +110,10 @@ pub enum Error {
         /// How long it may be, in bytes.
         limit: usize,
     },
-    /// The value in XAPI ends in a way that swallows whatever is added to it.
+    /// The value in XAPI ends in a way that swallows whatever is added to it, or says of our device what we cannot.
     #[error(
-        "device-model-args is '{0}', to which nothing can be added: close its quote, or take the backslash from its end \
+        "device-model-args is '{0}', to which nothing can be added: close its quote, take the backslash from its end, or \
+         write the properties of its -device {{…}} as name=value \
          (xe vm-param-get param-name=platform param-key=device-model-args)"
     )]
     DeviceArgsUnclear(String),

@@ -51,6 +51,92 @@ fn a_string_that_says_so_already_comes_back_as_it_is() {
 }
 
 #[test]
+fn what_the_device_would_not_understand_is_written_as_it_does() {
+    for hand_written in [
+        "-device vgpu-stub,pool_id=a,priority=2,vm_id=7",
+        "-device vgpu-stub,pool_id=A,priority=HIGH,vm_id=7",
+        "-device vgpu-stub,pool_id=A,priority=high,vm_id=007",
+        "-device vgpu-stub,pool_id=B,pool_id=A,priority=high,vm_id=7",
+        "-device vgpu-stub,pool_id='A',priority=high,vm_id=7",
+    ] {
+        assert_eq!(find(&device(), hand_written).unwrap().settings(), Some(high()), "{hand_written} is read");
+        assert_eq!(with(&device(), hand_written, &high()).unwrap(), OURS, "{hand_written}");
+    }
+}
+
+#[test]
+fn our_device_in_json_is_ours() {
+    for json in [
+        r#"-device '{"driver":"vgpu-stub","pool_id":"B","vm_id":9}'"#,
+        r#"-device "{\"driver\":\"vgpu-stub\",\"pool_id\":\"B\",\"vm_id\":9}""#,
+        r#"-device {"vm_id":9,"pool_id":"B","driver":"vgpu-stub"}"#,
+    ] {
+        let args = format!("-vga std {json} -device b");
+        let found = find(&device(), &args).unwrap();
+        assert_eq!((found.pool, found.priority, found.vm_id.unwrap().get()), (Some(PoolId::B), None, 9));
+        assert_eq!(with(&device(), &args, &high()).unwrap(), format!("-vga std {OURS} -device b"));
+        assert_eq!(without(&device(), &args), "-vga std -device b");
+    }
+}
+
+#[test]
+fn properties_in_json_that_are_not_ours_stay() {
+    let json = r#"-device '{"driver":"vgpu-stub","id":"a,b","rombar":0,"multifunction":true,"priority":"low"}'"#;
+    let expected = format!("{OURS},id=a,,b,rombar=0,multifunction=on");
+    assert_eq!(with(&device(), json, &high()).unwrap(), expected);
+    let nested = r#"-device '{"driver":"vgpu-stub","queues":[1,2]}'"#;
+    assert_eq!(with(&device(), nested, &high()).unwrap_err().code(), "VGPU_ARGS_UNCLEAR");
+    assert_eq!(without(&device(), nested), "");
+}
+
+#[test]
+fn other_devices_in_json_are_left_alone() {
+    for other in [
+        r#"-device '{"driver":"usb-tablet","id":"vgpu-stub"}'"#,
+        r#"-device '{"driver":"vgpu-stub2"}'"#,
+        r#"-device '{"driver":"vgpu-stub"'"#,
+        r#"-device '["vgpu-stub"]'"#,
+        r#"-object '{"driver":"vgpu-stub"}'"#,
+    ] {
+        assert_eq!(find(&device(), other), None, "{other}");
+        assert_eq!(with(&device(), other, &high()).unwrap(), format!("{other} {OURS}"));
+        assert_eq!(without(&device(), other), other);
+    }
+}
+
+#[test]
+fn what_is_set_of_our_device_is_ours() {
+    let args = format!("{OURS},id=gpu0 -vga std -set device.gpu0.pool_id=B -set device.gpu0.rombar=0");
+    let found = find(&device(), &args).unwrap();
+    assert_eq!(found.pool, Some(PoolId::B), "that is what QEMU takes");
+    let right = format!("{OURS},id=gpu0 -vga std -set device.gpu0.rombar=0");
+    assert_eq!(with(&device(), &args, &high()).unwrap(), right);
+    assert_eq!(without(&device(), &args), "-vga std", "QEMU ends when something is set for no device");
+    let twice = format!("{right} -device vgpu-stub,id=gpu1 -set device.gpu1.rombar=0");
+    assert_eq!(with(&device(), &twice, &high()).unwrap(), right);
+    let first = "-set device.g.pool_id=B -set device.g.vm_id=2 -device vgpu-stub,id=g";
+    assert_eq!(with(&device(), first, &high()).unwrap(), format!("{OURS},id=g"));
+}
+
+#[test]
+fn what_is_set_of_other_devices_is_left_alone() {
+    for other in [
+        "-device e1000,id=gpu0 -set device.gpu0.pool_id=B",
+        "-set device.gpu0.pool_id=B",
+        "-set drive.gpu0.pool_id=B",
+        "-set device.gpu0",
+        "-append -set",
+    ] {
+        assert_eq!(with(&device(), other, &high()).unwrap(), format!("{other} {OURS}"));
+        let ours_has_no_id = format!("{OURS} {other}");
+        assert_eq!(with(&device(), &ours_has_no_id, &high()).unwrap(), ours_has_no_id);
+        assert_eq!(without(&device(), &ours_has_no_id), other);
+    }
+    let shared = format!("{OURS},id=x -device e1000,id=x -set device.x.pool_id=B");
+    assert_eq!(without(&device(), &shared), "-device e1000,id=x -set device.x.pool_id=B");
+}
+
+#[test]
 fn properties_that_are_not_ours_stay_with_the_argument() {
     let before = "-device vgpu-stub,bus=pci.0,pool_id=B,addr=0x5,priority=low,vm_id=9";
     assert_eq!(with(&device(), before, &high()).unwrap(), format!("{OURS},bus=pci.0,addr=0x5"));
@@ -138,7 +224,7 @@ fn any_args() -> impl Strategy<Value = String> {
     prop_oneof![
         "[ -~\t\n]{0,80}",
         proptest::collection::vec(
-            "(-device|--device|-vga|vgpu-stub,[a-z_]{1,8}=[a-zA-Z0-9]{1,3}|'a b'|\"|,,| {1,3}|é)",
+            "(-device|--device|-vga|-set|vgpu-stub,[a-z_]{1,8}=[a-zA-Z0-9]{1,3}|vgpu-stub,id=a|device\\.a\\.(pool_id|x)=B|\\{\"driver\":\"vgpu-stub\"\\}|'a b'|\"|,,| {1,3}|é)",
             0..12
         )
         .prop_map(|words| words.join(" ")),
