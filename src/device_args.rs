@@ -115,12 +115,11 @@ pub fn without(device: &DeviceName, args: &str) -> String {
     result
 }
 
-/// Whether a string holds anything that is not ours: another argument, or a property of our argument that we do not set.
+/// Whether a string holds anything but our argument as we write it.
 #[must_use]
 pub fn has_more(device: &DeviceName, args: &str) -> bool {
-    let is_ours = |text: &String| OUR_PROPERTIES.contains(&text.split('=').next().unwrap_or_default());
-    let has_other_property = places(device, args).iter().any(|place| !place.properties.iter().all(is_ours));
-    has_other_property || !without(device, args).trim().is_empty()
+    let settings = find(device, args).and_then(|found| found.settings());
+    settings.is_none_or(|settings| argument(device, &settings) != args)
 }
 
 /// What the platform key is to hold, given what it holds: our argument for these settings, or no argument of ours where

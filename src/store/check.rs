@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
 
-use super::{DATABASE_MODE, DIRECTORY_MODE, Filter, OpenFlags, Reading, StoreError, connect, schema};
+use super::{DATABASE_MODE, DIRECTORY_MODE, Filter, Reading, StoreError, connect, schema};
 
 /// How long a check waits for another program.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -47,7 +47,8 @@ fn look(path: &Path, items: &mut Vec<CheckItem>) -> Result<(), StoreError> {
         return Err(StoreError::Missing(path.to_owned()));
     }
     items.push(CheckItem::new("file", permissions(path)));
-    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, PATIENCE)?;
+    // Not for reading only: a change that a power loss cut off is taken back first, as every program does.
+    let connection = connect(path, PATIENCE)?;
     items.push(CheckItem::new("integrity", integrity(&connection)?));
     let found = schema::version(&connection, path)?;
     let is_stated = schema::stated(&connection)? == found;

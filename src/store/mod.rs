@@ -22,7 +22,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, ffi};
 
 pub use check::{CheckItem, check};
 pub use damaged::Damaged;
@@ -119,6 +119,12 @@ pub enum StoreError {
     /// The file or its disk cannot be written.
     #[error("the database cannot be written: its file or disk is read-only")]
     ReadOnly,
+    /// A program was cut off in the middle of a change, and its journal cannot be rolled back.
+    #[error(
+        "the database has a change that was cut off by a power loss, and its file or disk is read-only: make it writable, the \
+         next program that opens the database takes the change back"
+    )]
+    CutOff,
     /// It could not be opened for writing, for the reason given.
     #[error("the database cannot be written: {0}")]
     NotWritable(String),
@@ -147,8 +153,11 @@ pub enum StoreError {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        if error.sqlite_error().is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_READONLY_DBMOVED) {
+        if error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_READONLY_DBMOVED) {
             return Self::Replaced;
+        }
+        if error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_READONLY_ROLLBACK) {
+            return Self::CutOff;
         }
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked,
@@ -215,7 +224,7 @@ impl Store {
                 _ => Err(StoreError::Unopenable { path: path.to_owned(), reason: error.to_string() }),
             };
         }
-        let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, PATIENCE)?;
+        let mut connection = connect(path, PATIENCE)?;
         schema::bring_up_to_date(&mut connection, path)?;
         let store = Self::new(connection).with_history(through, keep);
         match store.complete_rows() {
@@ -233,8 +242,7 @@ impl Store {
         if !path.exists() {
             return Err(StoreError::Missing(path.to_owned()));
         }
-        // SQLite itself falls back to reading where the file cannot be written.
-        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, patience)?;
+        let connection = connect(path, patience)?;
         let found = schema::version(&connection, path)?;
         let known = schema::LATEST_SCHEMA;
         match found.cmp(&known) {
@@ -297,8 +305,10 @@ impl Store {
     }
 }
 
-fn connect(path: &Path, access: OpenFlags, patience: Duration) -> Result<Connection, StoreError> {
-    let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+/// Opens the file for writing; SQLite itself falls back to reading where that cannot be.
+fn connect(path: &Path, patience: Duration) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)
         .map_err(|error| StoreError::Unopenable { path: path.to_owned(), reason: error.to_string() })?;
     connection.busy_timeout(patience)?;
     connection.pragma_update(None, "foreign_keys", true)?;
