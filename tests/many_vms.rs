@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use proptest::prelude::*;
-use vgpu_config::model::{DeviceVmId, VmUuid};
-use vgpu_config::store::Store;
+use vgpu_config::model::{DeviceVmId, PoolId, Priority, VmUuid};
+use vgpu_config::store::{Registration, Store};
 use vgpu_tests::tools::{sql_each, sql_ok};
 use vgpu_tests::{ScratchRoot, VM, uuid};
 
@@ -73,6 +74,20 @@ fn noting_a_start_of_one_vm_of_ten_thousand_reads_hardly_more_than_one_of_a_hund
     });
     let [few, many] = few_and_many;
     assert!(many <= few + 20 * 4096, "{few} and {many} bytes");
+}
+
+#[test]
+fn an_import_of_five_thousand_vms_keeps_nobody_from_reading_until_it_is_committed() {
+    let root = with_rows(1);
+    let store = Store::open(&root.database()).unwrap();
+    let writing = store.write().unwrap();
+    for vm in (1..=5_000).map(uuid) {
+        writing.insert(&vm.parse().unwrap(), Some("web"), PoolId::A, Priority::Low, None).unwrap();
+    }
+    let reader = Store::open_existing(&root.database(), Duration::from_millis(100)).unwrap();
+    assert!(matches!(reader.read().registration(&VM.parse().unwrap()), Ok(Registration::Registered(_))));
+    writing.commit().unwrap();
+    assert_eq!(reader.read().counts().unwrap().total(), 5_001);
 }
 
 /// A statement as an administrator may type it: on few VMs, so that they get into each other's way.

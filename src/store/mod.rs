@@ -313,6 +313,8 @@ fn connect(path: &Path, patience: Duration) -> Result<Connection, StoreError> {
     connection.busy_timeout(patience)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    // A change that outgrows the cache would lock readers out from then on, not only while it is committed.
+    connection.pragma_update(None, "cache_spill", false)?;
     Ok(connection)
 }
 
