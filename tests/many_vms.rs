@@ -1,7 +1,9 @@
 //! Many VMs: what may grow with their number, and what may not.
 
 use std::fs;
+use std::io::Read;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -74,6 +76,21 @@ fn noting_a_start_of_one_vm_of_ten_thousand_reads_hardly_more_than_one_of_a_hund
     });
     let [few, many] = few_and_many;
     assert!(many <= few + 20 * 4096, "{few} and {many} bytes");
+}
+
+#[test]
+fn a_list_in_a_pager_holds_up_nobodys_change() {
+    let root = with_rows(1_000);
+    root.admin_ok(&["list-pools"]);
+    let mut command = root.command("usr/bin/vgpu-admin");
+    let mut list = command.args(["list-vms", "--format=json"]).stdout(Stdio::piped()).spawn().unwrap();
+    // It waits in the middle of its list: more than a pipe holds.
+    list.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+    let store = Store::open_existing(&root.database(), Duration::from_millis(100)).unwrap();
+    let writing = store.write().unwrap();
+    writing.set_name(&VM.parse().unwrap(), "renamed").unwrap();
+    writing.commit().unwrap();
+    assert!(list.wait_with_output().unwrap().status.success());
 }
 
 #[test]

@@ -84,6 +84,7 @@ impl<'c> Reading<'c> {
     }
 
     /// Hands every VM that the filter lets through to `visit`, one by one: by GPU pool, most urgent first, then by name.
+    /// The database is not held meanwhile.
     ///
     /// # Errors
     /// The database cannot be read, a row cannot be understood, or `visit` fails.
@@ -99,11 +100,14 @@ impl<'c> Reading<'c> {
         let mut statement = self.0.prepare_cached(&sql).map_err(StoreError::from)?;
         let pool = filter.pool.map(PoolId::as_str);
         let priority = filter.priority.map(Priority::as_number);
+        // All of them before the first is visited: whoever prints them into a pager must not hold up other programs' commits.
+        let mut vms = Vec::new();
         let mut rows = statement.query(params![pool, priority]).map_err(StoreError::from)?;
         while let Some(row) = rows.next().map_err(StoreError::from)? {
-            visit(self.stored_vm(row)?)?;
+            vms.push(self.stored_vm(row)?);
         }
-        Ok(())
+        drop(rows);
+        vms.into_iter().try_for_each(visit)
     }
 
     /// How many VMs there are of each GPU pool and priority.
