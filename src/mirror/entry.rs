@@ -13,8 +13,10 @@ pub const LONGEST_VALUE: usize = 48;
 const FORMAT: &str = "1";
 /// What the keys begin with.
 const KEY_PREFIX: &str = "vgpu:";
-/// The revisions that can be: one that could not be counted on from would outvote every later change.
-const REVISIONS: RangeInclusive<i64> = 0..=1 << 53;
+/// The largest revision that can be: one that could not be counted on from would outvote every later change. A database
+/// that counts past it says this one, and the later change decides.
+pub const LARGEST_REVISION: i64 = 1 << 53;
+const REVISIONS: RangeInclusive<i64> = 0..=LARGEST_REVISION;
 /// The times that can be: until the end of the year 9999, in seconds since 1970.
 const TIMES: RangeInclusive<i64> = 0..=253_402_300_799;
 /// Stands for the GPU pool of a VM that was removed.

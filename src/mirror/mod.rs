@@ -16,7 +16,7 @@ use crate::model::VmUuid;
 use crate::store::{Reading, StoreError};
 use crate::xenapi::{MapChange, MapField, Reference, Session, XapiError};
 
-pub use entry::{Entry, EntryError, LONGEST_VALUE};
+pub use entry::{Entry, EntryError, LARGEST_REVISION, LONGEST_VALUE};
 
 /// The copy as it was when it was read: one call for all of it.
 #[derive(Debug)]

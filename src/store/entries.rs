@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use super::StoreError;
 use super::rows::Reading;
 use super::writing::Writing;
-use crate::mirror::{Entry, News};
+use crate::mirror::{Entry, LARGEST_REVISION, News};
 use crate::model::{DeviceVmId, InvalidValue, VmSettings, VmUuid};
 
 /// A VM that is registered or was removed: one row each.
@@ -93,7 +93,8 @@ impl Reading<'_> {
             None => None,
         };
         let changed_at = row.get::<_, String>(5)?.parse().unwrap_or_default();
-        Ok((uuid, Entry { settings, vm_id, revision: row.get(4)?, changed_at, more: String::new() }))
+        let revision = row.get::<_, i64>(4)?.min(LARGEST_REVISION);
+        Ok((uuid, Entry { settings, vm_id, revision, changed_at, more: String::new() }))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Rule 8: a value is one short line. An operation reads the pool's map once, and changes it once for each VM that changes.
 
 use serde_json::json;
-use vgpu_config::mirror::LONGEST_VALUE;
+use vgpu_config::mirror::{LARGEST_REVISION, LONGEST_VALUE};
 use vgpu_tests::Pool;
 
 use crate::support::{
@@ -76,6 +76,22 @@ fn values_are_one_short_line_with_the_format_first_and_no_control_characters() {
         assert!(started(&pool, host, &vm).unwrap().contains("pool_id=B,priority=low,vm_id=4294967295"));
         assert_short(host, "start");
     }
+}
+
+#[test]
+fn a_change_of_what_has_the_largest_revision_is_understood_by_every_host() {
+    let (pool, vm) = pool_with_known_vm();
+    let vm_id = value_of(&pool, &vm).split(' ').nth(3).unwrap().to_owned();
+    set_value(&pool, &vm, Some(&format!("1 A 2 {vm_id} {LARGEST_REVISION} 0")));
+    sync_all(&pool);
+    set_pool(&pool, 0, &vm, "B");
+    let changed = value_of(&pool, &vm);
+    assert!(changed.starts_with(&format!("1 B 2 {vm_id} {LARGEST_REVISION} ")), "{changed}");
+    sync_all(&pool);
+    for host in 0..HOSTS {
+        assert!(started(&pool, host, &vm).unwrap().contains("pool_id=B"), "host {host}");
+    }
+    assert_eq!(value_of(&pool, &vm), changed, "nobody has anything to correct");
 }
 
 #[test]
