@@ -141,7 +141,35 @@ fn parse_head(received: &[u8]) -> Result<Option<(usize, u16, usize)>, HttpError>
         .iter()
         .find(|header| header.name.eq_ignore_ascii_case("content-length"))
         .and_then(|header| std::str::from_utf8(header.value).ok()?.trim().parse().ok())
-        .filter(|&length| length <= LARGEST_REPLY)
         .ok_or_else(|| broken("the reply does not say how long it is"))?;
+    if body_length > LARGEST_REPLY {
+        return Err(HttpError::Broken(format!(
+            "the reply is {body_length} bytes long, and more than {LARGEST_REPLY} are not taken"
+        )));
+    }
     Ok(Some((head_length, response.code.unwrap_or_default(), body_length)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(content_length: &str) -> String {
+        let head = format!("HTTP/1.1 200 OK\r\n{content_length}\r\n\r\n");
+        parse_head(head.as_bytes()).map_or_else(|error| error.to_string(), |_| "nothing".to_owned())
+    }
+
+    #[test]
+    fn a_reply_that_is_too_long_is_called_that() {
+        let said = refused("Content-Length: 67108865");
+        assert!(said.contains("67108865 bytes long") && said.contains("67108864"), "{said}");
+        assert_eq!(refused("Content-Length: 67108864"), "nothing");
+    }
+
+    #[test]
+    fn a_reply_without_a_length_is_called_that() {
+        for header in ["Server: x", "Content-Length: many", "Content-Length: -1"] {
+            assert_eq!(refused(header), "the reply does not say how long it is", "{header}");
+        }
+    }
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Value, json};
 
 use crate::deadline::Deadline;
@@ -140,14 +140,14 @@ impl Session {
         if reply.status != 200 {
             return Err(nonsense(format!("HTTP status {}", reply.status)));
         }
-        let envelope: Envelope = serde_json::from_slice(&reply.body).map_err(|error| nonsense(error.to_string()))?;
+        let envelope = Envelope::read(&reply.body).map_err(|error| nonsense(error.to_string()))?;
         self.connection = Some(connection);
         match (envelope.error, envelope.result) {
             (Some(RpcError::Object { message, data }), _) => {
                 Err(XapiError::Refused { call: method.to_owned(), code: message, params: data.into() })
             }
             (Some(RpcError::Array(parts)), _) if !parts.is_empty() => Err(XapiError::refused(method, parts)),
-            (None, Some(result)) => serde_json::from_value(result).map_err(|error| nonsense(error.to_string())),
+            (None, Some(result)) => Ok(result),
             _ => Err(nonsense("neither a result nor an error".to_owned())),
         }
     }
@@ -179,11 +179,21 @@ fn transport(call: &str, error: &HttpError) -> XapiError {
 }
 
 #[derive(Deserialize)]
-struct Envelope {
-    #[serde(default)]
-    result: Option<Value>,
+struct Envelope<T> {
+    #[serde(default = "Option::default")]
+    result: Option<T>,
     #[serde(default)]
     error: Option<RpcError>,
+}
+
+impl<T: DeserializeOwned> Envelope<T> {
+    fn read(body: &[u8]) -> serde_json::Result<Self> {
+        serde_json::from_slice(body).or_else(|error| {
+            // Beside an error the result may be anything.
+            let refusal: Envelope<IgnoredAny> = serde_json::from_slice(body)?;
+            if refusal.error.is_some() { Ok(Self { result: None, error: refusal.error }) } else { Err(error) }
+        })
+    }
 }
 
 /// An error is an object in JSON-RPC 2.0; an array in 1.0, and even in 2.0 where a member forwarded the call or the
