@@ -3,6 +3,7 @@
 
 use dxr::{MethodCall, Value};
 use vgpu_config::request::Arguments;
+use vgpu_config::xenapi::Token;
 
 /// A call: the function, in whose name, and its arguments.
 #[derive(Debug)]
@@ -10,7 +11,7 @@ pub struct Call {
     /// The function.
     pub function: String,
     /// The caller's session.
-    pub session: String,
+    pub session: Token,
     /// The arguments.
     pub arguments: Arguments,
 }
@@ -27,7 +28,7 @@ impl Call {
         match (params.next(), params.next(), params.next()) {
             (Some(Value::String(session)), Some(Value::Struct(members)), None) => Ok(Self {
                 function: unnamed(call.name.into_owned()),
-                session,
+                session: session.into(),
                 arguments: members.into_iter().map(text_member).collect::<Result<_, _>>()?,
             }),
             _ => Err("expected two parameters, a session and a struct".to_owned()),

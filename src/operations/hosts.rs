@@ -120,7 +120,7 @@ pub(super) fn on_every_host<T: DeserializeOwned + Send>(
 ) -> Result<Vec<Answered<T>>, XapiError> {
     let mut hosts: Vec<_> = session.hosts()?.into_iter().collect();
     hosts.sort_by(|(_, one), (_, other)| (&one.name_label, &one.uuid).cmp(&(&other.name_label, &other.uuid)));
-    let token = session.token().to_owned();
+    let token = session.token().clone();
     let arguments = request.arguments();
     let arguments: Vec<_> = arguments.iter().collect();
     let ask = |reference: String, name: &str| -> Result<T, Error> {

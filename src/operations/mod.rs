@@ -26,7 +26,7 @@ use crate::paths::Root;
 use crate::settings::Settings;
 use crate::store::{Store, Through};
 use crate::vm_lock::VmLocks;
-use crate::xenapi::{self, Session, XapiError};
+use crate::xenapi::{self, Session, Token, XapiError};
 
 pub use apply::{apply, last_starts};
 pub use change::{RegisterVm, UpdateVm, register_vm, remove_vm, set_pool, set_priority, update_vm};
@@ -47,7 +47,7 @@ pub enum Caller {
     Root,
     /// Whoever called the plugin, by the session that XAPI passed on: XAPI's own roles decide what may be done, so
     /// without XAPI nothing is changed. The session is the caller's and is never logged out.
-    Session(String),
+    Session(Token),
 }
 
 impl Caller {

@@ -11,8 +11,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::deadline::Deadline;
@@ -83,13 +83,30 @@ fn in_brackets(params: &[String]) -> String {
     if params.is_empty() { String::new() } else { format!(" ({})", params.join(", ")) }
 }
 
+/// A session's reference. It is as good as a password: no log and no message shows it.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Token(String);
+
+impl From<String> for Token {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Token(…)")
+    }
+}
+
 /// A session, ours or a caller's.
 pub struct Session {
     socket: PathBuf,
     /// None after a call that went wrong on the way: its reply may still come, and would be taken for the next one's.
     connection: Option<Connection>,
     deadline: Deadline,
-    token: String,
+    token: Token,
     /// A plugin's session is its caller's: ending it would throw the caller out.
     is_ours: bool,
 }
@@ -100,7 +117,7 @@ impl Session {
     /// # Errors
     /// XAPI is away or refuses.
     pub fn log_in(socket: &Path, deadline: Deadline) -> Result<Self, XapiError> {
-        let mut session = Self::of_caller(socket, String::new(), deadline)?;
+        let mut session = Self::of_caller(socket, Token::default(), deadline)?;
         session.token = session.call(
             "session.login_with_password",
             &json!(["root", "", "1.0", concat!("vgpu-config/", env!("CARGO_PKG_VERSION"))]),
@@ -113,13 +130,13 @@ impl Session {
     ///
     /// # Errors
     /// XAPI is away.
-    pub fn of_caller(socket: &Path, token: String, deadline: Deadline) -> Result<Self, XapiError> {
+    pub fn of_caller(socket: &Path, token: Token, deadline: Deadline) -> Result<Self, XapiError> {
         let connection = Connection::open(socket, deadline).map_err(|error| transport("connect", &error))?;
         Ok(Self { socket: socket.to_owned(), connection: Some(connection), deadline, token, is_ours: false })
     }
 
     /// The session's reference, for calls that are made at the same time.
-    pub(crate) fn token(&self) -> &str {
+    pub(crate) fn token(&self) -> &Token {
         &self.token
     }
 
@@ -153,7 +170,6 @@ impl Session {
     }
 }
 
-/// A token is as good as a password and stays out of every log.
 impl fmt::Debug for Session {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Session").field("is_ours", &self.is_ours).finish_non_exhaustive()
