@@ -313,6 +313,8 @@ fn connect(path: &Path, patience: Duration) -> Result<Connection, StoreError> {
     connection.busy_timeout(patience)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    // In KiB, and only as much as is used: a list looks into the tables in no order.
+    connection.pragma_update(None, "cache_size", -64 * 1024)?;
     // A change that outgrows the cache would lock readers out from then on, not only while it is committed.
     connection.pragma_update(None, "cache_spill", false)?;
     Ok(connection)

@@ -1,5 +1,7 @@
 //! What is read from the rows.
 
+use std::cmp::Reverse;
+
 use crate::mirror::Entry;
 use crate::model::{DeviceVmId, PoolId, Priority, VmSettings, VmUuid};
 
@@ -33,6 +35,12 @@ impl StoredVm {
     #[must_use]
     pub fn is_pushed(&self) -> bool {
         self.pushed_revision >= self.revision
+    }
+
+    /// Where it stands in a list: by GPU pool, most urgent first, then by name.
+    pub(super) fn order(&self) -> impl Ord {
+        let settings = &self.settings;
+        (settings.pool, Reverse(settings.priority), self.name.as_deref(), self.uuid)
     }
 }
 

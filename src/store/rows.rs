@@ -93,10 +93,7 @@ impl<'c> Reading<'c> {
         filter: Filter,
         visit: &mut dyn FnMut(StoredVm) -> Result<(), E>,
     ) -> Result<(), E> {
-        let sql = format!(
-            "{SELECT_VM} WHERE (?1 IS NULL OR pool_id = ?1) AND (?2 IS NULL OR priority = ?2)
-             ORDER BY pool_id, priority DESC, vm_name, vms.vm_uuid"
-        );
+        let sql = format!("{SELECT_VM} WHERE (?1 IS NULL OR pool_id = ?1) AND (?2 IS NULL OR priority = ?2)");
         let mut statement = self.0.prepare_cached(&sql).map_err(StoreError::from)?;
         let pool = filter.pool.map(PoolId::as_str);
         let priority = filter.priority.map(Priority::as_number);
@@ -107,6 +104,8 @@ impl<'c> Reading<'c> {
             vms.push(self.stored_vm(row)?);
         }
         drop(rows);
+        // SQLite would sort whole rows, on the disk where they are many.
+        vms.sort_unstable_by(|one, other| one.order().cmp(&other.order()));
         vms.into_iter().try_for_each(visit)
     }
 
