@@ -111,6 +111,7 @@ impl World<'_> {
         let outcome = operation(self);
         if cut.is_some() {
             self.host(host).clear_faults().expect("sockets can be opened");
+            self.host(host).wait_for_late_calls();
             self.hurry(host, false);
         }
         outcome

@@ -58,6 +58,7 @@ impl World<'_> {
 
     fn mend(&mut self, host: usize) {
         self.host(host).clear_faults().expect("sockets can be opened");
+        self.host(host).wait_for_late_calls();
         self.broken[host] = None;
     }
 

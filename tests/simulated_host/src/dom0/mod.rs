@@ -19,6 +19,7 @@ mod suspension;
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 pub use copies::CopyKind;
@@ -82,6 +83,8 @@ pub struct Dom0 {
     /// The VMs that xenopsd is busy with: what xapi pushes for them waits.
     busy: Mutex<HashSet<String>>,
     events: Events,
+    /// The calls that xapi is carrying out, or that it will carry out when it goes on.
+    pub calls_in_progress: AtomicUsize,
 }
 
 impl Dom0 {
@@ -105,6 +108,7 @@ impl Dom0 {
             hook_runs: Mutex::default(),
             busy: Mutex::default(),
             events: Events::default(),
+            calls_in_progress: AtomicUsize::default(),
         });
         pool.join(&dom0, host, control_domain);
         dom0.open_services()?;

@@ -11,6 +11,9 @@ pub use pool::SimulatedPool;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use indexmap::IndexMap;
 
@@ -18,6 +21,9 @@ use crate::database::{Class, map_of};
 use crate::dom0::{Dom0, Identity};
 use crate::fault::{Fault, Service};
 use crate::pool::Pool;
+
+/// How long late calls are waited for: a call takes milliseconds.
+const LATE_CALLS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A host: alone in its pool, or one of a [`SimulatedPool`]. It ends when it is dropped: threads, children and sockets go with it.
 ///
@@ -146,6 +152,15 @@ impl SimulatedHost {
     /// A socket cannot be opened.
     pub fn clear_faults(&self) -> io::Result<()> {
         self.dom0.clear_faults()
+    }
+
+    /// Waits until xapi has carried out what it was asked, also what it was asked before it went on: a caller may be gone
+    /// long before its call is carried out.
+    pub fn wait_for_late_calls(&self) {
+        let began = Instant::now();
+        while self.dom0.calls_in_progress.load(Ordering::SeqCst) > 0 && began.elapsed() < LATE_CALLS_TIMEOUT {
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Kills xapi and starts it again, without the faults: what it was asked and had not answered is never done.

@@ -3,6 +3,7 @@
 use std::io::{BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::forwarding::{self, Route};
 use super::{call, private};
@@ -38,9 +39,26 @@ fn converse(stream: UnixStream, answer: impl Fn(&Request) -> (Vec<u8>, bool)) {
     }
 }
 
+/// A call that is being carried out.
+struct InProgress<'a>(&'a AtomicUsize);
+
+impl<'a> InProgress<'a> {
+    fn begin(calls: &'a AtomicUsize) -> Self {
+        calls.fetch_add(1, Ordering::SeqCst);
+        Self(calls)
+    }
+}
+
+impl Drop for InProgress<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 /// Answers a request, rightly or as the fault in force has it, and says whether the connection goes on. What a fault makes
 /// of a reply is a test's doing, not a recording.
 fn exchange(dom0: &Arc<Dom0>, request: &Request) -> (Vec<u8>, bool) {
+    let _in_progress = InProgress::begin(&dom0.calls_in_progress);
     let incoming = match Incoming::read(request) {
         Ok(incoming) => incoming,
         Err(page) => return (page, false),
