@@ -388,3 +388,25 @@ fn a_sync_ends_at_the_first_vm_for_which_xapi_is_away() {
     assert_eq!(dom0.plugin("sync", &[])["left_alone"], json!([]));
     assert_eq!(dom0.start(&uuid(4)), dom0.argument(&uuid(4)));
 }
+
+#[test]
+fn a_change_waits_until_the_repair_before_a_start_has_ended() {
+    let (dom0, vm) = Dom0::with_registered_vm();
+    dom0.set_args_in_xapi(&vm, Some("-vga std"));
+    dom0.set_fault_in(Service::Xapi, "VM.add_to_platform", Fault::Slow(Duration::from_millis(700))).unwrap();
+    thread::scope(|scope| {
+        let start = scope.spawn(|| dom0.start(&vm));
+        // The hook is between the two halves of its change of the record.
+        while dom0.args_in_xapi(&vm).is_some() {
+            assert!(!start.is_finished());
+            thread::sleep(Duration::from_millis(1));
+        }
+        dom0.root.admin_ok(&["set-pool", "--vm-uuid", &vm, "--pool=B"]);
+        assert!(start.join().unwrap().unwrap().contains("pool_id=A"));
+    });
+    dom0.clear_faults().unwrap();
+    let args = format!("-vga std {}", dom0.argument(&vm).unwrap());
+    assert!(args.contains("pool_id=B"), "{args}");
+    assert_eq!(dom0.args_in_xapi(&vm).as_ref(), Some(&args), "what was done last counts");
+    assert_eq!(dom0.plugin("show_vm", &[("vm_uuid", &vm)])["in_xapi"], true);
+}

@@ -41,11 +41,18 @@ pub fn import(host: &Host, file: &ConfigFile, prune: bool, dry_run: bool) -> Res
         transaction.read_shared()?;
         let copy = host.store.copy_in_memory()?;
         transaction.take_over_into(&copy, dry_run)?;
-        (put_all(&copy.write()?, file, prune)?, Vec::new())
+        (put_all(&copy.write()?, file, &|_| prune)?, Vec::new())
     } else {
+        if prune {
+            // A VM that only another host has heard of is removed too.
+            transaction.read_shared()?;
+            transaction.take_over_into(&host.store, dry_run)?;
+        }
         let vms = concerned(host, file, prune)?;
+        // One that is registered after this is left alone: it is not locked.
+        let locked: HashSet<_> = vms.iter().copied().collect();
         let Changed { value, told, .. } = transaction.change(&vms, false, &|writing, vms| {
-            let changes = put_all(writing, file, prune)?;
+            let changes = put_all(writing, file, &|uuid| prune && locked.contains(uuid))?;
             for (uuid, vm) in vms {
                 if let Some(name) = vm.name() {
                     writing.set_name(uuid, name)?;
@@ -73,14 +80,17 @@ fn concerned(host: &Host, file: &ConfigFile, prune: bool) -> Result<Vec<VmUuid>,
     Ok(vms.into_iter().collect())
 }
 
-/// Makes the registered VMs those of the file, and says what that changes.
-fn put_all(writing: &Writing<'_>, file: &ConfigFile, prune: bool) -> Result<Vec<PlannedChange>, Error> {
+/// Makes the registered VMs those of the file, and says what that changes. Of those that it does not name, the ones that may
+/// be removed are.
+fn put_all(
+    writing: &Writing<'_>,
+    file: &ConfigFile,
+    may_be_removed: &dyn Fn(&VmUuid) -> bool,
+) -> Result<Vec<PlannedChange>, Error> {
     let before = all(writing.read())?;
-    if prune {
-        let named: HashSet<_> = file.vm.iter().map(|vm| vm.vm_uuid).collect();
-        for vm in before.iter().filter(|vm| !named.contains(&vm.uuid)) {
-            writing.remove(&vm.uuid)?;
-        }
+    let named: HashSet<_> = file.vm.iter().map(|vm| vm.vm_uuid).collect();
+    for vm in before.iter().filter(|vm| !named.contains(&vm.uuid) && may_be_removed(&vm.uuid)) {
+        writing.remove(&vm.uuid)?;
     }
     free_numbers(writing, file)?;
     // Those that say their number first: it may be the one that another would be given.

@@ -95,7 +95,8 @@ fn changes_of_record(
         let (object, key) = (vm.clone(), key.to_owned());
         (old != new).then(|| MapChange { map, object, key, old: old.clone(), new: new.clone() })
     };
-    let before = if put_aside.is_some() { put_aside } else { aside.clone() };
+    // What was put aside before is of no use where the key is there: it may be older than what the administrator wrote since.
+    let before = if stored.is_some() { put_aside } else { aside.clone() };
     Ok([
         change(MapField::VmOtherConfig, PUT_ASIDE_KEY, &aside, &before),
         change(MapField::VmPlatform, device_args::PLATFORM_KEY, &stored, &wanted),

@@ -37,22 +37,29 @@ impl Reconciliation<'_> {
         pool: PoolId,
         priority: Priority,
         origin: Option<VmUuid>,
+        not_locked: Option<&String>,
         report: &mut Report,
     ) -> (Goal, bool) {
         let uuid = &self.start.vm_uuid;
-        let inserted = self.store.write().and_then(|writing| {
+        let insert = || {
+            let writing = self.store.write()?;
             writing.insert_by_default(uuid, pool, priority)?;
             let vm = writing.read().vm(uuid)?;
             writing.commit()?;
-            Ok(vm)
-        });
+            Ok::<_, StoreError>(vm)
+        };
+        // Whoever has the VM's lock may be registering it.
+        let inserted = match not_locked {
+            Some(why) => Err(why.clone()),
+            None => insert().map_err(|error| error.to_string()),
+        };
         let problem = match inserted {
             Ok(Some(vm)) => {
                 report.registered_now = true;
                 return (Goal::Have(vm.settings), true);
             }
             Ok(None) => "it vanished from the database".to_owned(),
-            Err(error) => error.to_string(),
+            Err(why) => why,
         };
         report.problems.push(format!("the VM could not be registered: {problem}"));
         match (self.store.read().free_number(uuid), origin) {

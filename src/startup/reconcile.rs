@@ -53,7 +53,8 @@ impl<'a> Reconciliation<'a> {
         {
             log::warn!("VM {}: what other hosts have written could not be taken over: {error}", self.start.vm_uuid);
         }
-        self.reconcile(booting, xapi, lock.map(drop))
+        // The lock is held until all is done.
+        self.reconcile(booting, xapi, lock.as_ref().map(|_| ()).map_err(Clone::clone))
     }
 
     fn lock<'l>(&self, locks: &'l VmLocks) -> Result<LockedVms<'l>, LockError> {
@@ -173,7 +174,9 @@ impl<'a> Reconciliation<'a> {
         let (goal, is_stored) = match self.goal(&registration, args.as_deref())? {
             // It may have an argument of its own that nobody could see.
             Goal::Register { .. } if !args_are_known => (Goal::LeaveAlone, true),
-            Goal::Register { pool, priority, origin } => self.register(pool, priority, origin, &mut report),
+            Goal::Register { pool, priority, origin } => {
+                self.register(pool, priority, origin, lock.as_ref().err(), &mut report)
+            }
             goal => (goal, true),
         };
         match &goal {

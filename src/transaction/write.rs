@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::deadline::Deadline;
-use crate::xenapi::{self, MapChange, Session, XapiError};
+use crate::xenapi::{self, MapChange, MapField, Session, XapiError};
 
 /// How long the parts of a change may take. Between the two halves of a change a key is not there, so none is begun where there
 /// is no time to put it back.
@@ -45,8 +45,12 @@ pub fn write(session: &mut Session, changes: &[MapChange], pace: &Pace) -> Resul
     for (made, change) in changes.iter().enumerate() {
         let outcome = pace.next().map(|deadline| session.set_deadline(deadline)).and_then(|()| change.make(session));
         if let Err(error) = outcome {
-            // Also the one that failed: nobody knows how far it got.
-            put_back(session, &changes[..=made], pace);
+            // Also the one that failed: nobody knows how far it got. Where XAPI did not answer it may even be carried out later,
+            // so what was put aside for it stays there; the next start or change takes it away.
+            let may_come_late = error.is_away() && change.map == MapField::VmPlatform;
+            let begun =
+                changes[..=made].iter().filter(|begun| !(may_come_late && begun.map == MapField::VmOtherConfig));
+            put_back(session, &begun.cloned().collect::<Vec<_>>(), pace);
             return Err(error);
         }
     }

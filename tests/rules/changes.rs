@@ -138,3 +138,14 @@ fn two_hosts_that_change_two_vms_at_once_both_have_both_changes() {
         assert_start(&pool, host, vm, "pool_id=B");
     }
 }
+
+#[test]
+fn an_import_that_prunes_removes_also_what_only_another_host_has_heard_of() {
+    let (pool, kept) = pool_with_registered_vm();
+    let other = pool.host(0).create_vm("other");
+    pool.on(1).register(&other, "B", "low");
+    let file = json!({"version": 1, "vm": [{"vm_uuid": kept, "pool": "A", "priority": "high"}]}).to_string();
+    pool.on(2).plugin("import", &[("config", file.as_str()), ("prune", "true")]);
+    assert_eq!(entry(&pool, &other).unwrap().settings, None, "the other hosts are told");
+    assert_eq!((args(&pool, &other), started(&pool, 1, &other)), (None, None));
+}
