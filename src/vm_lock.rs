@@ -48,7 +48,7 @@ impl VmLocks {
         Ok(Self(file))
     }
 
-    /// Locks VMs: all of them, or none. `Err(Ok(vm))` names one that another program holds for longer than the deadline.
+    /// Locks VMs: all of them, or none. [`LockError::Busy`] names one that another program holds until the deadline.
     ///
     /// # Errors
     /// Another program holds one of them, or the system refuses.

@@ -1,7 +1,7 @@
 //! The database: the only place with SQL.
 //!
-//! One file with a rollback journal, so that `cp` backs it up whole, a read-only disk can still serve it, and a writer
-//! that waits for XAPI inside its transaction blocks no reader. The schema is `migrations/`.
+//! One file with a rollback journal, so that `cp` backs it up whole and a read-only disk can still serve it. No transaction is
+//! open while somebody waits for XAPI. The schema is `migrations/`.
 
 mod check;
 mod completing;
@@ -37,8 +37,8 @@ pub use writing::Writing;
 const DIRECTORY_MODE: u32 = 0o755;
 /// The database's permissions: root alone.
 const DATABASE_MODE: u32 = 0o600;
-/// How long the CLI and the plugin wait for another program's transaction. Longer than such a transaction waits for
-/// XAPI ([`crate::xenapi::TIMEOUT`]), so that a slow XAPI fails its own caller only.
+/// How long the CLI and the plugin wait for another program's transaction. Ours take milliseconds; an administrator's, in an
+/// sqlite3 shell, may take longer.
 pub const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Why the database cannot be used.
