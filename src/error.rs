@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::config_file::ConfigFileError;
-use crate::mirror::EntryError;
+use crate::entry::EntryError;
 use crate::model::{DeviceVmId, InvalidValue, VmUuid};
 use crate::settings::SettingsError;
 use crate::store::StoreError;
@@ -122,7 +122,7 @@ pub enum Error {
     UnclearArgument(String),
     /// The pool-wide copy cannot be used for a VM.
     #[error("what the resource pool has of VM {vm_uuid} {error}")]
-    Mirror {
+    NewerFormat {
         /// The VM.
         vm_uuid: VmUuid,
         /// Why.
@@ -265,7 +265,7 @@ impl Error {
             Self::UnknownToXapi(_) | Self::NoSuchVm(_) => "VGPU_UNKNOWN_VM",
             Self::DeviceArgsTooLong { .. } => "VGPU_ARGS_TOO_LONG",
             Self::DeviceArgsUnclear(_) | Self::UnclearArgument(_) => "VGPU_ARGS_UNCLEAR",
-            Self::Mirror { .. } => "VGPU_NEWER_FORMAT",
+            Self::NewerFormat { .. } => "VGPU_NEWER_FORMAT",
             Self::Store(_) => "VGPU_DB_ERROR",
             Self::Lock(_) | Self::Contended => "VGPU_BUSY",
             // RBAC_PERMISSION_DENIED is XAPI's own answer to a caller who may not: every client of XAPI knows it.

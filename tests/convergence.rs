@@ -10,8 +10,9 @@ use indexmap::IndexMap;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use tempfile::TempDir;
-use vgpu_config::mirror::{Comparison, Entry, Mirror};
+use vgpu_config::entry::Entry;
 use vgpu_config::model::{DeviceVmId, PoolId, Priority, VmSettings, VmUuid};
+use vgpu_config::shared_copy::{Comparison, SharedCopy};
 use vgpu_config::store::{Store, Writing};
 use vgpu_config::xenapi::Reference;
 
@@ -90,8 +91,8 @@ impl Pool {
         }
     }
 
-    fn mirror(&self) -> Mirror {
-        Mirror::new(Reference::new("OpaqueRef:pool"), self.copy.clone())
+    fn shared(&self) -> SharedCopy {
+        SharedCopy::new(Reference::new("OpaqueRef:pool"), self.copy.clone())
     }
 
     fn happen(&mut self, step: &Step) {
@@ -134,15 +135,15 @@ impl Pool {
 
     /// A change as the operations make it: the newest settings taken over, the change made, XAPI written, committed.
     fn change(&mut self, host: usize, vm: VmUuid, settings: Option<(usize, usize)>, number: Option<u32>, commit: bool) {
-        let mirror = self.mirror();
+        let shared = self.shared();
         let writing = self.stores[host].write().unwrap();
-        writing.take_over(&mirror.news(writing.read()).unwrap()).unwrap();
+        writing.take_over(&shared.news(writing.read()).unwrap()).unwrap();
         if settings.is_none() && writing.read().vm(&vm).unwrap().is_none() {
             return; // Who is not registered cannot be removed.
         }
         put(&writing, &vm, settings, number);
         if let Some(entry) = writing.read().entry(&vm).unwrap()
-            && let Some(change) = mirror.change(&vm, &entry)
+            && let Some(change) = shared.change(&vm, &entry)
         {
             self.copy.insert(change.key, change.new.unwrap());
         }
@@ -156,12 +157,12 @@ impl Pool {
     }
 
     fn sync(&mut self, host: usize) {
-        let mirror = self.mirror();
+        let shared = self.shared();
         let writing = self.stores[host].write().unwrap();
-        writing.take_over(&mirror.news(writing.read()).unwrap()).unwrap();
+        writing.take_over(&shared.news(writing.read()).unwrap()).unwrap();
         for (vm, entry) in writing.read().entries().unwrap() {
-            if mirror.compare(&vm, Some(&entry)) == Comparison::HostIsNewer
-                && let Some(change) = mirror.change(&vm, &entry)
+            if shared.compare(&vm, Some(&entry)) == Comparison::HostIsNewer
+                && let Some(change) = shared.change(&vm, &entry)
             {
                 self.copy.insert(change.key, change.new.unwrap());
             }
@@ -225,7 +226,7 @@ fn all_hosts_come_to_one_state_and_no_two_vms_to_one_number() {
             prop_assert_eq!(&pool.says(host), &first, "host {} and host 0", host);
         }
         for (vm, entry) in pool.stores[0].read().entries().unwrap() {
-            prop_assert_eq!(pool.mirror().compare(&vm, Some(&entry)), Comparison::Same, "the copy of {}", vm);
+            prop_assert_eq!(pool.shared().compare(&vm, Some(&entry)), Comparison::Same, "the copy of {}", vm);
         }
         let numbers: Vec<_> =
             first.values().filter_map(|(settings, ..)| settings.map(|settings| settings.vm_id)).collect();

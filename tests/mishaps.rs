@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use simulated_host::{Fault, Service};
-use vgpu_config::mirror::Entry;
+use vgpu_config::entry::Entry;
 use vgpu_tests::{Dom0, uuid};
 
 /// An argument that is none of ours.

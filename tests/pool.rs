@@ -1,7 +1,7 @@
 //! One resource pool, many hosts: what XAPI carries from one to the other, and who wins.
 
 use simulated_host::{Fault, Service};
-use vgpu_config::mirror::{Entry, LONGEST_VALUE};
+use vgpu_config::entry::{Entry, LONGEST_VALUE};
 use vgpu_tests::{Dom0, Pool, VM, uuid};
 
 fn key(vm: &str) -> String {

@@ -33,7 +33,7 @@ const LET_START: u8 = 1;
 const BLOCK: u8 = 2;
 
 /// What the worker tells the one who watches the clock.
-enum News {
+enum Message {
     Settings(Box<Settings>),
     Reached(Milestone),
     Ended(Result<Box<Report>, String>),
@@ -63,35 +63,37 @@ fn main() -> ExitCode {
         let ended = panic::catch_unwind(AssertUnwindSafe(|| work(&root, &arguments, began, &worker)))
             .unwrap_or_else(|_| Err("vgpu-config made a mistake: please report it".to_owned()));
         // Nobody listens any more once the deadline has passed.
-        let _ = sender.send(News::Ended(ended.map(Box::new)));
+        let _ = sender.send(Message::Ended(ended.map(Box::new)));
     });
     ExitCode::from(watch(&receiver, began))
 }
 
 /// Reads the settings and prepares the start.
-fn work(root: &Root, arguments: &[OsString], began: Instant, news: &Sender<News>) -> Result<Report, String> {
+fn work(root: &Root, arguments: &[OsString], began: Instant, news: &Sender<Message>) -> Result<Report, String> {
     let tell = |message| drop(news.send(message));
     let say = |error: Error| error.to_string();
     let vm_uuid = arguments::vm_uuid(arguments).map_err(|error| error.to_string())?;
     let settings = Settings::load(&root.settings()).map_err(|error| format!("VM {vm_uuid}: {error}"))?;
     log::set_max_level(settings.log_level.into());
-    tell(News::Settings(Box::new(settings.clone())));
+    tell(Message::Settings(Box::new(settings.clone())));
     let time = settings.deadline.as_duration().mul_f64(MARGIN).saturating_sub(began.elapsed());
     let start = Start { root, settings: &settings, vm_uuid, time };
-    start.prepare(&|milestone| tell(News::Reached(milestone))).map_err(|error| format!("VM {vm_uuid}: {}", say(error)))
+    start
+        .prepare(&|milestone| tell(Message::Reached(milestone)))
+        .map_err(|error| format!("VM {vm_uuid}: {}", say(error)))
 }
 
 /// Waits for the end of the work, or for the deadline, and says so.
-fn watch(news: &Receiver<News>, began: Instant) -> u8 {
+fn watch(news: &Receiver<Message>, began: Instant) -> u8 {
     let mut progress = Progress { settings: Settings::default(), is_registered: false, boot_is_right: false };
     loop {
         let deadline = progress.settings.deadline.as_duration();
         match news.recv_timeout(deadline.saturating_sub(began.elapsed())) {
-            Ok(News::Settings(settings)) => progress.settings = *settings,
-            Ok(News::Reached(Milestone::Registered)) => progress.is_registered = true,
-            Ok(News::Reached(Milestone::BootIsRight)) => progress.boot_is_right = true,
-            Ok(News::Ended(Ok(report))) => return progress.conclude(&report),
-            Ok(News::Ended(Err(problem))) => return progress.fail(&problem),
+            Ok(Message::Settings(settings)) => progress.settings = *settings,
+            Ok(Message::Reached(Milestone::Registered)) => progress.is_registered = true,
+            Ok(Message::Reached(Milestone::BootIsRight)) => progress.boot_is_right = true,
+            Ok(Message::Ended(Ok(report))) => return progress.conclude(&report),
+            Ok(Message::Ended(Err(problem))) => return progress.fail(&problem),
             Err(RecvTimeoutError::Timeout) => return progress.fail(&too_late(deadline)),
             Err(RecvTimeoutError::Disconnected) => {
                 return progress.fail("vgpu-config made a mistake: please report it");

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::Host;
-use super::pending::{Pending, Pool};
+use super::pending::{AllHosts, Pending};
 use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::model::VmUuid;
@@ -48,7 +48,7 @@ pub fn last_starts(host: &Host) -> Result<Vec<StartReply>, Error> {
 pub fn apply(host: &Host, only: Option<VmUuid>, hard: bool, dry_run: bool) -> Result<ApplyReply, Error> {
     let mut session = host.connect()?;
     let mut reply = ApplyReply { dry_run, ..ApplyReply::default() };
-    let planned = Pool::look(host, &mut session)?.pending(only, &mut reply)?;
+    let planned = AllHosts::look(host, &mut session)?.pending(only, &mut reply)?;
     if dry_run {
         reply.applied = planned.into_iter().map(|pending| pending.vm).collect();
         return Ok(reply);
@@ -75,7 +75,7 @@ fn apply_to(
 ) -> Result<(), String> {
     let look = |session: &mut Session| {
         session.set_deadline(Deadline::after(xenapi::TIMEOUT));
-        Pool::look(host, session).map_err(|error| error.to_string())
+        AllHosts::look(host, session).map_err(|error| error.to_string())
     };
     let mut found = ApplyReply::default();
     let still = look(session)?.pending(Some(vm_uuid), &mut found).map_err(|error| error.to_string())?;

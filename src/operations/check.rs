@@ -10,11 +10,11 @@ use super::installed;
 use crate::deadline::Deadline;
 use crate::device_args::PLATFORM_KEY;
 use crate::error::Error;
-use crate::mirror::{Comparison, Mirror};
 use crate::paths::Root;
 use crate::reply::{CheckReply, HostCheck, HostState, PoolCheckReply};
 use crate::request::Request;
 use crate::settings::Settings;
+use crate::shared_copy::{Comparison, SharedCopy};
 use crate::store::{self, CheckItem, Store, StoreError};
 use crate::xenapi::{self, Session, XapiError};
 
@@ -155,26 +155,26 @@ struct Difference {
 }
 
 fn difference(root: &Root, session: &mut Session) -> Result<Difference, Error> {
-    let mirror = Mirror::load(session)?;
+    let shared = SharedCopy::load(session)?;
     let known: HashSet<_> = session.vm_records()?.into_iter().map(|(_, record)| record.uuid).collect();
-    let gone = mirror.vms().filter(|vm| !known.contains(&vm.to_string())).count();
+    let gone = shared.vms().filter(|vm| !known.contains(&vm.to_string())).count();
     let store = match Store::open_existing(&root.database(), PATIENCE) {
         // What is wrong with it is told elsewhere.
         Err(StoreError::Missing(_)) => {
-            return Ok(Difference { behind: mirror.vms().count(), gone, ..Difference::default() });
+            return Ok(Difference { behind: shared.vms().count(), gone, ..Difference::default() });
         }
         store => store?,
     };
-    let behind = mirror.news(store.read())?.entries.len();
+    let behind = shared.news(store.read())?.entries.len();
     let mut difference = Difference { behind, gone, ..Difference::default() };
     for (uuid, entry) in store.read().entries()? {
         // XAPI had it and does not know the VM any more: it was pruned on another host.
         let is_pruned = !known.contains(&uuid.to_string()) && store.read().was_ever_pushed(&uuid)?;
-        let is_newer = mirror.compare(&uuid, Some(&entry)) == Comparison::HostIsNewer;
+        let is_newer = shared.compare(&uuid, Some(&entry)) == Comparison::HostIsNewer;
         difference.ahead += usize::from(is_newer && !is_pruned);
     }
-    difference.not_for_us = mirror.vms().find_map(|vm_uuid| match mirror.compare(&vm_uuid, None) {
-        Comparison::NotForUs(error) => Some(Error::Mirror { vm_uuid, error }),
+    difference.not_for_us = shared.vms().find_map(|vm_uuid| match shared.compare(&vm_uuid, None) {
+        Comparison::NotForUs(error) => Some(Error::NewerFormat { vm_uuid, error }),
         _ => None,
     });
     Ok(difference)

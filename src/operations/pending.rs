@@ -7,11 +7,12 @@ use indexmap::IndexMap;
 use super::Host;
 use super::hosts::{Answered, on_every_host};
 use crate::device_args::{self, FoundDevice};
+use crate::entry::Entry;
 use crate::error::Error;
-use crate::mirror::{Comparison, Entry, Mirror};
 use crate::model::{DeviceVmId, VmSettings, VmUuid};
 use crate::reply::{AppliedVm, ApplyReply, LeftAlone, StartReply};
 use crate::request::Request;
+use crate::shared_copy::{Comparison, SharedCopy};
 use crate::xenapi::{HostRecord, Reference, Session, VmRecord};
 
 /// Starts on two hosts that lie no more seconds apart than this are not put in an order: their clocks may differ.
@@ -25,9 +26,9 @@ pub(super) struct Pending {
 }
 
 /// What has to be known of the resource pool.
-pub(super) struct Pool<'a> {
+pub(super) struct AllHosts<'a> {
     host: &'a Host,
-    mirror: Mirror,
+    shared: SharedCopy,
     records: Vec<(Reference, VmRecord)>,
     hosts: IndexMap<String, HostRecord>,
     here: HashMap<VmUuid, Entry>,
@@ -39,7 +40,7 @@ pub(super) struct Pool<'a> {
     silent: HashMap<String, String>,
 }
 
-impl<'a> Pool<'a> {
+impl<'a> AllHosts<'a> {
     /// Asks XAPI and every host.
     pub fn look(host: &'a Host, session: &mut Session) -> Result<Self, Error> {
         let (mut starts, mut silent) = (HashMap::<_, Vec<_>>::new(), HashMap::new());
@@ -54,12 +55,12 @@ impl<'a> Pool<'a> {
                 Err(error) => drop(silent.insert(host.uuid, error.to_string())),
             }
         }
-        let (hosts, records, mirror) = (session.hosts()?, session.vm_records()?, Mirror::load(session)?);
+        let (hosts, records, shared) = (session.hosts()?, session.vm_records()?, SharedCopy::load(session)?);
         let here: HashMap<_, _> = host.store.read().entries()?.into_iter().collect();
-        let vms: HashSet<_> = mirror.vms().chain(here.keys().copied()).collect();
-        let number = |uuid: VmUuid| Some((mirror.newest(&uuid, here.get(&uuid))?.settings?.vm_id, uuid));
+        let vms: HashSet<_> = shared.vms().chain(here.keys().copied()).collect();
+        let number = |uuid: VmUuid| Some((shared.newest(&uuid, here.get(&uuid))?.settings?.vm_id, uuid));
         let numbers = vms.into_iter().filter_map(number).collect();
-        Ok(Self { host, mirror, records, hosts, here, numbers, starts, silent })
+        Ok(Self { host, shared, records, hosts, here, numbers, starts, silent })
     }
 
     /// The running VMs that do not have their settings, by name; all of them, or one that is named.
@@ -71,7 +72,7 @@ impl<'a> Pool<'a> {
             if only.is_some_and(|only| only != vm_uuid) {
                 continue;
             }
-            let Some(entry) = self.mirror.newest(&vm_uuid, self.here.get(&vm_uuid)) else { continue };
+            let Some(entry) = self.shared.newest(&vm_uuid, self.here.get(&vm_uuid)) else { continue };
             is_known = true;
             if record.power_state != "Running" {
                 if only.is_some() {
@@ -123,7 +124,7 @@ impl<'a> Pool<'a> {
         // It was started on this host, whatever the clocks of others say.
         let start = starts.iter().find(|start| start.host_uuid == on.uuid);
         let has = start.map(|start| start.device_argument.clone()).unwrap_or_default();
-        let entry = self.mirror.newest(&vm_uuid, self.here.get(&vm_uuid));
+        let entry = self.shared.newest(&vm_uuid, self.here.get(&vm_uuid));
         let is_unchanged = entry.as_ref().is_some_and(|entry| entry.settings == wanted);
         if is_unchanged && entry.is_some_and(|entry| self.lacks_settings(vm_uuid, &entry, start)) {
             let has = if has.is_empty() { "no vGPU" } else { &has };
@@ -140,7 +141,7 @@ impl<'a> Pool<'a> {
     /// The VM's last start, on whichever host; or why nobody can tell what a reboot would change. Who names a VM wants it
     /// rebooted where that is not clear.
     fn last_start(&self, vm_uuid: VmUuid, record: &VmRecord, is_named: bool) -> Result<Option<&StartReply>, String> {
-        match self.mirror.compare(&vm_uuid, self.here.get(&vm_uuid)) {
+        match self.shared.compare(&vm_uuid, self.here.get(&vm_uuid)) {
             Comparison::NotForUs(error) => return Err(format!("what the resource pool has of it {error}")),
             Comparison::HostIsNewer => {
                 return Err("this host has changes that no other host knows: run 'vgpu-admin sync' first".to_owned());

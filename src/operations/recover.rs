@@ -4,18 +4,19 @@ use std::collections::HashSet;
 
 use crate::deadline::Deadline;
 use crate::device_args::{self, PLATFORM_KEY};
+use crate::entry::News;
 use crate::error::Error;
-use crate::mirror::{Comparison, Mirror, News};
 use crate::model::{VmSettings, VmUuid};
 use crate::paths::Root;
 use crate::reply::{LeftAlone, RecoverReply};
 use crate::settings::Settings;
+use crate::shared_copy::{Comparison, SharedCopy};
 use crate::store::{Damaged, Rebuilt, Registration, StoreError, Writing};
 use crate::xenapi::{self, Reference, Session, VmRecord, XapiError};
 
 /// What XAPI has of all VMs.
 struct FromXapi {
-    mirror: Mirror,
+    shared: SharedCopy,
     records: Vec<(Reference, VmRecord)>,
 }
 
@@ -55,7 +56,7 @@ fn ask(root: &Root) -> Result<FromXapi, XapiError> {
     let mut session = Session::log_in(&root.xapi_socket(), Deadline::after(xenapi::TIMEOUT))?;
     // In the order opposite to the one in which they are written.
     let records = session.vm_records()?;
-    Ok(FromXapi { mirror: Mirror::load(&mut session)?, records })
+    Ok(FromXapi { shared: SharedCopy::load(&mut session)?, records })
 }
 
 /// What the file had.
@@ -83,8 +84,8 @@ fn complete(
     let writing = rebuilt.store().write()?;
     match xapi {
         Ok(xapi) => {
-            keep_newer_rows(&writing, &xapi.mirror, &rebuilt.saved().without_revision, reply)?;
-            take_over(&writing, &xapi.mirror, reply)?;
+            keep_newer_rows(&writing, &xapi.shared, &rebuilt.saved().without_revision, reply)?;
+            take_over(&writing, &xapi.shared, reply)?;
             for (_, record) in &xapi.records {
                 if let Ok(uuid) = record.uuid.parse() {
                     writing.set_name(&uuid, &record.name_label)?;
@@ -111,12 +112,12 @@ fn complete(
 /// the row was changed later: XAPI was not told of that yet. What was removed stays removed.
 fn keep_newer_rows(
     writing: &Writing<'_>,
-    mirror: &Mirror,
+    shared: &SharedCopy,
     vms: &[VmUuid],
     reply: &mut RecoverReply,
 ) -> Result<(), StoreError> {
     for uuid in vms {
-        let (Some(here), Comparison::CopyIsNewer(there)) = (writing.read().entry(uuid)?, mirror.compare(uuid, None))
+        let (Some(here), Comparison::CopyIsNewer(there)) = (writing.read().entry(uuid)?, shared.compare(uuid, None))
         else {
             continue;
         };
@@ -134,8 +135,8 @@ fn content(settings: VmSettings) -> impl PartialEq {
     (settings.pool, settings.priority)
 }
 
-fn take_over(writing: &Writing<'_>, mirror: &Mirror, reply: &mut RecoverReply) -> Result<(), Error> {
-    let News { entries, .. } = &mirror.news(writing.read())?;
+fn take_over(writing: &Writing<'_>, shared: &SharedCopy, reply: &mut RecoverReply) -> Result<(), Error> {
+    let News { entries, .. } = &shared.news(writing.read())?;
     for (uuid, entry) in entries {
         match (writing.read().entry(uuid)?, entry.settings) {
             (None, Some(_)) => reply.filled_in.push(*uuid),
@@ -145,12 +146,12 @@ fn take_over(writing: &Writing<'_>, mirror: &Mirror, reply: &mut RecoverReply) -
             (Some(_), _) => reply.newer_in_xapi.push(*uuid),
         }
     }
-    for uuid in mirror.vms() {
-        if let Comparison::NotForUs(error) = mirror.compare(&uuid, None) {
+    for uuid in shared.vms() {
+        if let Comparison::NotForUs(error) = shared.compare(&uuid, None) {
             reply.notes.push(format!("VM {uuid}: what the resource pool has of it {error}"));
         }
     }
-    Ok(writing.take_over(&mirror.news(writing.read())?)?)
+    Ok(writing.take_over(&shared.news(writing.read())?)?)
 }
 
 /// VMs that have an argument of ours and are not registered: their settings were lost, or never there.

@@ -6,9 +6,9 @@ use super::Host;
 use super::sync::note_names;
 use crate::device_args::{self, FoundDevice};
 use crate::error::Error;
-use crate::mirror::Mirror;
 use crate::model::VmUuid;
 use crate::reply::{AdoptReply, AdoptedVm, LeftAlone, ScannedVm};
+use crate::shared_copy::SharedCopy;
 use crate::store::{Registration, Writing};
 use crate::transaction::Transaction;
 use crate::xenapi::VmRecord;
@@ -20,13 +20,13 @@ use crate::xenapi::VmRecord;
 /// XAPI or the database cannot be used.
 pub fn scan_vms(host: &Host) -> Result<Vec<ScannedVm>, Error> {
     let mut session = host.connect()?;
-    let mirror = Mirror::load(&mut session)?;
+    let shared = SharedCopy::load(&mut session)?;
     let hosts = session.hosts()?;
     let here: HashMap<_, _> = host.store.read().entries()?.into_iter().collect();
     let mut vms = Vec::new();
     for (_, record) in session.vm_records()?.iter().filter(|(_, record)| record.is_a_vm()) {
         let Ok(vm_uuid) = record.uuid.parse::<VmUuid>() else { continue };
-        let settings = mirror.newest(&vm_uuid, here.get(&vm_uuid)).and_then(|entry| entry.settings);
+        let settings = shared.newest(&vm_uuid, here.get(&vm_uuid)).and_then(|entry| entry.settings);
         let on = hosts.get(record.resident_on.as_str());
         vms.push(ScannedVm {
             vm_uuid,
@@ -80,7 +80,7 @@ pub fn adopt(host: &Host, dry_run: bool) -> Result<AdoptReply, Error> {
         };
         match attempt {
             Ok(adopted) => reply.adopted.push(adopted),
-            Err(error @ (Error::UnclearArgument(_) | Error::Mirror { .. })) => {
+            Err(error @ (Error::UnclearArgument(_) | Error::NewerFormat { .. })) => {
                 reply.left_alone.push(LeftAlone { vm_uuid: uuid, why: error.to_string() });
             }
             Err(error) => {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::{Caller, Host};
 use crate::error::{Error, NamedVm};
-use crate::mirror::Mirror;
 use crate::model::VmUuid;
 use crate::request::VmSelector;
+use crate::shared_copy::SharedCopy;
 use crate::xenapi::{self, Session, VmRecord};
 
 /// How long a request that only reads waits for XAPI to say who has a name.
@@ -68,7 +68,7 @@ pub(super) fn find_new(host: &Host, name: &str) -> Result<VmUuid, Error> {
 /// The registered VM or template of that name; where there is none, the VM.
 fn find_in_xapi(timeout: Duration, host: &Host, name: &str) -> Result<VmUuid, Error> {
     let mut session = host.caller.connect(&host.root, timeout)?;
-    let copy = Mirror::load(&mut session)?;
+    let copy = SharedCopy::load(&mut session)?;
     let (mut registered, mut others) = (Vec::new(), Vec::new());
     for record in session.vms_named(name)? {
         let Ok(uuid) = record.uuid.parse() else { continue };

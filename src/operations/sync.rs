@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use super::Host;
 use crate::device_args;
+use crate::entry::Entry;
 use crate::error::Error;
-use crate::mirror::{Comparison, Entry, Mirror};
 use crate::model::VmUuid;
 use crate::plan::{Goal, Known, Plan, goal, plan};
 use crate::reply::{LeftAlone, PruneReply, SyncReply, XapiOutcome};
+use crate::shared_copy::{Comparison, SharedCopy};
 use crate::store::Store;
 use crate::transaction::{HeldSignals, Pace, Transaction, Vms, write};
 use crate::xenapi::{MapField, Session, XapiVm};
@@ -33,7 +34,7 @@ pub fn sync(host: &Host, dry_run: bool) -> Result<SyncReply, Error> {
         let left_alone = |error: &Error| LeftAlone { vm_uuid: uuid, why: error.to_string() };
         let planned = match plan_of(host, store, transaction.shared(), &vms, &uuid, &entry) {
             // The reply has it already.
-            Err(Error::Mirror { .. }) => continue,
+            Err(Error::NewerFormat { .. }) => continue,
             Err(error) => {
                 reply.left_alone.push(left_alone(&error));
                 continue;
@@ -61,7 +62,7 @@ pub fn sync(host: &Host, dry_run: bool) -> Result<SyncReply, Error> {
 }
 
 /// The VMs of which a newer program has written what all hosts share.
-fn written_by_newer(shared: &Mirror) -> Vec<LeftAlone> {
+fn written_by_newer(shared: &SharedCopy) -> Vec<LeftAlone> {
     let newer = |uuid: VmUuid| match shared.compare(&uuid, None) {
         Comparison::NotForUs(error) => Some(LeftAlone { vm_uuid: uuid, why: error.to_string() }),
         _ => None,
@@ -73,7 +74,7 @@ fn written_by_newer(shared: &Mirror) -> Vec<LeftAlone> {
 fn plan_of(
     host: &Host,
     store: &Store,
-    shared: Option<&Mirror>,
+    shared: Option<&SharedCopy>,
     vms: &Vms,
     uuid: &VmUuid,
     entry: &Entry,

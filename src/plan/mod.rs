@@ -5,11 +5,12 @@
 mod goal;
 
 use crate::device_args;
+use crate::entry::Entry;
 use crate::error::Error;
-use crate::mirror::{Comparison, Entry, Mirror};
 use crate::model::VmUuid;
 use crate::reply::XapiOutcome;
 use crate::settings::DeviceName;
+use crate::shared_copy::{Comparison, SharedCopy};
 use crate::xenapi::{MapChange, MapField, PUT_ASIDE_KEY, Reference, VmRecord, XapiVm};
 
 pub use goal::{Goal, Origin, Unwanted, goal};
@@ -22,7 +23,7 @@ pub struct Known<'a> {
     /// What this host has; `None` where it never heard of the VM.
     pub here: Option<&'a Entry>,
     /// What all hosts share; `None` where XAPI is away.
-    pub shared: Option<&'a Mirror>,
+    pub shared: Option<&'a SharedCopy>,
     /// The VM as XAPI has it.
     pub vm: &'a XapiVm,
     /// Whether somebody asks for a change of it now.
@@ -52,7 +53,7 @@ pub fn plan(device: &DeviceName, known: &Known<'_>, goal: &Goal) -> Result<Plan,
         && matches!(known.vm, XapiVm::Unknown)
         && shared.compare(known.uuid, None) == Comparison::Same;
     let is_to_be_shared = match shared.compare(known.uuid, known.here) {
-        Comparison::NotForUs(error) => return Err(Error::Mirror { vm_uuid: *known.uuid, error }),
+        Comparison::NotForUs(error) => return Err(Error::NewerFormat { vm_uuid: *known.uuid, error }),
         Comparison::HostIsNewer => !is_pruned,
         // What is asked for is written as this program writes it.
         Comparison::Same => known.is_asked_for,

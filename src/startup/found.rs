@@ -4,7 +4,7 @@ use super::Start;
 use super::report::{ThisBoot, XapiState};
 use crate::deadline::Deadline;
 use crate::device_args::PLATFORM_KEY;
-use crate::mirror::Mirror;
+use crate::shared_copy::SharedCopy;
 use crate::xenapi::{Session, XapiError, XapiVm};
 use crate::xenopsd::{VmMetadata, Xenopsd, XenopsdError};
 
@@ -52,7 +52,7 @@ impl Booting {
 /// What XAPI has: what all hosts share, and the VM's record where it knows the VM.
 pub(super) struct Xapi {
     pub session: Session,
-    pub shared: Mirror,
+    pub shared: SharedCopy,
     pub vm: XapiVm,
 }
 
@@ -63,7 +63,7 @@ impl Xapi {
         let mut session = Session::log_in(&start.root.xapi_socket(), deadline)?;
         // In the order opposite to the one in which they are written: a record that is newer than the copy would seem wrong.
         let vm = session.look_up(&start.vm_uuid)?;
-        let shared = Mirror::load(&mut session)?;
+        let shared = SharedCopy::load(&mut session)?;
         Ok(Self { session, shared, vm })
     }
 }

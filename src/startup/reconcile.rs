@@ -6,8 +6,8 @@ use super::{Milestone, Start};
 use crate::deadline::Deadline;
 use crate::device_args::{self, FoundDevice};
 use crate::error::Error;
-use crate::mirror::{Comparison, Mirror};
 use crate::plan::Goal;
+use crate::shared_copy::{Comparison, SharedCopy};
 use crate::store::{Registration, Store, StoreError};
 use crate::transaction::take_over;
 use crate::vm_lock::{LockError, LockedVms, VmLocks};
@@ -239,7 +239,7 @@ impl<'a> Reconciliation<'a> {
 
     /// Takes over what other hosts have written, and fills in what a row that was inserted by hand leaves out: what other
     /// hosts are told has to be what stays.
-    fn take_over(&self, shared: &Mirror, locks: &VmLocks, is_locked: bool) -> Result<(), Error> {
+    fn take_over(&self, shared: &SharedCopy, locks: &VmLocks, is_locked: bool) -> Result<(), Error> {
         let own = [self.start.vm_uuid];
         take_over(self.store, shared, locks, if is_locked { &own } else { &[] })?;
         match self.registration()? {

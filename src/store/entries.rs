@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use super::StoreError;
 use super::rows::Reading;
 use super::writing::Writing;
-use crate::mirror::{Entry, LARGEST_REVISION, News};
+use crate::entry::{Entry, LARGEST_REVISION, News};
 use crate::model::{DeviceVmId, InvalidValue, VmSettings, VmUuid};
 
 /// A VM that is registered or was removed: one row each.
@@ -184,13 +184,19 @@ impl Writing<'_> {
         self.count_and_time(uuid, there.revision + 1, here.changed_at)
     }
 
-    /// Says how often a VM was changed and when, after triggers have counted and timed what was no change of this host's.
+    /// Says how often a VM was changed and when it was changed or removed, after triggers have counted and timed what was no
+    /// change of this host's.
     ///
     /// # Errors
     /// The database cannot be written.
     pub fn count_and_time(&self, uuid: &VmUuid, revision: i64, changed_at: i64) -> Result<(), StoreError> {
         let uuid = uuid.to_string();
-        self.execute("UPDATE vm_state SET revision = ?2 WHERE vm_uuid = ?1", params![uuid, revision])?;
+        self.execute(
+            "UPDATE vm_state SET revision = ?2,
+                 removed_at = CASE WHEN removed_at IS NULL THEN NULL ELSE datetime(?3, 'unixepoch') END
+             WHERE vm_uuid = ?1",
+            params![uuid, revision, changed_at],
+        )?;
         self.execute(
             "UPDATE vms SET updated_at = datetime(?2, 'unixepoch') WHERE vm_uuid = ?1",
             params![uuid, changed_at],

@@ -9,7 +9,7 @@ use rusqlite::{Connection, Row, params};
 use super::StoreError;
 use super::rows::{Reading, text_of_people};
 use super::writing::Writing;
-use crate::mirror::Entry;
+use crate::entry::Entry;
 use crate::model::{VmSettings, VmUuid};
 
 /// What a change came through.

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use crate::mirror::Entry;
+use crate::entry::Entry;
 use crate::model::{DeviceVmId, PoolId, Priority, VmSettings, VmUuid};
 
 /// A registered VM as the database has it.

@@ -7,6 +7,7 @@ use rusqlite::{Transaction, params};
 use super::history::{Through, last_entry};
 use super::rows::Reading;
 use super::{HistoryKeeping, StoreError};
+use crate::entry::LARGEST_REVISION;
 use crate::model::{DeviceVmId, PoolId, Priority, VmUuid};
 
 /// A change under way: one transaction, which also reads what it has written.
@@ -184,14 +185,17 @@ impl<'c> Writing<'c> {
         Ok(())
     }
 
-    /// Notes that XAPI was told of a VM up to a revision, and whether it knows the VM.
+    /// Notes that XAPI was told of a VM up to a revision, and whether it knows the VM. A row that has counted past the largest
+    /// revision was told with that one.
     ///
     /// # Errors
     /// The database cannot be written.
     pub fn mark_pushed(&self, uuid: &VmUuid, revision: i64, is_known: bool) -> Result<(), StoreError> {
         self.execute(
-            "UPDATE vm_state SET pushed_revision = ?2, known_to_xapi = ?3 WHERE vm_uuid = ?1",
-            params![uuid.to_string(), revision, is_known],
+            "UPDATE vm_state
+             SET pushed_revision = CASE WHEN ?2 >= ?4 THEN max(revision, ?2) ELSE ?2 END, known_to_xapi = ?3
+             WHERE vm_uuid = ?1",
+            params![uuid.to_string(), revision, is_known, LARGEST_REVISION],
         )?;
         Ok(())
     }

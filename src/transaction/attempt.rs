@@ -1,8 +1,8 @@
 //! One attempt at a change: rehearse it, plan, write XAPI, write the database; or put XAPI back.
 
 use super::{Change, HeldSignals, Pace, Told, Transaction, Vms, put_back, write};
+use crate::entry::Entry;
 use crate::error::Error;
-use crate::mirror::Entry;
 use crate::model::VmUuid;
 use crate::plan::{Goal, Known, Plan, Unwanted, plan};
 use crate::reply::XapiOutcome;

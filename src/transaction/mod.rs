@@ -17,11 +17,12 @@ mod write;
 use std::collections::HashMap;
 
 use crate::deadline::Deadline;
+use crate::entry::News;
 use crate::error::Error;
-use crate::mirror::{Mirror, News};
 use crate::model::VmUuid;
 use crate::operations::{Caller, Host};
 use crate::reply::XapiOutcome;
+use crate::shared_copy::SharedCopy;
 use crate::store::{Store, Writing};
 use crate::vm_lock::{LockedVms, VM_LOCK_TIMEOUT};
 use crate::xenapi::{self, Session, XapiError, XapiVm};
@@ -39,7 +40,7 @@ pub struct Transaction<'a> {
     session: Result<Session, XapiError>,
     may_work_without: bool,
     user: Option<String>,
-    shared: Option<Mirror>,
+    shared: Option<SharedCopy>,
 }
 
 /// VMs as XAPI has them.
@@ -99,7 +100,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// What all hosts share, where it was read.
-    pub fn shared(&self) -> Option<&Mirror> {
+    pub fn shared(&self) -> Option<&SharedCopy> {
         self.shared.as_ref()
     }
 
@@ -153,7 +154,7 @@ impl<'a> Transaction<'a> {
     /// # Errors
     /// As [`Self::ask`].
     pub fn read_shared(&mut self) -> Result<(), Error> {
-        self.shared = self.ask(Mirror::load)?;
+        self.shared = self.ask(SharedCopy::load)?;
         Ok(())
     }
 

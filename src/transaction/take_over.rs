@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
+use crate::entry::News;
 use crate::error::Error;
-use crate::mirror::{Mirror, News};
 use crate::model::VmUuid;
+use crate::shared_copy::SharedCopy;
 use crate::store::{Store, StoreError};
 use crate::vm_lock::VmLocks;
 
@@ -13,7 +14,7 @@ use crate::vm_lock::VmLocks;
 ///
 /// # Errors
 /// The database cannot be written.
-pub fn take_over(store: &Store, shared: &Mirror, locks: &VmLocks, own: &[VmUuid]) -> Result<News, Error> {
+pub fn take_over(store: &Store, shared: &SharedCopy, locks: &VmLocks, own: &[VmUuid]) -> Result<News, Error> {
     let mut news = shared.news(store.read())?;
     if news.is_empty() {
         return Ok(news);
@@ -36,7 +37,7 @@ pub fn take_over(store: &Store, shared: &Mirror, locks: &VmLocks, own: &[VmUuid]
 ///
 /// # Errors
 /// The database cannot be written.
-pub fn take_over_all(store: &Store, shared: &Mirror) -> Result<News, Error> {
+pub fn take_over_all(store: &Store, shared: &SharedCopy) -> Result<News, Error> {
     let news = shared.news(store.read())?;
     write_down(store, &news)?;
     Ok(news)

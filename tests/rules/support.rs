@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use vgpu_config::mirror::Entry;
+use vgpu_config::entry::Entry;
 use vgpu_tests::Pool;
 use vgpu_tests::tools::sql_ok;
 

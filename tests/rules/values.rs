@@ -1,7 +1,7 @@
 //! Rule 8: a value is one short line. An operation reads the pool's map once, and changes it once for each VM that changes.
 
 use serde_json::json;
-use vgpu_config::mirror::{LARGEST_REVISION, LONGEST_VALUE};
+use vgpu_config::entry::{LARGEST_REVISION, LONGEST_VALUE};
 use vgpu_tests::Pool;
 
 use crate::support::{
@@ -92,6 +92,11 @@ fn a_change_of_what_has_the_largest_revision_is_understood_by_every_host() {
         assert!(started(&pool, host, &vm).unwrap().contains("pool_id=B"), "host {host}");
     }
     assert_eq!(value_of(&pool, &vm), changed, "nobody has anything to correct");
+    for host in 0..HOSTS {
+        let shown = pool.on(host).root.admin_json(&["show-vm", "--vm-uuid", &vm]);
+        assert_eq!(shown["in_xapi"], true, "host {host}: {shown}");
+        assert!(pool.on(host).root.admin_ok(&["sync", "--dry-run"]).contains("Nothing to do"), "host {host}");
+    }
 }
 
 #[test]

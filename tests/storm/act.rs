@@ -3,7 +3,7 @@
 use serde_json::Value;
 use simulated_host::{Fault, Service};
 use vgpu_config::config_file::{ConfigFile, ConfigVm};
-use vgpu_config::mirror::Entry;
+use vgpu_config::entry::Entry;
 use vgpu_config::model::VmUuid;
 use vgpu_config::operations;
 

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use vgpu_config::mirror::Entry;
+use vgpu_config::entry::Entry;
 use vgpu_config::model::VmUuid;
 
 use super::step::{HOSTS, Settings};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 use simulated_host::{Service, SimulatedHost, SimulatedPool};
-use vgpu_config::mirror::Entry;
+use vgpu_config::entry::Entry;
 use vgpu_config::model::VmUuid;
 use vgpu_config::operations::{Caller, Host};
 use vgpu_config::paths::Root;

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use super::pages::{Record, Value};
 use crate::model::{DeviceVmId, PoolId, Priority, VmUuid};
 
-/// As [`crate::mirror::Entry`] has them: a revision that makes no sense would outvote every later change.
+/// As [`crate::entry::Entry`] has them: a revision that makes no sense would outvote every later change.
 const REVISIONS: RangeInclusive<i64> = 0..=1 << 53;
 
 /// A row of `vms`.

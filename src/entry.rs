@@ -1,6 +1,7 @@
 //! One VM's entry in the pool-wide copy: what it says, how it is written, and which of two is the newer one.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 use std::fmt::Write;
 use std::ops::RangeInclusive;
 
@@ -35,6 +36,23 @@ pub struct Entry {
     pub changed_at: i64,
     /// Fields that a later version of this program has added; kept.
     pub more: String,
+}
+
+/// What other hosts have written and this one has not taken over.
+#[derive(Debug, Clone, Default)]
+pub struct News {
+    /// The VMs with their newer entries.
+    pub entries: Vec<(VmUuid, Entry)>,
+    /// Every VM that the copy has anything about.
+    pub carried: HashSet<VmUuid>,
+}
+
+impl News {
+    /// Whether there is nothing to take over.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
 }
 
 /// Why a value cannot be used.

@@ -5,41 +5,21 @@
 //! the order in which they meet. A removal is an entry of its own; that there is none never means anything, for between
 //! the two halves of a change there is none.
 
-mod entry;
-
 use std::cmp::Ordering;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use indexmap::IndexMap;
 
+use crate::entry::{Entry, EntryError, News};
 use crate::model::VmUuid;
 use crate::store::{Reading, StoreError};
 use crate::xenapi::{MapChange, MapField, Reference, Session, XapiError};
 
-pub use entry::{Entry, EntryError, LARGEST_REVISION, LONGEST_VALUE};
-
 /// The copy as it was when it was read: one call for all of it.
 #[derive(Debug)]
-pub struct Mirror {
+pub struct SharedCopy {
     pool: Reference,
     values: IndexMap<String, String>,
-}
-
-/// What other hosts have written and this one has not taken over.
-#[derive(Debug, Clone, Default)]
-pub struct News {
-    /// The VMs with their newer entries.
-    pub entries: Vec<(VmUuid, Entry)>,
-    /// Every VM that the copy has anything about.
-    pub carried: HashSet<VmUuid>,
-}
-
-impl News {
-    /// Whether there is nothing to take over.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
 }
 
 /// What the copy has for a VM, compared with what this host has.
@@ -55,7 +35,7 @@ pub enum Comparison {
     NotForUs(EntryError),
 }
 
-impl Mirror {
+impl SharedCopy {
     /// Reads the copy.
     ///
     /// # Errors
