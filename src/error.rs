@@ -83,6 +83,9 @@ pub enum Error {
     /// The VM's row was edited while it was changed, several times.
     #[error("the VM's row was edited by hand while it was changed: try again")]
     Contended,
+    /// Somebody has ended the program by a signal.
+    #[error("interrupted: nothing was changed")]
+    Interrupted,
     /// A change that names nothing to change.
     #[error("nothing to change was named: expected at least one of pool, priority and vm_id")]
     NothingToChange,
@@ -268,6 +271,7 @@ impl Error {
             Self::NewerFormat { .. } => "VGPU_NEWER_FORMAT",
             Self::Store(_) => "VGPU_DB_ERROR",
             Self::Lock(_) | Self::Contended => "VGPU_BUSY",
+            Self::Interrupted => "VGPU_INTERRUPTED",
             // RBAC_PERMISSION_DENIED is XAPI's own answer to a caller who may not: every client of XAPI knows it.
             Self::Xapi(XapiError::Refused { code, .. }) if code == "RBAC_PERMISSION_DENIED" => code,
             Self::Xapi(_) | Self::NoAnswerYet { .. } => "VGPU_XAPI_ERROR",

@@ -11,6 +11,7 @@ pub mod deadline;
 pub mod device_args;
 pub mod entry;
 pub mod error;
+mod host;
 mod http;
 pub mod logging;
 pub mod model;

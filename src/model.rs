@@ -1,5 +1,6 @@
 //! The few values everything is about. They are parsed once, at the edge, and valid ever after.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
@@ -55,6 +56,43 @@ impl FromStr for VmUuid {
 impl fmt::Display for VmUuid {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(self.0.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
+    }
+}
+
+/// Several VMs' UUIDs, separated by commas as text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VmUuids(BTreeSet<VmUuid>);
+
+impl VmUuids {
+    /// What such a list looks like, for messages.
+    pub const EXPECTED: &'static str = "VMs' UUIDs, separated by commas";
+
+    /// Whether a VM is one of them.
+    #[must_use]
+    pub fn contains(&self, uuid: &VmUuid) -> bool {
+        self.0.contains(uuid)
+    }
+}
+
+impl FromIterator<VmUuid> for VmUuids {
+    fn from_iter<T: IntoIterator<Item = VmUuid>>(uuids: T) -> Self {
+        Self(uuids.into_iter().collect())
+    }
+}
+
+impl FromStr for VmUuids {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        let uuids = text.split(',').map(|uuid| uuid.trim().parse());
+        uuids.collect::<Result<_, _>>().map(Self).map_err(|_: InvalidValue| InvalidValue::new(text, Self::EXPECTED))
+    }
+}
+
+impl fmt::Display for VmUuids {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let uuids: Vec<_> = self.0.iter().map(ToString::to_string).collect();
+        formatter.pad(&uuids.join(","))
     }
 }
 

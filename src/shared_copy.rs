@@ -56,6 +56,10 @@ impl SharedCopy {
         self.values.keys().filter_map(|key| Entry::vm_of_key(key))
     }
 
+    fn entry(&self, uuid: &VmUuid) -> Option<Entry> {
+        Entry::parse(self.values.get(&Entry::key(uuid))?).ok()
+    }
+
     /// Compares what the copy has for a VM with what this host has.
     #[must_use]
     pub fn compare(&self, uuid: &VmUuid, here: Option<&Entry>) -> Comparison {
@@ -83,22 +87,28 @@ impl SharedCopy {
         }
     }
 
-    /// What other hosts have written and this one has not taken over. What a newer program wrote is left out; the log
-    /// says so.
+    /// What other hosts have written and this one has not taken over, also what an edit by hand did not know. What a newer
+    /// program wrote is left out; the log says so.
     ///
     /// # Errors
     /// The database cannot be read.
     pub fn news(&self, read: Reading<'_>) -> Result<News, StoreError> {
         let here: HashMap<_, _> = read.entries()?.into_iter().collect();
-        let newer = |uuid: VmUuid| match self.compare(&uuid, here.get(&uuid)) {
-            Comparison::CopyIsNewer(entry) => Some((uuid, entry)),
-            Comparison::NotForUs(error) => {
-                log::warn!("VM {uuid}: what the resource pool has of it {error}");
-                None
+        let mut entries = Vec::new();
+        for uuid in self.vms() {
+            match self.compare(&uuid, here.get(&uuid)) {
+                Comparison::CopyIsNewer(entry) => entries.push((uuid, entry)),
+                Comparison::NotForUs(error) => log::warn!("VM {uuid}: what the resource pool has of it {error}"),
+                Comparison::HostIsNewer => {
+                    if let Some(entry) = self.entry(&uuid)
+                        && read.is_edited_without(&uuid, &entry)?
+                    {
+                        entries.push((uuid, entry));
+                    }
+                }
+                Comparison::Same => {}
             }
-            Comparison::Same | Comparison::HostIsNewer => None,
-        };
-        let mut entries: Vec<_> = self.vms().filter_map(newer).collect();
+        }
         // The same order on every host.
         entries.sort_by_key(|(uuid, _)| *uuid);
         Ok(News { entries, carried: self.vms().collect() })

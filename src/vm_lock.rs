@@ -17,8 +17,8 @@ use nix::libc;
 use crate::deadline::Deadline;
 use crate::model::VmUuid;
 
-/// How long `vgpu-admin` and the plugin wait for another program that changes the same VM: longer than that one waits for XAPI
-/// ([`crate::xenapi::TIMEOUT`]), so that a slow XAPI fails its own caller only.
+/// How long `vgpu-admin` and the plugin wait for another program that changes the same VM: longer than that one waits for an
+/// answer of XAPI's ([`crate::xenapi::TIMEOUT`]).
 pub const VM_LOCK_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long between two tries.

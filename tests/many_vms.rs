@@ -70,7 +70,7 @@ fn noting_a_start_of_one_vm_of_ten_thousand_reads_hardly_more_than_one_of_a_hund
         read_by(|| {
             let store = Store::open(&root.database()).unwrap();
             let writing = store.write().unwrap();
-            writing.note_start(&vm, "a host", "").unwrap();
+            writing.note_start(&vm, "a host", "", 0).unwrap();
             writing.commit().unwrap();
         })
     });

@@ -42,7 +42,7 @@ pub fn run(root: Root, arguments: Arguments) -> Outcome {
             show(Request::Import { config: ConfigFile::parse(&text_of(&file)?)?, prune, dry_run })
         }
         Command::Sync { dry_run } => show(Request::Sync { dry_run }),
-        Command::Prune { dry_run: true, .. } => show(Request::Prune { dry_run: true }),
+        Command::Prune { dry_run: true, .. } => show(Request::Prune { vm_uuids: None, dry_run: true }),
         Command::Prune { dry_run: false, yes } => prune(&target, yes),
         Command::History { vm, limit } => show(Request::History { vm: vm.selector(), limit }),
         Command::Apply(options) => apply::run(&target, options),
@@ -86,14 +86,18 @@ fn remove_vm(target: &Target, vm: VmSelector, yes: bool) -> Outcome {
 }
 
 fn prune(target: &Target, yes: bool) -> Outcome {
-    let Reply::Prune(planned) = target.ask(Request::Prune { dry_run: true })? else { return Err(mixed_up()) };
+    let Reply::Prune(planned) = target.ask(Request::Prune { vm_uuids: None, dry_run: true })? else {
+        return Err(mixed_up());
+    };
+    if planned.pruned.is_empty() {
+        return target.show(Request::Prune { vm_uuids: None, dry_run: true });
+    }
     let question = format!("{}\nForget all of this?", render::pruned(&planned));
-    if !planned.pruned.is_empty()
-        && let Some(code) = refused("prune", &question, "Nothing was removed.", yes)?
-    {
+    if let Some(code) = refused("prune", &question, "Nothing was removed.", yes)? {
         return Ok(code);
     }
-    target.show(Request::Prune { dry_run: false })
+    // What was shown, and nothing that has come to it since.
+    target.show(Request::Prune { vm_uuids: Some(planned.pruned.into_iter().collect()), dry_run: false })
 }
 
 fn export(target: &Target, file: &Path) -> Outcome {

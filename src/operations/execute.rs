@@ -78,7 +78,7 @@ impl ThisHost {
             Request::ScanVms {} => Reply::ScanVms(scan_vms(host()?)?),
             Request::Adopt { dry_run } => Reply::Adopt(adopt(host()?, dry_run)?),
             Request::Sync { dry_run } => Reply::Sync(sync(host()?, dry_run)?),
-            Request::Prune { dry_run } => Reply::Prune(prune(host()?, dry_run)?),
+            Request::Prune { vm_uuids, dry_run } => Reply::Prune(prune(host()?, vm_uuids.as_ref(), dry_run)?),
             Request::Export {} => Reply::Export(export(host()?)?),
             Request::Import { config, prune, dry_run } => Reply::Import(import(host()?, &config, prune, dry_run)?),
             Request::History { vm, limit } => Reply::History(self.history(vm, limit)?),

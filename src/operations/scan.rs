@@ -11,7 +11,7 @@ use crate::reply::{AdoptReply, AdoptedVm, LeftAlone, ScannedVm};
 use crate::shared_copy::SharedCopy;
 use crate::store::{Registration, Writing};
 use crate::transaction::Transaction;
-use crate::xenapi::VmRecord;
+use crate::xenapi::{VmRecord, XapiVm};
 
 /// Every VM of the resource pool: by GPU pool, those without one last, then by name. Templates, snapshots and dom0 are
 /// no VMs here.
@@ -72,14 +72,15 @@ pub fn adopt(host: &Host, dry_run: bool) -> Result<AdoptReply, Error> {
             }
             Registration::Removed { .. } | Registration::Unknown => {}
         }
-        let register = |writing: &Writing<'_>| register(writing, &uuid, record, &found);
-        let attempt = if dry_run {
-            transaction.try_out(store, &vms, &uuid, &register)
+        let adopted = if dry_run {
+            transaction.try_out(store, &vms, &uuid, &|writing| register(writing, &uuid, record, &found).map(Some))
         } else {
-            transaction.change_as_seen(&vms, &uuid, &register)
+            adopt_one(host, &mut transaction, &uuid)
         };
-        match attempt {
-            Ok(adopted) => reply.adopted.push(adopted),
+        match adopted {
+            // What was to be adopted is registered by now, or has no argument any more.
+            Ok(None) => {}
+            Ok(Some(adopted)) => reply.adopted.push(adopted),
             Err(error @ (Error::UnclearArgument(_) | Error::NewerFormat { .. })) => {
                 reply.left_alone.push(LeftAlone { vm_uuid: uuid, why: error.to_string() });
             }
@@ -95,6 +96,19 @@ pub fn adopt(host: &Host, dry_run: bool) -> Result<AdoptReply, Error> {
         note_names(host, &vms)?;
     }
     Ok(reply)
+}
+
+/// Registers a VM with the argument that it has when it is locked; `None` where there is nothing to register any more.
+fn adopt_one(host: &Host, transaction: &mut Transaction<'_>, uuid: &VmUuid) -> Result<Option<AdoptedVm>, Error> {
+    let adopted = transaction.change(&[*uuid], false, &|writing, vms| {
+        let Some(record) = vms.get(uuid).and_then(XapiVm::record) else { return Ok(None) };
+        let found = device_args::find(&host.settings.device, record.args().unwrap_or_default());
+        match (found, writing.read().registration(uuid)?) {
+            (None, _) | (_, Registration::Registered(_)) => Ok(None),
+            (Some(found), _) => register(writing, uuid, record, &found).map(Some),
+        }
+    })?;
+    Ok(adopted.value)
 }
 
 /// Registers a VM as its argument says; says what was decided where that could not be had.

@@ -6,13 +6,13 @@ use super::Host;
 use crate::device_args;
 use crate::entry::Entry;
 use crate::error::Error;
-use crate::model::VmUuid;
+use crate::model::{VmUuid, VmUuids};
 use crate::plan::{Goal, Known, Plan, goal, plan};
 use crate::reply::{LeftAlone, PruneReply, SyncReply, XapiOutcome};
 use crate::shared_copy::{Comparison, SharedCopy};
 use crate::store::Store;
-use crate::transaction::{HeldSignals, Pace, Transaction, Vms, write};
-use crate::xenapi::{MapField, Session, XapiVm};
+use crate::transaction::{HeldSignals, Transaction, Vms};
+use crate::xenapi::{MapChange, MapField, Session, XapiVm};
 
 /// Takes over what other hosts have written, writes what they lack, and corrects the records of the VMs. A dry run says
 /// what would be done and changes nothing.
@@ -41,17 +41,14 @@ pub fn sync(host: &Host, dry_run: bool) -> Result<SyncReply, Error> {
             }
             Ok(planned) => planned,
         };
-        if !dry_run && let Err(error) = carry_out(host, &mut transaction, &uuid, &entry, &planned) {
-            reply.left_alone.push(left_alone(&error));
-            if matches!(&error, Error::Xapi(error) if error.is_away()) {
-                break;
-            }
-            continue;
-        }
-        for change in &planned.changes {
-            let list = if change.map == MapField::PoolOtherConfig { &mut reply.pushed } else { &mut reply.repaired };
-            if list.last() != Some(&uuid) {
-                list.push(uuid);
+        let changes = if dry_run { Ok(planned.changes) } else { carry_out(host, &mut transaction, &uuid, planned) };
+        match changes {
+            Ok(changes) => note_changes(&mut reply, &uuid, &changes),
+            Err(error) => {
+                reply.left_alone.push(left_alone(&error));
+                if matches!(&error, Error::Xapi(error) if error.is_away()) {
+                    break;
+                }
             }
         }
     }
@@ -59,6 +56,15 @@ pub fn sync(host: &Host, dry_run: bool) -> Result<SyncReply, Error> {
         note_names(host, &vms)?;
     }
     Ok(reply)
+}
+
+fn note_changes(reply: &mut SyncReply, uuid: &VmUuid, changes: &[MapChange]) {
+    for change in changes {
+        let list = if change.map == MapField::PoolOtherConfig { &mut reply.pushed } else { &mut reply.repaired };
+        if list.last() != Some(uuid) {
+            list.push(*uuid);
+        }
+    }
 }
 
 /// The VMs of which a newer program has written what all hosts share.
@@ -96,27 +102,29 @@ fn only_removal(goal: Goal) -> Goal {
     if matches!(goal, Goal::Register { .. }) { Goal::LeaveAlone } else { goal }
 }
 
-/// Tells XAPI, and notes that it was told. A VM that has changed since is right: whoever changed it has told XAPI.
+/// Tells XAPI what it lacks of a VM, and notes that it was told. What was planned from the first look is planned again from
+/// one that is made when the VM is locked: another host may have changed it since. Answers what was written.
 fn carry_out(
     host: &Host,
     transaction: &mut Transaction<'_>,
     uuid: &VmUuid,
-    entry: &Entry,
-    planned: &Plan,
-) -> Result<(), Error> {
+    planned: Plan,
+) -> Result<Vec<MapChange>, Error> {
     let is_known = planned.outcome != XapiOutcome::UnknownVm;
     if planned.changes.is_empty() && host.store.read().is_noted(uuid, is_known)? {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let _locked = transaction.lock(&[*uuid])?;
-    if host.store.read().entry(uuid)?.as_ref() != Some(entry) {
-        return Ok(());
-    }
+    let vms = transaction.look_again(&[*uuid])?;
+    // Somebody may have pruned it.
+    let Some(entry) = host.store.read().entry(uuid)? else { return Ok(Vec::new()) };
+    let Plan { changes, outcome } = plan_of(host, &host.store, transaction.shared(), &vms, uuid, &entry)?;
     let _signals = HeldSignals::hold();
-    transaction.ask(|session| write(session, &planned.changes, &Pace::full()))?;
+    transaction.write_to_xapi(&changes)?;
     let writing = host.store.write()?;
-    writing.mark_pushed(uuid, entry.revision, is_known)?;
-    Ok(writing.commit()?)
+    writing.mark_pushed(uuid, entry.revision, outcome != XapiOutcome::UnknownVm)?;
+    writing.commit()?;
+    Ok(changes)
 }
 
 /// The shared copy carries no names: they are for people, and XAPI has them.
@@ -130,12 +138,12 @@ pub(super) fn note_names(host: &Host, vms: &Vms) -> Result<(), Error> {
     Ok(writing.commit()?)
 }
 
-/// Forgets the settings and removals of VMs that XAPI does not know, here and in the shared copy. A dry run says
-/// what would be done and changes nothing.
+/// Forgets the settings and removals of VMs that XAPI does not know, here and in the shared copy: of all such VMs, or of those
+/// in `only`. A dry run says what would be done and changes nothing.
 ///
 /// # Errors
 /// XAPI or the database cannot be used; what was forgotten until then stays forgotten.
-pub fn prune(host: &Host, dry_run: bool) -> Result<PruneReply, Error> {
+pub fn prune(host: &Host, only: Option<&VmUuids>, dry_run: bool) -> Result<PruneReply, Error> {
     let mut transaction = Transaction::begin_with_xapi(host, dry_run)?;
     // In this order: a VM that is created and registered meanwhile is among the records, or in neither of the others.
     let here: Vec<_> = host.store.read().entries()?.into_iter().map(|(uuid, _)| uuid).collect();
@@ -150,8 +158,9 @@ pub fn prune(host: &Host, dry_run: bool) -> Result<PruneReply, Error> {
         }
         _ => true,
     };
+    let is_meant = |uuid: &VmUuid| only.is_none_or(|only| only.contains(uuid));
     let all: BTreeSet<_> = shared.vms().chain(here).collect();
-    let mut pruned: Vec<_> = all.into_iter().filter(is_dead).collect();
+    let mut pruned: Vec<_> = all.into_iter().filter(|uuid| is_meant(uuid) && is_dead(uuid)).collect();
     if !dry_run {
         let mut forgotten = Vec::new();
         for uuid in pruned {
@@ -172,7 +181,7 @@ fn forget(host: &Host, transaction: &mut Transaction<'_>, uuid: &VmUuid) -> Resu
     }
     let removal = transaction.shared().and_then(|shared| shared.removal(uuid));
     let _signals = HeldSignals::hold();
-    transaction.ask(|session| write(session, removal.as_slice(), &Pace::full()))?;
+    transaction.write_to_xapi(removal.as_slice())?;
     let writing = host.store.write()?;
     writing.forget(uuid)?;
     writing.commit()?;

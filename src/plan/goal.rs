@@ -1,8 +1,9 @@
 //! What a VM is to have.
 
-use crate::device_args::FoundDevice;
+use crate::device_args::{self, FoundDevice};
+use crate::error::Error;
 use crate::model::{PoolId, Priority, VmSettings, VmUuid};
-use crate::settings::{Settings, Unregistered};
+use crate::settings::{DeviceName, Settings, Unregistered};
 use crate::store::Registration;
 
 /// What a VM is to have.
@@ -23,6 +24,29 @@ pub enum Goal {
         /// The VM whose argument it carries, where it is a clone.
         origin: Option<VmUuid>,
     },
+}
+
+impl Goal {
+    /// The settings that a VM is to have; `None` where it is to have none, or is not ours.
+    #[must_use]
+    pub fn settings(&self) -> Option<VmSettings> {
+        match self {
+            Self::Have(settings) => Some(*settings),
+            Self::LeaveAlone | Self::HaveNot(_) | Self::Register { .. } => None,
+        }
+    }
+
+    /// The arguments that a VM with these is to have.
+    ///
+    /// # Errors
+    /// They cannot be what they are to be.
+    pub fn wanted(&self, device: &DeviceName, args: Option<&str>) -> Result<Option<String>, Error> {
+        match self {
+            Self::LeaveAlone | Self::Register { .. } => Ok(args.map(str::to_owned)),
+            Self::Have(settings) => device_args::desired(device, args, Some(settings)),
+            Self::HaveNot(_) => device_args::desired(device, args, None),
+        }
+    }
 }
 
 /// Why an argument is not wanted.

@@ -82,11 +82,7 @@ fn changes_of_record(
     goal: &Goal,
 ) -> Result<Vec<MapChange>, Error> {
     let stored = record.stored_args().map(str::to_owned);
-    let wanted = match goal {
-        Goal::LeaveAlone | Goal::Register { .. } => record.args().map(str::to_owned),
-        Goal::Have(settings) => device_args::desired(device, record.args(), Some(settings))?,
-        Goal::HaveNot(_) => device_args::desired(device, record.args(), None)?,
-    };
+    let wanted = goal.wanted(device, record.args())?;
     let aside = record.args_put_aside().map(str::to_owned);
     let put_aside = match &stored {
         Some(args) if wanted.is_some() && stored != wanted && device_args::has_more(device, args) => stored.clone(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::config_file::{ConfigFile, FileFormat};
 use crate::error::Error;
-use crate::model::{DeviceVmId, InvalidValue, PoolId, Priority, VmUuid};
+use crate::model::{DeviceVmId, InvalidValue, PoolId, Priority, VmUuid, VmUuids};
 
 /// A call's arguments by name. `xe` cannot easily leave one out in a script, so an empty text is as good as none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -142,4 +142,4 @@ macro_rules! words_of_the_model {
         }
     )*};
 }
-words_of_the_model!(VmUuid, PoolId, Priority, DeviceVmId);
+words_of_the_model!(VmUuid, VmUuids, PoolId, Priority, DeviceVmId);

@@ -10,7 +10,7 @@ pub use vm::{ApplyTo, NewVm, VmSelector};
 
 use crate::config_file::{ConfigFile, FileFormat};
 use crate::error::Error;
-use crate::model::{DeviceVmId, PoolId, Priority};
+use crate::model::{DeviceVmId, PoolId, Priority, VmUuids};
 use crate::reply::{
     AdoptReply, ApplyReply, ChangeReply, CheckedReply, CountByPool, CountByPriority, HistoryEntry, ImportReply,
     PoolsReply, PruneReply, ScannedVm, ShowReply, StartReply, StatusReply, SyncReply, VersionReply, VmReply,
@@ -177,6 +177,8 @@ requests! {
     } -> SyncReply;
     /// Forgets VMs that XAPI does not know.
     "prune" = Prune {
+        /// Only of these VMs, separated by commas.
+        vm_uuids: Option<VmUuids>,
         /// Only say what would be done.
         dry_run: bool,
     } -> PruneReply;

@@ -46,7 +46,7 @@ impl Reconciliation<'_> {
             writing.insert_by_default(uuid, pool, priority)?;
             let vm = writing.read().vm(uuid)?;
             writing.commit()?;
-            Ok::<_, StoreError>(vm)
+            Ok::<_, StoreError>((vm, self.store.read().last_change(uuid)?))
         };
         // Whoever has the VM's lock may be registering it.
         let inserted = match not_locked {
@@ -54,11 +54,12 @@ impl Reconciliation<'_> {
             None => insert().map_err(|error| error.to_string()),
         };
         let problem = match inserted {
-            Ok(Some(vm)) => {
+            Ok((Some(vm), last_change)) => {
                 report.registered_now = true;
+                report.last_change = last_change;
                 return (Goal::Have(vm.settings), true);
             }
-            Ok(None) => "it vanished from the database".to_owned(),
+            Ok((None, _)) => "it vanished from the database".to_owned(),
             Err(why) => why,
         };
         report.problems.push(format!("the VM could not be registered: {problem}"));

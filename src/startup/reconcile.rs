@@ -5,6 +5,7 @@ use super::report::{Deciding, Report, ThisBoot, XapiState};
 use super::{Milestone, Start};
 use crate::deadline::Deadline;
 use crate::device_args::{self, FoundDevice};
+use crate::entry::EntryError;
 use crate::error::Error;
 use crate::plan::Goal;
 use crate::shared_copy::{Comparison, SharedCopy};
@@ -36,10 +37,8 @@ impl<'a> Reconciliation<'a> {
         self.registration()?;
         let locks = VmLocks::open(&self.start.root.vm_locks());
         // A program that is changing the VM is waited for: what it has told XAPI may yet be put back.
-        let lock = locks
-            .as_ref()
-            .map_err(ToString::to_string)
-            .and_then(|locks| self.lock(locks).map_err(|error| error.to_string()));
+        let lock = locks.as_ref().map_err(ToString::to_string);
+        let lock = lock.and_then(|locks| self.lock(locks).map_err(|error| error.to_string()));
         let booting = Booting::ask(self.start, self.deadline);
         // Another host may have changed the settings since this one last heard of them, and a snapshot brought back the
         // old arguments that they fit: XAPI is asked even where all seems well.
@@ -54,7 +53,7 @@ impl<'a> Reconciliation<'a> {
             log::warn!("VM {}: what other hosts have written could not be taken over: {error}", self.start.vm_uuid);
         }
         // The lock is held until all is done.
-        self.reconcile(booting, xapi, lock.as_ref().map(|_| ()).map_err(Clone::clone))
+        self.reconcile(booting, xapi, lock.as_ref().err())
     }
 
     fn lock<'l>(&self, locks: &'l VmLocks) -> Result<LockedVms<'l>, LockError> {
@@ -69,21 +68,22 @@ impl<'a> Reconciliation<'a> {
         let args = booting.args();
         // The registration and whether there is news are read from one state of the database: another program may take
         // the news over in between, and what was read before would then be confirmed.
-        let (registration, goal) = {
+        let (seen, registration, goal) = {
             let _snapshot = self.store.snapshot()?;
             if self.has_news(xapi)? {
                 return Ok(None);
             }
+            let seen = self.store.read().last_change(&self.start.vm_uuid)?;
             let registration = self.registration()?;
             let goal = self.goal(&registration, args)?;
-            (registration, goal)
+            (seen, registration, goal)
         };
         let record = xapi.as_ref().ok().and_then(|xapi| xapi.vm.record());
         let is_finished = self.is_finished(&registration, &goal, args)
             && record.is_none_or(|record| {
                 record.args_put_aside().is_none() && self.is_finished(&registration, &goal, record.stored_args())
             });
-        Ok(is_finished.then(|| self.confirm(&registration, &goal, args)))
+        Ok(is_finished.then(|| self.confirm(seen, &registration, &goal, args)))
     }
 
     fn registration(&self) -> Result<Registration, StoreError> {
@@ -109,15 +109,6 @@ impl<'a> Reconciliation<'a> {
         device_args::find(&self.start.settings.device, args?)
     }
 
-    fn wanted(&self, args: Option<&str>, goal: &Goal) -> Result<Option<String>, Error> {
-        let device = &self.start.settings.device;
-        match goal {
-            Goal::LeaveAlone | Goal::Register { .. } => Ok(args.map(str::to_owned)),
-            Goal::Have(settings) => device_args::desired(device, args, Some(settings)),
-            Goal::HaveNot(_) => device_args::desired(device, args, None),
-        }
-    }
-
     /// Whether nothing is left to do where these are the arguments: xenopsd's or XAPI's, and in the database.
     fn is_finished(&self, registration: &Registration, goal: &Goal, args: Option<&str>) -> bool {
         let is_noted = match registration {
@@ -128,14 +119,15 @@ impl<'a> Reconciliation<'a> {
             Goal::LeaveAlone => true,
             Goal::Register { .. } => false,
             Goal::Have(_) | Goal::HaveNot(_) => {
-                is_noted && self.wanted(args, goal).is_ok_and(|wanted| wanted.as_deref() == args)
+                is_noted && goal.wanted(&self.start.settings.device, args).is_ok_and(|wanted| wanted.as_deref() == args)
             }
         }
     }
 
     /// Everything is as it should be: the way that nearly every start goes.
-    fn confirm(&self, registration: &Registration, goal: &Goal, args: Option<&str>) -> Report {
+    fn confirm(&self, seen: i64, registration: &Registration, goal: &Goal, args: Option<&str>) -> Report {
         let mut report = Report::new(self.start.vm_uuid, registration, args);
+        report.last_change = seen;
         if let Goal::Have(settings) = goal {
             (self.reached)(Milestone::BootIsRight);
             report.settings = Some(*settings);
@@ -148,24 +140,18 @@ impl<'a> Reconciliation<'a> {
     }
 
     /// Something differs: makes it right. Without the VM's lock XAPI is left to the program that has it.
-    fn reconcile(&self, booting: Booting, mut xapi: XapiAnswer, lock: Result<(), String>) -> Result<Report, Error> {
+    fn reconcile(&self, booting: Booting, mut xapi: XapiAnswer, not_locked: Option<&String>) -> Result<Report, Error> {
+        // Before the settings are read: what is changed after this is newer than what the start is given.
+        let seen = self.store.read().last_change(&self.start.vm_uuid)?;
         let registration = self.newest_registration(&xapi)?;
         let record = xapi.as_ref().ok().and_then(|xapi| xapi.vm.record());
-        let args = match &booting {
-            // A program that was changing them was killed while they were nowhere else.
-            Booting::Now(..) => {
-                let aside = record.filter(|record| record.stored_args().is_none()).and_then(VmRecord::args);
-                booting.args().or(aside).map(str::to_owned)
-            }
-            Booting::No { .. } | Booting::Unknown(_) => record.and_then(VmRecord::args).map(str::to_owned),
-        };
+        let args = args_to_repair(&booting, record);
         let args_are_known = matches!(booting, Booting::Now(..)) || record.is_some();
         let mut report = Report::new(self.start.vm_uuid, &registration, args.as_deref());
+        report.last_change = seen;
         report.is_start = record.is_some_and(|record| record.power_state == "Halted");
         report.name = record.map(|record| record.name_label.clone()).or(report.name);
-        if let Ok(Xapi { shared, .. }) = &xapi
-            && let Comparison::NotForUs(error) = shared.compare(&self.start.vm_uuid, None)
-        {
+        if let Some(error) = self.written_by_newer(&xapi) {
             // Whoever wrote it knows what the VM is to have, and has given it to XAPI.
             report.problems.push(format!("what the resource pool has of this VM {error}"));
             report.this_boot = booting.left_alone();
@@ -174,9 +160,7 @@ impl<'a> Reconciliation<'a> {
         let (goal, is_stored) = match self.goal(&registration, args.as_deref())? {
             // It may have an argument of its own that nobody could see.
             Goal::Register { .. } if !args_are_known => (Goal::LeaveAlone, true),
-            Goal::Register { pool, priority, origin } => {
-                self.register(pool, priority, origin, lock.as_ref().err(), &mut report)
-            }
+            Goal::Register { pool, priority, origin } => self.register(pool, priority, origin, not_locked, &mut report),
             goal => (goal, true),
         };
         match &goal {
@@ -185,26 +169,34 @@ impl<'a> Reconciliation<'a> {
             Goal::LeaveAlone | Goal::Register { .. } => {}
         }
         report.decided_by = self.deciding_without(&xapi, &registration, &goal, args.as_deref())?;
-        let mut told = None;
         if report.decided_by == Some(Deciding::Arguments) {
             report.xapi = XapiState::of_answer(&xapi);
-        } else {
-            let wanted = self.wanted(args.as_deref(), &goal)?;
-            report.this_boot = match goal {
-                Goal::LeaveAlone if booting.args() == wanted.as_deref() => booting.left_alone(),
-                _ => self.repair_boot(booting, &mut report, wanted),
-            };
-            (report.xapi, told) = match lock {
-                Err(_) if goal == Goal::LeaveAlone => (XapiState::NotAsked, None),
-                Err(why) => (XapiState::Failed(why), None),
-                // The next start registers the VM, and finds in XAPI what it was to get.
-                Ok(()) if !is_stored => (XapiState::NotAsked, None),
-                Ok(()) if goal == Goal::LeaveAlone => self.leave_alone(&mut xapi, &registration),
-                Ok(()) => self.repair_xapi(&mut xapi, &goal),
-            };
+            self.note(&report, None);
+            return Ok(report);
         }
+        let wanted = goal.wanted(&self.start.settings.device, args.as_deref())?;
+        report.this_boot = match goal {
+            Goal::LeaveAlone if booting.args() == wanted.as_deref() => booting.left_alone(),
+            _ => self.repair_boot(booting, &mut report, wanted),
+        };
+        let (state, told) = match not_locked {
+            Some(_) if goal == Goal::LeaveAlone => (XapiState::NotAsked, None),
+            Some(why) => (XapiState::Failed(why.clone()), None),
+            // The next start registers the VM, and finds in XAPI what it was to get.
+            None if !is_stored => (XapiState::NotAsked, None),
+            None if goal == Goal::LeaveAlone => self.leave_alone(&mut xapi, &registration),
+            None => self.repair_xapi(&mut xapi, &goal),
+        };
+        report.xapi = state;
         self.note(&report, told);
         Ok(report)
+    }
+
+    fn written_by_newer(&self, xapi: &XapiAnswer) -> Option<EntryError> {
+        match xapi.as_ref().ok()?.shared.compare(&self.start.vm_uuid, None) {
+            Comparison::NotForUs(error) => Some(error),
+            _ => None,
+        }
     }
 
     /// XAPI's part of a VM that is left alone: a removal that the other hosts do not know of yet, and arguments that a killed
@@ -230,7 +222,11 @@ impl<'a> Reconciliation<'a> {
     fn newest_registration(&self, xapi: &XapiAnswer) -> Result<Registration, StoreError> {
         let registration = self.registration()?;
         let Ok(Xapi { shared, .. }) = xapi else { return Ok(registration) };
-        let here = self.store.read().entry(&self.start.vm_uuid)?;
+        let read = self.store.read();
+        let here = read.entry(&self.start.vm_uuid)?;
+        if read.is_edited_by_hand(&self.start.vm_uuid)? {
+            return Ok(registration);
+        }
         Ok(match shared.compare(&self.start.vm_uuid, here.as_ref()) {
             Comparison::CopyIsNewer(entry) => registration.overtaken_by(&self.start.vm_uuid, &entry),
             Comparison::Same | Comparison::HostIsNewer | Comparison::NotForUs(_) => registration,
@@ -250,5 +246,17 @@ impl<'a> Reconciliation<'a> {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// The arguments that are to be made right: those of the boot under way, or XAPI's.
+fn args_to_repair(booting: &Booting, record: Option<&VmRecord>) -> Option<String> {
+    match booting {
+        // A program that was changing them was killed while they were nowhere else.
+        Booting::Now(..) => {
+            let aside = record.filter(|record| record.stored_args().is_none()).and_then(VmRecord::args);
+            booting.args().or(aside).map(str::to_owned)
+        }
+        Booting::No { .. } | Booting::Unknown(_) => record.and_then(VmRecord::args).map(str::to_owned),
     }
 }

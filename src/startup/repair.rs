@@ -50,9 +50,11 @@ impl Reconciliation<'_> {
         let here = self.store.read().entry(uuid)?;
         let known = Known { uuid, here: here.as_ref(), shared: Some(shared), vm, is_asked_for: false, was_told: false };
         let changes = plan(&self.start.settings.device, &known, goal)?.changes;
-        let pace = Pace { end: Some(self.deadline), change: self.start.share(2), needed: self.start.share(3) };
+        let pace = Pace { end: self.deadline, change: self.start.share(2), needed: self.start.share(3) };
         write(session, &changes, &pace)?;
-        Ok((!changes.is_empty(), here.map(|here| here.revision)))
+        // A row that was edited meanwhile is told to XAPI by the next start.
+        let told = here.filter(|here| here.settings == goal.settings()).map(|here| here.revision);
+        Ok((!changes.is_empty(), told))
     }
 
     /// Notes in the database what this start is given, and that XAPI was told up to a revision. A start is right without it,
@@ -84,7 +86,7 @@ impl Reconciliation<'_> {
         let is_ours = report.is_known || report.settings.is_some();
         if is_ours && report.boots_with_args() {
             let given = self.find(report.args.as_deref()).map(|found| found.text).unwrap_or_default();
-            writing.note_start(uuid, &self.start.root.host_uuid().unwrap_or_default(), &given)?;
+            writing.note_start(uuid, &self.start.root.host_uuid().unwrap_or_default(), &given, report.last_change)?;
         }
         writing.commit()
     }

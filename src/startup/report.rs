@@ -81,6 +81,8 @@ pub struct Report {
     pub problems: Vec<String>,
     /// How long it took.
     pub took: Duration,
+    /// The VM's last change in the history that the start knows of.
+    pub(super) last_change: i64,
 }
 
 impl Report {
@@ -103,6 +105,7 @@ impl Report {
             decided_by: None,
             problems: Vec::new(),
             took: Duration::ZERO,
+            last_change: 0,
         }
     }
 

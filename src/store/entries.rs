@@ -104,9 +104,15 @@ impl Writing<'_> {
     /// Should the device's number be another VM's here, the one whose UUID it is derived from keeps it, else the one
     /// with the smaller UUID, as on every other host; the other VM gets a free one, which is a change of its own.
     ///
+    /// What somebody has edited here by hand is made again to what is taken over, as a change of its own.
+    ///
     /// # Errors
     /// The database cannot be written.
     pub fn take_over(&self, news: &News) -> Result<(), StoreError> {
+        let mut edits = Vec::new();
+        for (uuid, _) in &news.entries {
+            edits.extend(self.read().hand_edit(uuid)?.map(|edit| (uuid, edit)));
+        }
         // A number that one VM gives up and another gets is no conflict, whichever comes first.
         for (uuid, _) in &news.entries {
             self.forget_number(uuid)?;
@@ -116,7 +122,9 @@ impl Writing<'_> {
             without_number.extend(self.take_over_one(uuid, entry, &news.carried)?);
         }
         without_number.iter().try_for_each(|(uuid, before)| self.renumber(uuid, before))?;
-        self.sign_as_taken_over(&news.entries, self.through())
+        self.sign_as_taken_over(&news.entries, self.through())?;
+        edits.into_iter().try_for_each(|(uuid, edit)| self.make_again(uuid, edit))?;
+        self.sign_as_made_again()
     }
 
     /// Takes over one VM's entry. Who has to have another number because of that is told, with what it was.

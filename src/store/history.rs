@@ -23,6 +23,8 @@ pub enum Through {
     Hook,
     /// Another host of the resource pool: it was taken over from XAPI's database.
     AnotherHost,
+    /// Somebody with an sqlite3 shell.
+    ByHand,
     /// Some other program that uses this library.
     #[default]
     Library,
@@ -37,6 +39,7 @@ impl Through {
             Self::Plugin => "plugin",
             Self::Hook => "hook",
             Self::AnotherHost => "another host",
+            Self::ByHand => "by hand",
             Self::Library => "library",
         }
     }
@@ -57,7 +60,7 @@ pub struct Change {
     pub vm_uuid: String,
     /// The VM's name at that time.
     pub vm_name: Option<String>,
-    /// What it came through: [`Through`], or "by hand".
+    /// What it came through: [`Through`].
     pub through: String,
     /// The user, where that is known.
     pub changed_by: Option<String>,
@@ -93,6 +96,15 @@ impl Reading<'_> {
         Ok(changes.collect::<Result<_, _>>()?)
     }
 
+    /// The number of a VM's last change; 0 where there is none.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn last_change(&self, uuid: &VmUuid) -> Result<i64, StoreError> {
+        let sql = "SELECT coalesce(max(entry_id), 0) FROM history WHERE vm_uuid = ?1";
+        Ok(self.connection().prepare_cached(sql)?.query_row([uuid.to_string()], |row| row.get(0))?)
+    }
+
     /// Whether this database has overtaken an argument with these settings: the VM had it at its last start on this host, or
     /// had these settings since, and was changed after that.
     ///
@@ -126,7 +138,7 @@ fn change(row: &Row<'_>) -> rusqlite::Result<Change> {
     })
 }
 
-fn held(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<HeldSettings>> {
+pub(super) fn held(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<HeldSettings>> {
     let Some(pool) = row.get(first)? else { return Ok(None) };
     Ok(Some(HeldSettings { pool, priority: row.get(first + 1)?, vm_id: row.get(first + 2)? }))
 }

@@ -7,6 +7,7 @@ mod check;
 mod completing;
 mod damaged;
 mod entries;
+mod hand_edits;
 mod history;
 mod rebuilt;
 mod records;

@@ -200,16 +200,22 @@ impl<'c> Writing<'c> {
         Ok(())
     }
 
-    /// Notes what a VM's start is given.
+    /// Notes what a VM's start is given, and the last change of the VM that it knows of ([`Reading::last_change`]).
     ///
     /// # Errors
     /// The database cannot be written.
-    pub fn note_start(&self, uuid: &VmUuid, host_uuid: &str, device_argument: &str) -> Result<(), StoreError> {
+    pub fn note_start(
+        &self,
+        uuid: &VmUuid,
+        host_uuid: &str,
+        device_argument: &str,
+        last_change: i64,
+    ) -> Result<(), StoreError> {
         self.execute("DELETE FROM last_starts WHERE vm_uuid = ?1", [uuid.to_string()])?;
         self.execute(
             "INSERT INTO last_starts (vm_uuid, host_uuid, device_argument, history_entry)
-             VALUES (?1, ?2, ?3, (SELECT coalesce(max(entry_id), 0) FROM history WHERE vm_uuid = ?1))",
-            [uuid.to_string().as_str(), host_uuid, device_argument],
+             VALUES (?1, ?2, ?3, ?4)",
+            params![uuid.to_string(), host_uuid, device_argument, last_change],
         )?;
         Ok(())
     }

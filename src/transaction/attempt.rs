@@ -26,8 +26,8 @@ impl Transaction<'_> {
     ) -> Result<Option<(T, Told)>, Error> {
         let rehearsal = self.rehearse(vms, known, change)?;
         let plans = self.plans(vms, known, &rehearsal, all)?;
-        let _signals = HeldSignals::hold();
-        let made = self.write(&plans)?;
+        let signals = HeldSignals::hold();
+        let made = self.write(&plans, &signals)?;
         let committed = self.commit(vms, known, &rehearsal, &plans, change);
         if !matches!(committed, Ok(Some(_))) {
             self.put_back(&made);
@@ -42,7 +42,7 @@ impl Transaction<'_> {
 
     fn rehearse<T>(&self, vms: &[VmUuid], known: &Vms, change: &Change<'_, T>) -> Result<Rehearsal, Error> {
         // Dropped without a commit.
-        let writing = self.host.store().write()?;
+        let writing = self.host.store.write()?;
         let before = entries(&writing, vms)?;
         change(&writing, known)?;
         Ok(Rehearsal { before, after: entries(&writing, vms)? })
@@ -76,17 +76,21 @@ impl Transaction<'_> {
             None => Goal::HaveNot(Unwanted::Removed),
         };
         let known = Known { uuid, here: after, shared, vm, is_asked_for: true, was_told: true };
-        plan(&self.host.settings().device, &known, &goal)
+        plan(&self.host.settings.device, &known, &goal)
     }
 
     /// Writes the plans, and says what was written; where it fails, XAPI is put back.
-    fn write(&mut self, plans: &[(VmUuid, Plan)]) -> Result<Vec<MapChange>, Error> {
+    fn write(&mut self, plans: &[(VmUuid, Plan)], signals: &HeldSignals) -> Result<Vec<MapChange>, Error> {
         let mut made = Vec::new();
         for (_, plan) in plans {
             let Ok(session) = &mut self.session else { break };
-            if let Err(error) = write(session, &plan.changes, &Pace::full()) {
+            let written = match signals.has_come() {
+                true => Err(Error::Interrupted),
+                false => write(session, &plan.changes, &Pace::of_one_vm()).map_err(Error::from),
+            };
+            if let Err(error) = written {
                 self.put_back(&made);
-                return Err(error.into());
+                return Err(error);
             }
             made.extend(plan.changes.iter().cloned());
         }
@@ -95,7 +99,7 @@ impl Transaction<'_> {
 
     fn put_back(&mut self, made: &[MapChange]) {
         if let Ok(session) = &mut self.session {
-            put_back(session, made, &Pace::full());
+            put_back(session, made, &Pace::of_one_vm());
         }
     }
 
@@ -108,7 +112,7 @@ impl Transaction<'_> {
         plans: &[(VmUuid, Plan)],
         change: &Change<'_, T>,
     ) -> Result<Option<T>, Error> {
-        let writing = self.host.store().write()?;
+        let writing = self.host.store.write()?;
         writing.set_user(self.user.clone());
         if entries(&writing, vms)? != rehearsal.before {
             return Ok(None);

@@ -19,13 +19,13 @@ use std::collections::HashMap;
 use crate::deadline::Deadline;
 use crate::entry::News;
 use crate::error::Error;
+use crate::host::{Caller, Host};
 use crate::model::VmUuid;
-use crate::operations::{Caller, Host};
 use crate::reply::XapiOutcome;
 use crate::shared_copy::SharedCopy;
 use crate::store::{Store, Writing};
 use crate::vm_lock::{LockedVms, VM_LOCK_TIMEOUT};
-use crate::xenapi::{self, Session, XapiError, XapiVm};
+use crate::xenapi::{self, MapChange, Session, XapiError, XapiVm};
 
 pub use signals::HeldSignals;
 pub use take_over::{take_over, take_over_all};
@@ -69,7 +69,7 @@ impl<'a> Transaction<'a> {
     /// # Errors
     /// XAPI is away, or refuses.
     pub fn begin(host: &'a Host, dry_run: bool) -> Result<Self, Error> {
-        let may_work_without = matches!(host.caller(), Caller::Root);
+        let may_work_without = matches!(host.caller, Caller::Root);
         let connected = Self::connect(host, dry_run);
         let (session, user) = match connected {
             // A host without its coordinator refuses root with whatever it believes to be the reason.
@@ -178,30 +178,12 @@ impl<'a> Transaction<'a> {
     pub fn change<T>(&mut self, vms: &[VmUuid], all: bool, change: &Change<'_, T>) -> Result<Changed<T>, Error> {
         let _locked = self.lock(vms)?;
         for _ in 0..ROUNDS {
-            let known = self.look(vms)?;
-            if let Some(shared) = &self.shared {
-                take_over(self.host.store(), shared, self.host.vm_locks()?, vms)?;
-            }
+            let known = self.look_again(vms)?;
             if let Some((value, told)) = self.attempt(vms, all, &known, change)? {
                 return Ok(Changed { value, told, vms: known });
             }
         }
         Err(Error::Contended)
-    }
-
-    /// Changes one of many VMs that were looked up a moment ago, and with what all hosts shared then.
-    ///
-    /// # Errors
-    /// As [`Self::change`].
-    pub fn change_as_seen<T>(
-        &mut self,
-        known: &Vms,
-        uuid: &VmUuid,
-        change: &dyn Fn(&Writing<'_>) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        let _locked = self.lock(&[*uuid])?;
-        let done = self.attempt(&[*uuid], true, known, &|writing, _| change(writing))?;
-        done.map(|(value, _)| value).ok_or(Error::Contended)
     }
 
     /// Makes a change in a copy of the database, and sees whether XAPI could be told of it.
@@ -222,13 +204,28 @@ impl<'a> Transaction<'a> {
         Ok(value)
     }
 
-    /// The VMs as XAPI has them, and then what all hosts share.
-    fn look(&mut self, vms: &[VmUuid]) -> Result<Vms, Error> {
-        let known = match vms {
+    /// Looks locked VMs up and takes over what other hosts have written: what was seen before they were locked may be old.
+    ///
+    /// # Errors
+    /// As [`Self::ask`], or the database cannot be written.
+    pub fn look_again(&mut self, locked: &[VmUuid]) -> Result<Vms, Error> {
+        let known = match locked {
             [one] => HashMap::from([(*one, self.look_up(one)?)]),
             _ => self.look_all_up()?,
         };
         self.read_shared()?;
+        if let Some(shared) = &self.shared {
+            take_over(&self.host.store, shared, self.host.vm_locks()?, locked)?;
+        }
         Ok(known)
+    }
+
+    /// Writes one VM's changes.
+    ///
+    /// # Errors
+    /// As [`Self::ask`]; what was written was put back.
+    pub fn write_to_xapi(&mut self, changes: &[MapChange]) -> Result<(), Error> {
+        self.ask(|session| write(session, changes, &Pace::of_one_vm()))?;
+        Ok(())
     }
 }

@@ -1,23 +1,46 @@
 //! Holds the signals that end a program by request, while it is between XAPI and the database.
 
-use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use std::cell::Cell;
+
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, raise};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 /// While it lives, SIGINT, SIGTERM and SIGHUP wait. They take effect when it is dropped.
-pub struct HeldSignals(Option<SigSet>);
+pub struct HeldSignals {
+    before: Option<SigSet>,
+    waiting: Option<SignalFd>,
+    come: Cell<Option<Signal>>,
+}
 
 impl HeldSignals {
     /// Holds them.
     pub fn hold() -> Self {
         let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect();
-        Self(signals.thread_swap_mask(SigmaskHow::SIG_BLOCK).ok())
+        let before = signals.thread_swap_mask(SigmaskHow::SIG_BLOCK).ok();
+        let waiting = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).ok();
+        Self { before, waiting, come: Cell::new(None) }
+    }
+
+    /// Whether one has come: a long piece of work should stop where it can.
+    pub fn has_come(&self) -> bool {
+        if self.come.get().is_none()
+            && let Some(Ok(Some(signal))) = self.waiting.as_ref().map(SignalFd::read_signal)
+        {
+            // Reading has taken it away from the system.
+            self.come.set(i32::try_from(signal.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok()));
+        }
+        self.come.get().is_some()
     }
 }
 
 impl Drop for HeldSignals {
     fn drop(&mut self) {
-        if let Some(before) = &self.0 {
+        if let Some(before) = &self.before {
             // The mask was valid before.
             let _ = before.thread_set_mask();
+        }
+        if let Some(signal) = self.come.get() {
+            let _ = raise(signal);
         }
     }
 }

@@ -22,8 +22,12 @@ fn a_row_that_another_host_has_overtaken_never_overwrites_newer_arguments() {
     set_pool(&pool, 0, &vm, "B");
     pool.on(0).plugin("set_priority", &[("vm_uuid", &vm), ("priority", "low")]);
     let newer = args(&pool, &vm);
-    // An edit by hand, which XAPI was not told of: two revisions against three.
-    sql(&pool, 1, &format!("UPDATE vms SET priority = 1 WHERE vm_uuid = '{vm}'"));
+    // As vgpu-admin does it while XAPI is away: two revisions against three.
+    sql(
+        &pool,
+        1,
+        &format!("UPDATE vms SET priority = 1; UPDATE history SET through = 'vgpu-admin' WHERE vm_uuid = '{vm}'"),
+    );
     assert_eq!(revision(&pool, 1, &vm), Some(2));
     for host in [1, 2] {
         assert_eq!(started(&pool, host, &vm), newer, "host {host}");

@@ -141,7 +141,7 @@ fn an_operation_on_one_vm_reads_once_and_changes_one_entry() {
 }
 
 #[test]
-fn an_operation_on_many_vms_reads_once_and_changes_one_entry_for_each_that_changes() {
+fn an_operation_on_many_vms_changes_one_entry_for_each_that_changes() {
     let (pool, one) = pool_with_known_vm();
     let (two, unchanged) = (known_vm(&pool), known_vm(&pool));
     let vm = |uuid: &str, to: &str| json!({"vm_uuid": uuid, "pool": to, "priority": "high"});
@@ -151,13 +151,14 @@ fn an_operation_on_many_vms_reads_once_and_changes_one_entry_for_each_that_chang
     for vm in [&one, &two] {
         sql(&pool, 0, &format!("UPDATE vms SET priority = 0 WHERE vm_uuid = '{vm}'"));
     }
-    assert_eq!(plugin_cost(&pool, 0, "sync", &[]), one_read_and(2), "a sync of two changes");
+    // Each is looked at again when it is locked: another host may have changed it since.
+    assert_eq!(plugin_cost(&pool, 0, "sync", &[]), Cost { read: 3, ..one_read_and(2) }, "a sync of two changes");
     let found = [1, 2].map(|number| {
         let found = pool.host(0).create_vm("found");
         set_args(&pool, &found, Some(&format!("-device vgpu-stub,pool_id=A,priority=low,vm_id={number}")));
         found
     });
-    assert_eq!(plugin_cost(&pool, 1, "adopt", &[]), Cost { read: 1, removed: 0, added: 2 }, "adopt");
+    assert_eq!(plugin_cost(&pool, 1, "adopt", &[]), Cost { read: 3, removed: 0, added: 2 }, "adopt");
     sync_all(&pool);
     for vm in &found {
         pool.host(0).destroy(vm).unwrap();

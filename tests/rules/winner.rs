@@ -10,10 +10,10 @@ use crate::support::{
 /// Every order in which three hosts may meet.
 const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
 
-/// What is edited by hand on a host: GPU pool, how many changes that counts as, and when it was.
+/// What is changed on a host: GPU pool, how many changes that counts as, and when it was.
 type Edit = (&'static str, i64, &'static str);
 
-/// Edits a VM by hand on a host: XAPI is not told of it.
+/// Changes a VM on a host as `vgpu-admin` does while XAPI is away.
 fn edit(pool: &Pool, host: usize, vm: &str, (to, changes, when): Edit) {
     let removal = format!("DELETE FROM vms WHERE vm_uuid = '{vm}'");
     let update = format!("UPDATE vms SET pool_id = '{to}' WHERE vm_uuid = '{vm}'");
@@ -23,7 +23,8 @@ fn edit(pool: &Pool, host: usize, vm: &str, (to, changes, when): Edit) {
         &format!(
             "{}; UPDATE vm_state SET revision = 1 + {changes} WHERE vm_uuid = '{vm}';
              UPDATE vm_state SET removed_at = '{when}' WHERE vm_uuid = '{vm}' AND removed_at IS NOT NULL;
-             UPDATE vms SET updated_at = '{when}' WHERE vm_uuid = '{vm}'",
+             UPDATE vms SET updated_at = '{when}' WHERE vm_uuid = '{vm}';
+             UPDATE history SET through = 'vgpu-admin' WHERE vm_uuid = '{vm}'",
             if to == "-" { removal } else { update }
         ),
     );

@@ -154,7 +154,7 @@ fn a_vm_that_came_from_another_host_keeps_its_argument_where_nobody_ever_heard_o
 fn what_a_member_decided_alone_gives_way_to_what_was_changed_more_often_elsewhere() {
     let (pool, vm) = running_on_a_member();
     pool.partition(1, Outage::Hangs);
-    sql(&pool, 1, &format!("UPDATE vms SET priority = 0 WHERE vm_uuid = '{vm}'"));
+    pool.on(1).root.admin_ok(&["set-priority", "--vm-uuid", &vm, "--priority=low"]);
     for to in ["B", "A", "B"] {
         set_pool(&pool, 2, &vm, to);
     }

@@ -38,7 +38,7 @@ impl World<'_> {
             }
             Event::Sync { by, cut } => {
                 let reply = self.with_cut(host, cut.as_ref(), |world| Ok(world.sync(host, *by)))?;
-                self.note(host, &reply, |_| Told { met_xapi: true, acknowledged: Vec::new() })
+                self.note(host, &reply, |_| Told { met_xapi: true, acknowledged: Vec::new(), ..Told::default() })
             }
             Event::Import { settings, number, prune, cut } => {
                 let next = self.vms[(step.vm + 1) % self.vms.len()];
@@ -48,12 +48,16 @@ impl World<'_> {
                 let adopt =
                     |world: &mut Self| Ok(world.library(host).and_then(|host| answer(operations::adopt(&host, false))));
                 let reply = self.with_cut(host, cut.as_ref(), adopt)?;
-                self.note(host, &reply, |reply| Told { met_xapi: true, acknowledged: listed(&reply["adopted"]) })
+                self.note(host, &reply, |reply| Told {
+                    met_xapi: true,
+                    acknowledged: listed(&reply["adopted"]),
+                    ..Told::default()
+                })
             }
             Event::Prune => {
                 let gone: Vec<_> = self.vms.iter().copied().filter(|vm| !self.is_alive(vm)).collect();
                 self.ledger.forgot(gone);
-                let reply = self.library(host).and_then(|host| answer(operations::prune(&host, false)));
+                let reply = self.library(host).and_then(|host| answer(operations::prune(&host, None, false)));
                 // It takes nothing over.
                 self.note(host, &reply, |_| Told::default())
             }
@@ -156,7 +160,7 @@ impl World<'_> {
             return Err(format!("{change:?} of {vm} on host {host} made {said:?} of {before:?}"));
         }
         let settings = said.filter(|_| !matches!(change, Change::Remove));
-        self.note(host, &Ok(reply), |_| Told { met_xapi, acknowledged: vec![(vm, settings)] })
+        self.note(host, &Ok(reply), |_| Told { met_xapi, acknowledged: vec![(vm, settings)], ..Told::default() })
     }
 
     fn import(
@@ -185,7 +189,7 @@ impl World<'_> {
             let removed = reply["changes"].as_array().into_iter().flatten().filter(|change| change["to"].is_null());
             let removed = removed.filter_map(|change| Some((change["vm_uuid"].as_str()?.parse().ok()?, None)));
             let named = vms.into_iter().zip(settings.map(Some));
-            Told { met_xapi: !is_away, acknowledged: named.chain(removed).collect() }
+            Told { met_xapi: !is_away, acknowledged: named.chain(removed).collect(), ..Told::default() }
         })
     }
 
@@ -206,10 +210,12 @@ impl World<'_> {
             }
             RowEdit::Delete => (format!("DELETE FROM vms WHERE vm_uuid = '{vm}'"), None),
         };
+        let told = self.told_revision(host, &vm);
         if self.sql(host, &sql).unwrap_or_default() == 0 {
             return Ok(false);
         }
-        self.observe(host, &Told { met_xapi: false, acknowledged: vec![(vm, settings)] })?;
+        self.ledger.edits(host, vm, told);
+        self.observe(host, &Told { by_hand: true, acknowledged: vec![(vm, settings)], ..Told::default() })?;
         Ok(true)
     }
 

@@ -47,7 +47,7 @@ impl World<'_> {
             BootKind::Reboot(Rebooter::Xapi) => self.host(host).clean_reboot(&uuid),
         };
         let met_xapi = has_xapi && booted.as_ref().is_ok_and(hook_is_content);
-        self.observe(host, &Told { met_xapi, acknowledged: Vec::new() })?;
+        self.observe(host, &Told { met_xapi, acknowledged: Vec::new(), ..Told::default() })?;
         let boot = match booted {
             Ok(boot) => boot,
             Err(error) => return Ok(Err(error)),

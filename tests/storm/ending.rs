@@ -47,7 +47,7 @@ impl World<'_> {
         if reply["left_alone"] != Value::Array(Vec::new()) {
             return Err(format!("the sync of host {host} has left something alone: {reply}"));
         }
-        self.observe(host, &Told { met_xapi: true, acknowledged: Vec::new() })?;
+        self.observe(host, &Told { met_xapi: true, acknowledged: Vec::new(), ..Told::default() })?;
         Ok(reply)
     }
 

@@ -67,6 +67,8 @@ struct Change {
 pub struct Told {
     /// XAPI was certainly asked what other hosts have written.
     pub met_xapi: bool,
+    /// It was an edit by hand.
+    pub by_hand: bool,
     /// These VMs have these settings now.
     pub acknowledged: Vec<(VmUuid, Option<Settings>)>,
 }
@@ -83,6 +85,9 @@ pub struct Ledger {
     changes: Vec<Change>,
     /// VMs of which something was forgotten on purpose.
     forgotten: BTreeSet<VmUuid>,
+    /// The rows that were edited by hand and that no program has changed or told XAPI since, with what they had before and the
+    /// revision that the host had told XAPI.
+    edited: [BTreeMap<VmUuid, (Option<Settings>, i64)>; HOSTS],
 }
 
 impl Ledger {
@@ -103,6 +108,12 @@ impl Ledger {
         self.forgotten.extend(vms);
     }
 
+    /// Somebody is about to edit a VM's row by hand.
+    pub fn edits(&mut self, host: usize, vm: VmUuid, told: i64) {
+        let before = self.hosts[host].says.get(&vm).and_then(|said| said.settings);
+        self.edited[host].entry(vm).or_insert((before, told));
+    }
+
     /// Notes what a step has changed on a host and in XAPI, and checks what holds after every step.
     pub fn observe(&mut self, host: usize, says: Says, replica: Says, told: &Told) -> Result<(), String> {
         let (before, replica_before) = (self.hosts[host].clone(), self.replica.clone());
@@ -120,7 +131,9 @@ impl Ledger {
             if let Some((_, settings)) = claimed.filter(|(_, settings)| *settings != said.settings) {
                 return Err(format!("host {host} has acknowledged {settings:?} for {vm} and says {said:?}"));
             }
-            if before.says.get(vm).is_some_and(|before| before > said) {
+            // An edit by hand that says no more than what another has written gives way to it.
+            let may_go_back = self.edited[host].contains_key(vm);
+            if !may_go_back && before.says.get(vm).is_some_and(|before| before > said) {
                 return Err(format!("host {host} went back from {:?} to {said:?} for {vm}", before.says[vm]));
             }
             let is_new = before.says.get(vm) != Some(said);
@@ -133,7 +146,13 @@ impl Ledger {
             }
         }
         place.says = says;
-        self.observe_replica(host, replica, &replica_before)
+        self.observe_replica(host, replica, &replica_before)?;
+        let (now, replica) = (&self.hosts[host].says, &self.replica.says);
+        self.edited[host].retain(|vm, _| {
+            let is_edit = told.by_hand && told.acknowledged.iter().any(|(edited, _)| edited == vm);
+            is_edit || now.get(vm) == before.says.get(vm) && now.get(vm) != replica.get(vm)
+        });
+        Ok(())
     }
 
     fn observe_replica(&mut self, host: usize, replica: Says, before: &Place) -> Result<(), String> {
@@ -156,9 +175,20 @@ impl Ledger {
         Ok(())
     }
 
-    /// The newest of what two places say of a VM.
+    /// The newest of what two places say of a VM. What was edited by hand is made to the newest that another has written.
     pub fn newest(&self, host: usize, vm: &VmUuid) -> Option<Said> {
-        self.hosts[host].says.get(vm).max(self.replica.says.get(vm)).copied()
+        let (here, shared) = (self.hosts[host].says.get(vm).copied(), self.replica.says.get(vm).copied());
+        match (here, shared, self.edited[host].get(vm)) {
+            (Some(here), Some(shared), Some((before, told))) if shared.revision > *told => {
+                let settings = edited(*before, here.settings, shared.settings);
+                Some(if settings == shared.settings {
+                    shared
+                } else {
+                    Said { revision: shared.revision + 1, settings, ..here }
+                })
+            }
+            _ => here.max(shared),
+        }
     }
 
     /// Whether a VM may have in the end what it has.
@@ -182,4 +212,12 @@ impl Ledger {
         }
         Ok(())
     }
+}
+
+/// What an edit of a row makes of the settings that another has written.
+fn edited(before: Option<Settings>, here: Option<Settings>, shared: Option<Settings>) -> Option<Settings> {
+    let (Some(here), Some(before), Some(shared)) = (here, before, shared) else { return here };
+    let pool = if here.0 == before.0 { shared.0 } else { here.0 };
+    let priority = if here.1 == before.1 { shared.1 } else { here.1 };
+    Some((pool, priority))
 }

@@ -186,6 +186,12 @@ impl<'a> World<'a> {
         self.databases[host].query_row(sql, [vm.to_string()], |row| row.get(0)).expect("it can be read")
     }
 
+    /// The revision of a VM that a host has told XAPI; 0 where there is none.
+    pub fn told_revision(&self, host: usize, vm: &VmUuid) -> i64 {
+        let sql = "SELECT coalesce((SELECT pushed_revision FROM vm_state WHERE vm_uuid = ?1), 0)";
+        self.databases[host].query_row(sql, [vm.to_string()], |row| row.get(0)).expect("it can be read")
+    }
+
     /// Edits a host's database as an administrator does; gives the number of rows that were changed.
     pub fn sql(&self, host: usize, sql: &str) -> Result<usize, String> {
         self.databases[host].execute(sql, []).map_err(|error| error.to_string())

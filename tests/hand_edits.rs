@@ -1,0 +1,150 @@
+//! A row that is edited with sqlite3 on a host that has not heard of what other hosts have changed since.
+
+use serde_json::{Value, json};
+use simulated_host::{Fault, Service};
+use vgpu_tests::tools::sql_ok;
+use vgpu_tests::{Pool, uuid};
+
+/// Two hosts and a VM at low priority in GPU pool A that both know. Then the first host moves it to B, and back, and to B.
+fn pool_whose_second_host_is_behind() -> (Pool, String) {
+    let pool = Pool::new(2);
+    let vm = pool.host(0).create_vm("web01");
+    pool.on(0).register(&vm, "A", "low");
+    pool.on(1).plugin("sync", &[]);
+    for to in ["B", "A", "B"] {
+        pool.on(0).plugin("set_pool", &[("vm_uuid", &vm), ("pool", to)]);
+    }
+    (pool, vm)
+}
+
+fn edit(pool: &Pool, host: usize, sql: &str) {
+    sql_ok(&pool.on(host).root.database(), sql);
+}
+
+/// GPU pool, priority and revision.
+fn shown(pool: &Pool, host: usize, vm: &str) -> Value {
+    let shown = pool.on(host).plugin("show_vm", &[("vm_uuid", vm)]);
+    json!([shown["pool"], shown["priority"], shown["revision"], shown["in_xapi"]])
+}
+
+/// Who changed a VM on a host, the oldest change first.
+fn changers(pool: &Pool, host: usize, vm: &str) -> Vec<String> {
+    let history = pool.on(host).plugin("history", &[("vm_uuid", vm)]);
+    let by = |entry: &Value| match &entry["changed_by"] {
+        Value::String(who) => format!("{}: {who}", entry["through"].as_str().unwrap()),
+        _ => entry["through"].as_str().unwrap().to_owned(),
+    };
+    history.as_array().unwrap().iter().rev().map(by).collect()
+}
+
+const MADE_AGAIN: &str = "by hand: made again to what another host has changed";
+
+#[test]
+fn an_edit_reaches_the_next_boot_and_is_made_to_what_others_have_changed() {
+    let (pool, vm) = pool_whose_second_host_is_behind();
+    edit(&pool, 1, "UPDATE vms SET priority = 2");
+    let got = pool.on(1).start(&vm).unwrap();
+    assert!(got.contains("pool_id=B,priority=high"), "{got}");
+    assert_eq!(shown(&pool, 1, &vm), json!(["B", "high", 5, true]));
+    assert_eq!(changers(&pool, 1, &vm), ["another host", "by hand", "another host", MADE_AGAIN]);
+    pool.on(0).plugin("sync", &[]);
+    assert_eq!(shown(&pool, 0, &vm), json!(["B", "high", 5, true]));
+    assert_eq!(pool.host(0).platform(&vm)["device-model-args"], got);
+}
+
+#[test]
+fn a_change_through_the_plugin_is_made_to_the_edit_as_well() {
+    let (pool, vm) = pool_whose_second_host_is_behind();
+    edit(&pool, 1, "UPDATE vms SET priority = 1");
+    pool.on(1).plugin("set_pool", &[("vm_uuid", &vm), ("pool", "A")]);
+    assert_eq!(shown(&pool, 1, &vm), json!(["A", "medium", 6, true]));
+}
+
+#[test]
+fn an_edit_of_what_another_host_has_removed_registers_it_again() {
+    let (pool, vm) = pool_whose_second_host_is_behind();
+    pool.on(0).plugin("remove_vm", &[("vm_uuid", &vm)]);
+    edit(&pool, 1, "UPDATE vms SET priority = 2");
+    let got = pool.on(1).start(&vm).unwrap();
+    assert!(got.contains("pool_id=A,priority=high"), "{got}");
+    pool.on(0).plugin("sync", &[]);
+    assert_eq!(shown(&pool, 0, &vm), json!(["A", "high", 6, true]));
+}
+
+#[test]
+fn an_edit_loses_nothing_of_a_single_change_that_it_did_not_know() {
+    let (pool, vm) = pool_whose_second_host_is_behind();
+    pool.on(1).plugin("sync", &[]);
+    pool.on(0).plugin("set_pool", &[("vm_uuid", &vm), ("pool", "A")]);
+    edit(&pool, 1, "UPDATE vms SET priority = 2");
+    pool.on(1).plugin("sync", &[]);
+    assert_eq!(shown(&pool, 1, &vm), json!(["A", "high", 6, true]));
+}
+
+#[test]
+fn a_deletion_by_hand_is_a_removal_of_what_others_have_changed() {
+    let (pool, vm) = pool_whose_second_host_is_behind();
+    edit(&pool, 1, "DELETE FROM vms");
+    assert_eq!(pool.on(1).start(&vm), None);
+    pool.on(0).plugin("sync", &[]);
+    assert_eq!(pool.on(0).plugin("list_vms", &[]), json!([]));
+}
+
+#[test]
+fn a_row_that_is_inserted_for_a_vm_that_another_host_has_registered_counts() {
+    let (pool, vm) = pool_whose_second_host_is_behind();
+    let other = pool.host(0).create_vm("db01");
+    pool.on(0).register(&other, "A", "high");
+    pool.on(0).plugin("set_priority", &[("vm_uuid", &other), ("priority", "medium")]);
+    edit(&pool, 1, &format!("INSERT INTO vms (vm_uuid, pool_id, priority) VALUES ('{other}', 'B', 0)"));
+    let got = pool.on(1).start(&other).unwrap();
+    assert!(got.contains("pool_id=B,priority=low"), "{got}");
+    assert_eq!(shown(&pool, 1, &other), json!(["B", "low", 3, true]));
+    assert_eq!(shown(&pool, 1, &vm), json!(["B", "low", 4, true]), "its neighbour is taken over as it is");
+}
+
+#[test]
+fn an_edit_is_made_again_once_and_gives_way_to_what_is_changed_after_that() {
+    let (pool, vm) = pool_whose_second_host_is_behind();
+    edit(&pool, 1, "UPDATE vms SET priority = 2");
+    pool.on(1).set_fault_in(Service::Xapi, "pool.add_to_other_config", Fault::error("HOST_BROKEN", &[])).unwrap();
+    pool.on(1).call_plugin("vgpu", "sync", &[]).unwrap();
+    pool.on(1).clear_faults().unwrap();
+    assert_eq!(shown(&pool, 1, &vm)[3], false, "XAPI was not told");
+    for to in ["A", "B", "A"] {
+        pool.on(0).plugin("set_pool", &[("vm_uuid", &vm), ("pool", to)]);
+    }
+    let got = pool.on(1).start(&vm).unwrap();
+    assert!(got.contains("pool_id=A,priority=low"), "{got}");
+}
+
+#[test]
+fn two_hosts_that_are_edited_come_to_one_state_and_lose_nothing() {
+    let (pool, vm) = pool_whose_second_host_is_behind();
+    edit(&pool, 0, "UPDATE vms SET pool_id = 'A'");
+    edit(&pool, 1, "UPDATE vms SET priority = 2");
+    for host in [0, 1, 0] {
+        pool.on(host).plugin("sync", &[]);
+    }
+    for host in [0, 1] {
+        assert_eq!(shown(&pool, host, &vm), json!(["A", "high", 6, true]), "host {host}");
+    }
+}
+
+#[test]
+fn a_number_that_is_edited_stays_unless_another_vm_has_it() {
+    let (pool, vm) = pool_whose_second_host_is_behind();
+    edit(&pool, 1, &format!("UPDATE vm_state SET device_vm_id = 77 WHERE vm_uuid = '{vm}'"));
+    let got = pool.on(1).start(&vm).unwrap();
+    assert!(got.contains("pool_id=B,priority=low,vm_id=77"), "{got}");
+    pool.on(1).shutdown(&vm).unwrap();
+    let other = uuid(1);
+    pool.on(0).plugin(
+        "register_vm",
+        &[("vm_uuid", &other), ("pool", "A"), ("priority", "low"), ("vm_id", "78"), ("force", "true")],
+    );
+    pool.on(0).plugin("set_pool", &[("vm_uuid", &vm), ("pool", "A")]);
+    edit(&pool, 1, &format!("UPDATE vm_state SET device_vm_id = 78 WHERE vm_uuid = '{vm}'"));
+    let got = pool.on(1).start(&vm).unwrap();
+    assert!(got.contains("pool_id=A,priority=low,vm_id=77"), "{got}");
+}

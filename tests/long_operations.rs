@@ -1,0 +1,111 @@
+//! What works on many VMs takes its time, and other programs go on meanwhile: what it saw at its beginning is no reason to
+//! overwrite what was changed since.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use simulated_host::{Fault, Service};
+use vgpu_tests::tools::sql_ok;
+use vgpu_tests::{Pool, uuid};
+
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Two hosts and two VMs that both know, in the order in which they are worked on.
+fn two_hosts_and_two_vms() -> (Pool, [String; 2]) {
+    let pool = Pool::new(2);
+    let vms = [uuid(1), uuid(2)];
+    for vm in &vms {
+        pool.host(0).create_vm_with_uuid(vm, "vm");
+        pool.on(0).register(vm, "A", "low");
+    }
+    pool.on(1).plugin("sync", &[]);
+    (pool, vms)
+}
+
+/// Carries an operation out on the first host, whose first change takes two seconds, and something else meanwhile.
+fn meanwhile(pool: &Pool, function: &str, arguments: &[(&str, &str)], something: impl FnOnce()) -> serde_json::Value {
+    let first = || pool.host(0).pool_other_config().get(&format!("vgpu:{}", uuid(1))).cloned();
+    let before = first();
+    pool.on(0).set_fault_in(Service::Xapi, "VM.remove_from_platform", Fault::Slow(Duration::from_secs(2))).unwrap();
+    thread::scope(|scope| {
+        let operation = scope.spawn(|| pool.on(0).plugin(function, arguments));
+        let began = Instant::now();
+        while first() == before || first().is_none() {
+            assert!(began.elapsed() < PATIENCE, "{function} changes nothing");
+            thread::sleep(Duration::from_millis(5));
+        }
+        something();
+        assert!(!operation.is_finished(), "{function} was to take longer");
+        let reply = operation.join().unwrap();
+        pool.on(0).clear_faults().unwrap();
+        reply
+    })
+}
+
+#[test]
+fn a_sync_does_not_overwrite_what_another_host_has_changed_since_it_began() {
+    let (pool, [first, second]) = two_hosts_and_two_vms();
+    // As vgpu-admin does it while XAPI is away.
+    let change = "UPDATE vms SET priority = 1; UPDATE history SET through = 'vgpu-admin'";
+    sql_ok(&pool.on(0).root.database(), change);
+    let reply = meanwhile(&pool, "sync", &[], || {
+        for to in ["high", "low", "high"] {
+            pool.on(1).plugin("set_priority", &[("vm_uuid", &second), ("priority", to)]);
+        }
+    });
+    assert_eq!(reply["pushed"], json!([first]), "{reply}");
+    for host in [0, 1] {
+        let shown = pool.on(host).plugin("show_vm", &[("vm_uuid", &second)]);
+        assert_eq!((&shown["priority"], &shown["revision"]), (&json!("high"), &json!(4)), "host {host}");
+    }
+    assert!(pool.on(1).start(&second).unwrap().contains("priority=high"));
+}
+
+#[test]
+fn adopt_does_not_register_again_what_another_host_has_registered_since_it_began() {
+    let pool = Pool::new(2);
+    let vms = [uuid(1), uuid(2)];
+    for (vm, number) in vms.iter().zip([1, 2]) {
+        pool.host(0).create_vm_with_uuid(vm, "vm");
+        let argument = format!("-device vgpu-stub,priority=1,pool_id=A,vm_id={number}");
+        pool.host(0).set_platform_key(vm, "device-model-args", Some(&argument)).unwrap();
+    }
+    let reply = meanwhile(&pool, "adopt", &[], || pool.on(1).register(&vms[1], "B", "high"));
+    let adopted = reply["adopted"].as_array().unwrap();
+    assert_eq!(adopted.iter().map(|vm| &vm["vm_uuid"]).collect::<Vec<_>>(), [&json!(vms[0])], "{reply}");
+    let shown = pool.on(0).plugin("show_vm", &[("vm_uuid", &vms[1])]);
+    assert_eq!((&shown["pool"], &shown["priority"]), (&json!("B"), &json!("high")));
+    assert!(pool.on(0).start(&vms[1]).unwrap().contains("pool_id=B,priority=high"));
+}
+
+#[test]
+fn adopt_takes_the_argument_that_a_vm_has_when_it_is_its_turn() {
+    let pool = Pool::new(1);
+    let vms = [uuid(1), uuid(2)];
+    let argument =
+        |pool_id: &str, number: u32| format!("-device vgpu-stub,priority=1,pool_id={pool_id},vm_id={number}");
+    for (vm, number) in vms.iter().zip([1, 2]) {
+        pool.host(0).create_vm_with_uuid(vm, "vm");
+        pool.host(0).set_platform_key(vm, "device-model-args", Some(&argument("A", number))).unwrap();
+    }
+    meanwhile(&pool, "adopt", &[], || {
+        pool.host(0).set_platform_key(&vms[1], "device-model-args", Some(&argument("B", 2))).unwrap();
+    });
+    assert_eq!(pool.on(0).plugin("show_vm", &[("vm_uuid", &vms[1])])["pool"], "B");
+}
+
+#[test]
+fn prune_forgets_no_more_than_it_was_told_to() {
+    let (pool, [shown, later]) = two_hosts_and_two_vms();
+    pool.host(0).destroy(&shown).unwrap();
+    let planned = pool.on(0).plugin("prune", &[("dry_run", "true")]);
+    assert_eq!(planned["pruned"], json!([shown]));
+    // Destroyed while an administrator reads the question.
+    pool.host(0).destroy(&later).unwrap();
+    let reply = pool.on(0).plugin("prune", &[("vm_uuids", &shown)]);
+    assert_eq!(reply["pruned"], json!([shown]));
+    assert_eq!(pool.on(0).plugin("show_vm", &[("vm_uuid", &later)])["pool"], "A");
+    let refused = pool.on(0).call_plugin("vgpu", "prune", &[("vm_uuids", "web01")]).unwrap_err();
+    assert!(refused.params.concat().contains("VMs' UUIDs, separated by commas"), "{refused:?}");
+}
