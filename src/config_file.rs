@@ -55,6 +55,9 @@ pub enum FileFormat {
 #[serde(deny_unknown_fields)]
 pub struct ConfigFile {
     version: u32,
+    /// Where XAPI could not be asked when it was written: when its host last knew what all hosts have, UTC, or `unknown`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<String>,
     /// The registered VMs.
     #[serde(default)]
     pub vm: Vec<ConfigVm>,
@@ -82,7 +85,7 @@ impl ConfigFile {
     /// A configuration of these VMs.
     #[must_use]
     pub fn new(vm: Vec<ConfigVm>) -> Self {
-        Self { version: VERSION, vm }
+        Self { version: VERSION, as_of: None, vm }
     }
 
     /// Reads a file: JSON where it begins with a brace, else TOML.

@@ -7,6 +7,7 @@
 //! XML-RPC nor a command line.
 
 pub mod config_file;
+mod contact;
 pub mod deadline;
 pub mod device_args;
 pub mod entry;

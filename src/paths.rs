@@ -47,6 +47,12 @@ impl Root {
         self.join("var/run/vgpu/vm-locks")
     }
 
+    /// The file whose time says when this host last knew what all hosts have.
+    #[must_use]
+    pub fn last_contact(&self) -> PathBuf {
+        self.join("var/run/vgpu/last-contact")
+    }
+
     /// The settings file.
     #[must_use]
     pub fn settings(&self) -> PathBuf {

@@ -1,6 +1,8 @@
 //! What works on many VMs takes its time, and other programs go on meanwhile: what it saw at its beginning is no reason to
 //! overwrite what was changed since.
 
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -108,4 +110,37 @@ fn prune_forgets_no_more_than_it_was_told_to() {
     assert_eq!(pool.on(0).plugin("show_vm", &[("vm_uuid", &later)])["pool"], "A");
     let refused = pool.on(0).call_plugin("vgpu", "prune", &[("vm_uuids", "web01")]).unwrap_err();
     assert!(refused.params.concat().contains("VMs' UUIDs, separated by commas"), "{refused:?}");
+}
+
+#[test]
+fn an_import_that_is_told_to_end_puts_back_what_it_has_written() {
+    for signal in ["INT", "TERM", "HUP"] {
+        let (pool, [first, second]) = two_hosts_and_two_vms();
+        let third = uuid(3);
+        pool.host(0).create_vm_with_uuid(&third, "vm");
+        let vm = |uuid: &str| json!({"vm_uuid": uuid, "pool": "B", "priority": "high"});
+        let file = json!({"version": 1, "vm": [vm(&first), vm(&second), vm(&third)]}).to_string();
+        let host = pool.on(0);
+        host.root.write("settings.json", &file);
+        let state = || {
+            let args = [&first, &second, &third].map(|vm| pool.host(0).platform(vm).get("device-model-args").cloned());
+            (args, pool.host(0).pool_other_config(), sql_ok(&host.root.database(), ".dump"))
+        };
+        let before = state();
+        host.set_fault_in(Service::Xapi, "VM.remove_from_platform", Fault::Slow(Duration::from_secs(2))).unwrap();
+        let mut command = host.root.command("usr/bin/vgpu-admin");
+        command.arg("import").arg(host.root.path("settings.json")).stdout(Stdio::null());
+        let mut import = command.spawn().unwrap();
+        let began = Instant::now();
+        while pool.host(0).pool_other_config() == before.1 {
+            assert!(began.elapsed() < PATIENCE, "import changes nothing");
+            thread::sleep(Duration::from_millis(5));
+        }
+        host.clear_faults().unwrap();
+        let sent = Command::new("kill").args([&format!("-{signal}"), &import.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        let ended = import.wait().unwrap();
+        assert!(ended.signal().is_some(), "{signal}: {ended}");
+        assert_eq!(state(), before, "{signal}");
+    }
 }

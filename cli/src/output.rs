@@ -5,12 +5,26 @@ use std::process::ExitCode;
 
 use vgpu_admin::arguments::Format;
 use vgpu_config::Error;
+use vgpu_config::request::Reply;
 
 use crate::{FAILED, WRONG_USAGE};
 
 /// Prints a line.
 pub fn say(text: &str) -> Result<(), Error> {
     writeln!(io::stdout(), "{text}").map_err(|error| unwritable(&error))
+}
+
+/// Says so where a reply may lack what other hosts have changed.
+pub fn note_age(reply: &Reply) {
+    let note = match reply.as_of() {
+        None => return,
+        Some("unknown") => "XAPI is away: changes that were made on other hosts may be missing".to_owned(),
+        Some(time) => {
+            format!("as of {time} UTC, XAPI is away: changes that were made on other hosts since may be missing")
+        }
+    };
+    // Standard output is for the reply.
+    let _ = writeln!(io::stderr(), "vgpu-admin: {note}");
 }
 
 /// Standard output cannot be written.

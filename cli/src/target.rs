@@ -65,6 +65,7 @@ impl Target {
                 let json = there.execute_to_json(&request)?;
                 let reply = there.read_reply(&request, &json)?;
                 output::say(&json)?;
+                output::note_age(&reply);
                 Ok(status(&reply))
             }
             _ => self.print(&self.ask(request)?),
@@ -77,6 +78,7 @@ impl Target {
             Format::Table => render::reply(reply)?,
             Format::Json => reply.to_json()?,
         })?;
+        output::note_age(reply);
         Ok(status(reply))
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::Host;
+use super::catch_up::catch_up;
 use crate::config_file::{ConfigFile, ConfigVm};
 use crate::error::Error;
 use crate::model::{VmSettings, VmUuid, fits_xapi_character};
@@ -15,6 +16,7 @@ use crate::transaction::{Changed, Transaction};
 /// # Errors
 /// The database cannot be read.
 pub fn export(host: &Host) -> Result<ConfigFile, Error> {
+    let as_of = catch_up(host);
     let mut vms = Vec::new();
     host.store.read().for_each_vm(Filter::default(), &mut |vm| {
         vms.push(ConfigVm {
@@ -27,7 +29,9 @@ pub fn export(host: &Host) -> Result<ConfigFile, Error> {
         });
         Ok::<(), Error>(())
     })?;
-    Ok(ConfigFile::new(vms))
+    let mut file = ConfigFile::new(vms);
+    file.as_of = as_of;
+    Ok(file)
 }
 
 /// Makes the registered VMs those of a file: all of it, or nothing. VMs that the file does not name stay as they are, unless

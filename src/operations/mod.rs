@@ -1,6 +1,7 @@
 //! The operations: one function each. The plugin, the CLI and later the C library only parse, call and print.
 
 mod apply;
+mod catch_up;
 mod change;
 mod check;
 mod device_model;

@@ -4,32 +4,35 @@ use serde::Serializer;
 use serde::ser::SerializeSeq;
 
 use super::Host;
+use super::catch_up::catch_up;
 use super::check::states_of_all_hosts;
 use crate::error::Error;
 use crate::model::{PoolId, Priority, VmUuid};
-use crate::reply::{CountByPool, CountByPriority, PoolsReply, StatusReply, VersionReply, VmReply};
-use crate::store::{self, Filter};
+use crate::reply::{CountByPool, CountByPriority, ListReply, PoolsReply, StatusReply, VersionReply, VmReply};
+use crate::store::{self, Counts, Filter};
 
 /// A registered VM: what is configured, and what its last start was given.
 ///
 /// # Errors
 /// It is not registered, or the database cannot be read.
 pub fn show_vm(host: &Host, uuid: VmUuid) -> Result<VmReply, Error> {
+    let as_of = catch_up(host);
     let vm = host.store.read().vm(&uuid)?.ok_or(Error::NotRegistered(uuid))?;
-    Ok(VmReply::new(vm, &host.settings.device))
+    Ok(VmReply { as_of, ..VmReply::new(vm, &host.settings.device) })
 }
 
 /// The registered VMs that the filter lets through: by GPU pool, most urgent first, then by name.
 ///
 /// # Errors
 /// The database cannot be read.
-pub fn list_vms(host: &Host, filter: Filter) -> Result<Vec<VmReply>, Error> {
+pub fn list_vms(host: &Host, filter: Filter) -> Result<ListReply, Error> {
+    let as_of = catch_up(host);
     let mut vms = Vec::new();
-    for_each_vm(host, filter, &mut |vm| {
+    for_each_vm(host, filter, as_of.as_deref(), &mut |vm| {
         vms.push(vm);
         Ok(())
     })?;
-    Ok(vms)
+    Ok(ListReply { vms, as_of })
 }
 
 /// The same as a JSON array. The database has been read when it is returned: whoever prints it may wait for a pager.
@@ -41,13 +44,22 @@ pub fn list_vms_as_json(host: &Host, filter: Filter) -> Result<String, Error> {
     let mut json = Vec::new();
     let mut serializer = serde_json::Serializer::new(&mut json);
     let mut array = serializer.serialize_seq(None).map_err(unwritable)?;
-    for_each_vm(host, filter, &mut |vm| array.serialize_element(&vm).map_err(unwritable))?;
+    let as_of = catch_up(host);
+    for_each_vm(host, filter, as_of.as_deref(), &mut |vm| array.serialize_element(&vm).map_err(unwritable))?;
     array.end().map_err(unwritable)?;
     String::from_utf8(json).map_err(|error| Error::Reply(error.to_string()))
 }
 
-fn for_each_vm(host: &Host, filter: Filter, visit: &mut dyn FnMut(VmReply) -> Result<(), Error>) -> Result<(), Error> {
-    host.store.read().for_each_vm(filter, &mut |vm| visit(VmReply::new(vm, &host.settings.device)))
+fn for_each_vm(
+    host: &Host,
+    filter: Filter,
+    as_of: Option<&str>,
+    visit: &mut dyn FnMut(VmReply) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let as_of = || as_of.map(str::to_owned);
+    host.store
+        .read()
+        .for_each_vm(filter, &mut |vm| visit(VmReply { as_of: as_of(), ..VmReply::new(vm, &host.settings.device) }))
 }
 
 /// Both GPU pools, with the number of their VMs by priority.
@@ -55,7 +67,8 @@ fn for_each_vm(host: &Host, filter: Filter, visit: &mut dyn FnMut(VmReply) -> Re
 /// # Errors
 /// The database cannot be read.
 pub fn list_pools(host: &Host) -> Result<PoolsReply, Error> {
-    Ok(host.store.read().counts()?.into())
+    let as_of = catch_up(host);
+    Ok(PoolsReply { as_of, ..host.store.read().counts()?.into() })
 }
 
 /// How many VMs each GPU pool has.
@@ -63,8 +76,12 @@ pub fn list_pools(host: &Host) -> Result<PoolsReply, Error> {
 /// # Errors
 /// The database cannot be read.
 pub fn count_by_pool(host: &Host) -> Result<CountByPool, Error> {
-    let counts = host.store.read().counts()?;
-    Ok(CountByPool { a: counts.of_pool(PoolId::A), b: counts.of_pool(PoolId::B) })
+    let as_of = catch_up(host);
+    Ok(CountByPool { as_of, ..by_pool(&host.store.read().counts()?) })
+}
+
+fn by_pool(counts: &Counts) -> CountByPool {
+    CountByPool { a: counts.of_pool(PoolId::A), b: counts.of_pool(PoolId::B), as_of: None }
 }
 
 /// How many VMs there are of each priority.
@@ -72,9 +89,13 @@ pub fn count_by_pool(host: &Host) -> Result<CountByPool, Error> {
 /// # Errors
 /// The database cannot be read.
 pub fn count_by_priority(host: &Host) -> Result<CountByPriority, Error> {
-    let counts = host.store.read().counts()?;
+    let as_of = catch_up(host);
+    Ok(CountByPriority { as_of, ..by_priority(&host.store.read().counts()?) })
+}
+
+fn by_priority(counts: &Counts) -> CountByPriority {
     let of = |priority| counts.of_priority(priority);
-    Ok(CountByPriority { high: of(Priority::High), medium: of(Priority::Medium), low: of(Priority::Low) })
+    CountByPriority { high: of(Priority::High), medium: of(Priority::Medium), low: of(Priority::Low), as_of: None }
 }
 
 /// The state of vgpu-config on this host, and in short on every other.
@@ -83,14 +104,16 @@ pub fn count_by_priority(host: &Host) -> Result<CountByPriority, Error> {
 /// The database cannot be read.
 pub fn status(host: &Host) -> Result<StatusReply, Error> {
     let xapi = host.connect().and_then(|mut session| states_of_all_hosts(&host.root, &mut session));
-    let by_pool = count_by_pool(host)?;
+    catch_up(host);
+    let counts = host.store.read().counts()?;
+    let (by_pool, by_priority) = (by_pool(&counts), by_priority(&counts));
     Ok(StatusReply {
         version: crate::VERSION.to_owned(),
         database: host.root.database().display().to_string(),
         schema: store::LATEST_SCHEMA,
         vms: by_pool.a + by_pool.b,
         by_pool,
-        by_priority: count_by_priority(host)?,
+        by_priority,
         not_in_xapi: host.store.read().count_unpushed()?,
         xapi_answers: xapi.is_ok(),
         xapi_problem: xapi.as_ref().err().map(ToString::to_string),

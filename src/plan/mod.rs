@@ -103,3 +103,6 @@ fn changes_of_record(
     .flatten()
     .collect())
 }
+
+#[cfg(test)]
+mod tests;

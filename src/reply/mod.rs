@@ -5,7 +5,7 @@
 mod resource_pool;
 mod state;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::device_args;
 use crate::model::{DeviceVmId, PoolId, Priority, VmUuid};
@@ -46,6 +46,9 @@ pub struct VmReply {
     pub updated_at: String,
     /// What its last start was given; `null` before the first.
     pub last_start: Option<LastStartReply>,
+    /// Where XAPI could not be asked: when this host last knew what all hosts have, UTC, or `unknown`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<String>,
 }
 
 /// One VM that was asked for.
@@ -57,6 +60,29 @@ pub struct ShowReply {
     /// What else the administrator should know, in sentences.
     #[serde(default)]
     pub notes: Vec<String>,
+}
+
+/// The VMs of a list; as JSON an array of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListReply {
+    /// The VMs.
+    pub vms: Vec<VmReply>,
+    /// As [`VmReply::as_of`], also where there is no VM.
+    pub as_of: Option<String>,
+}
+
+impl Serialize for ListReply {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.vms.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ListReply {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let vms = Vec::<VmReply>::deserialize(deserializer)?;
+        let as_of = vms.first().and_then(|vm| vm.as_of.clone());
+        Ok(Self { vms, as_of })
+    }
 }
 
 /// What a VM's last start was given.
@@ -104,6 +130,7 @@ impl VmReply {
             created_at: vm.created_at,
             updated_at: vm.updated_at,
             last_start,
+            as_of: None,
         }
     }
 }

@@ -28,6 +28,9 @@ pub struct PoolsReply {
     pub pools: Vec<PoolReply>,
     /// How many VMs are registered.
     pub total: u64,
+    /// Where XAPI could not be asked: when this host last knew what all hosts have, UTC, or `unknown`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<String>,
 }
 
 impl From<Counts> for PoolsReply {
@@ -39,22 +42,25 @@ impl From<Counts> for PoolsReply {
             medium: counts.of(pool, Priority::Medium),
             low: counts.of(pool, Priority::Low),
         };
-        Self { pools: PoolId::ALL.map(pool).into(), total: counts.total() }
+        Self { pools: PoolId::ALL.map(pool).into(), total: counts.total(), as_of: None }
     }
 }
 
 /// How many VMs each GPU pool has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub struct CountByPool {
     /// Of GPU pool A.
     pub a: u64,
     /// Of GPU pool B.
     pub b: u64,
+    /// Where XAPI could not be asked: when this host last knew what all hosts have, UTC, or `unknown`.
+    #[serde(default, rename = "as_of", skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<String>,
 }
 
 /// How many VMs there are of each priority.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CountByPriority {
     /// Of high priority.
     pub high: u64,
@@ -62,6 +68,9 @@ pub struct CountByPriority {
     pub medium: u64,
     /// Of low priority.
     pub low: u64,
+    /// Where XAPI could not be asked: when this host last knew what all hosts have, UTC, or `unknown`.
+    #[serde(default, rename = "as_of", skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<String>,
 }
 
 /// The state of vgpu-config on a host, in one screen.

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::model::{DeviceVmId, PoolId, Priority, VmUuids};
 use crate::reply::{
     AdoptReply, ApplyReply, ChangeReply, CheckedReply, CountByPool, CountByPriority, HistoryEntry, ImportReply,
-    PoolsReply, PruneReply, ScannedVm, ShowReply, StartReply, StatusReply, SyncReply, VersionReply, VmReply,
+    ListReply, PoolsReply, PruneReply, ScannedVm, ShowReply, StartReply, StatusReply, SyncReply, VersionReply,
 };
 
 /// Makes [`Request`] and [`Reply`]. A field's name is the argument's name; its type says how the argument is read, whether
@@ -151,7 +151,7 @@ requests! {
         pool: Option<PoolId>,
         /// Only those of this priority.
         priority: Option<Priority>,
-    } -> Vec<VmReply>;
+    } -> ListReply;
     /// Lists the GPU pools, with the number of their VMs by priority.
     "list_pools" = ListPools {} -> PoolsReply;
     /// Counts the VMs of each GPU pool.
@@ -234,6 +234,20 @@ impl Request {
 }
 
 impl Reply {
+    /// Where XAPI could not be asked: when the host last knew what all hosts have, UTC, or `unknown`.
+    #[must_use]
+    pub fn as_of(&self) -> Option<&str> {
+        match self {
+            Self::ShowVm(reply) => reply.vm.as_of.as_deref(),
+            Self::ListVms(reply) => reply.as_of.as_deref(),
+            Self::ListPools(reply) => reply.as_of.as_deref(),
+            Self::CountByPool(reply) => reply.as_of.as_deref(),
+            Self::CountByPriority(reply) => reply.as_of.as_deref(),
+            Self::Export(config) => config.as_of.as_deref(),
+            _ => None,
+        }
+    }
+
     /// The reply as the plugin and `vgpu-admin --format json` answer it.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use super::found::{Booting, Xapi, XapiAnswer};
 use super::report::{Deciding, Report, ThisBoot, XapiState};
 use super::{Milestone, Start};
+use crate::contact;
 use crate::deadline::Deadline;
 use crate::device_args::{self, FoundDevice};
 use crate::entry::EntryError;
@@ -46,11 +47,14 @@ impl<'a> Reconciliation<'a> {
         if let Some(report) = self.confirmed(&booting, &xapi)? {
             return Ok(report);
         }
-        if let Ok(Xapi { shared, .. }) = &xapi
-            && let Ok(locks) = &locks
-            && let Err(error) = self.take_over(shared, locks, lock.is_ok())
-        {
-            log::warn!("VM {}: what other hosts have written could not be taken over: {error}", self.start.vm_uuid);
+        if let (Ok(Xapi { shared, .. }), Ok(locks)) = (&xapi, &locks) {
+            match self.take_over(shared, locks, lock.is_ok()) {
+                Ok(()) => contact::note(self.start.root),
+                Err(error) => log::warn!(
+                    "VM {}: what other hosts have written could not be taken over: {error}",
+                    self.start.vm_uuid
+                ),
+            }
         }
         // The lock is held until all is done.
         self.reconcile(booting, xapi, lock.as_ref().err())
@@ -83,6 +87,9 @@ impl<'a> Reconciliation<'a> {
             && record.is_none_or(|record| {
                 record.args_put_aside().is_none() && self.is_finished(&registration, &goal, record.stored_args())
             });
+        if xapi.is_ok() {
+            contact::note(self.start.root);
+        }
         Ok(is_finished.then(|| self.confirm(seen, &registration, &goal, args)))
     }
 

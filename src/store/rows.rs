@@ -151,6 +151,14 @@ impl<'c> Reading<'c> {
         Ok(self.0.query_row(sql, [], |row| row.get(0))?)
     }
 
+    /// A time in seconds since 1970, as this database writes times.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn time(&self, seconds: i64) -> Result<String, StoreError> {
+        Ok(self.0.query_row("SELECT datetime(?1, 'unixepoch')", [seconds], |row| row.get(0))?)
+    }
+
     /// The number that a VM without one is to get: the one derived from its UUID, or the next that is free.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ mod write;
 
 use std::collections::HashMap;
 
+use crate::contact;
 use crate::deadline::Deadline;
 use crate::entry::News;
 use crate::error::Error;
@@ -166,7 +167,11 @@ impl<'a> Transaction<'a> {
         match &self.shared {
             None => Ok(News::default()),
             Some(shared) if is_copy => take_over_all(store, shared),
-            Some(shared) => take_over(store, shared, self.host.vm_locks()?, &[]),
+            Some(shared) => {
+                let news = take_over(store, shared, self.host.vm_locks()?, &[])?;
+                contact::note(&self.host.root);
+                Ok(news)
+            }
         }
     }
 
@@ -216,6 +221,7 @@ impl<'a> Transaction<'a> {
         self.read_shared()?;
         if let Some(shared) = &self.shared {
             take_over(&self.host.store, shared, self.host.vm_locks()?, locked)?;
+            contact::note(&self.host.root);
         }
         Ok(known)
     }

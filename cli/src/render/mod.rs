@@ -26,7 +26,7 @@ pub fn reply(reply: &Reply) -> Result<String, Error> {
         Reply::SetPool(reply) | Reply::SetPriority(reply) | Reply::UpdateVm(reply) => change("changed", reply),
         Reply::RemoveVm(reply) => change("removed", reply),
         Reply::ShowVm(reply) => shown(reply),
-        Reply::ListVms(reply) => list(reply),
+        Reply::ListVms(reply) => list(&reply.vms),
         Reply::ListPools(reply) => pools(reply),
         Reply::ScanVms(reply) => scanned(reply),
         Reply::Adopt(reply) => adopted(reply),

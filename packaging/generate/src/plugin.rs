@@ -55,7 +55,11 @@ pub const FUNCTIONS: &[Function] = &[
         "dry_run",
         "Brings this host, the other hosts and XAPI to one state. Answers what was taken over, pushed, repaired and left alone.",
     ),
-    function("prune", "dry_run", "Forgets the VMs that XAPI does not know. Answers which."),
+    function(
+        "prune",
+        "vm_uuids (only these, separated by commas), dry_run",
+        "Forgets the VMs that XAPI does not know. Answers which.",
+    ),
     function("export", "", "The whole configuration, as the text of a JSON file."),
     function(
         "import",
@@ -97,6 +101,7 @@ pub const ERRORS: &[(&str, &str)] = &[
     ("VGPU_NEWER_FORMAT", "A newer vgpu-config has written this VM's settings; update this host."),
     ("VGPU_DB_ERROR", "The database cannot be used."),
     ("VGPU_BUSY", "Another program is changing the VM."),
+    ("VGPU_INTERRUPTED", "The program was told to end by a signal."),
     ("VGPU_XAPI_ERROR", "XAPI is away or refused."),
     ("VGPU_XENOPSD_ERROR", "xenopsd is away or refused."),
     ("RBAC_PERMISSION_DENIED", "The caller's role may look, but changes need pool-operator. Parameters: XAPI's own."),
