@@ -38,7 +38,6 @@ fn an_operation_is_carried_out_on_another_host_and_printed_as_if_it_were_here() 
         let from_here = pool.on(0).root.admin_ok(&[&[command, "--host=xcp-ng-2"], options].concat());
         assert_eq!(from_here, there, "{command}");
     }
-    assert!(pool.on(0).root.admin_fails(&["show-vm", "--vm-uuid", &vm]).contains("is not registered"), "not here");
 }
 
 #[test]
@@ -82,7 +81,8 @@ fn a_file_is_exported_from_another_host_and_imported_there() {
 
 #[test]
 fn an_error_on_another_host_names_the_host_and_keeps_its_code() {
-    let (pool, vm) = three_hosts();
+    let (pool, _) = three_hosts();
+    let vm = uuid(1);
     let fails = |arguments: &[&str]| pool.on(0).root.admin_fails(arguments);
     let complaint = fails(&["--host=xcp-ng-3", "show-vm", "--vm-uuid", &vm]);
     assert!(

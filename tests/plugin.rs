@@ -240,8 +240,9 @@ fn plugin_and_cli_answer_the_same_bytes() {
 fn counts_and_version_are_answered() {
     let root = ScratchRoot::new();
     root.register(VM, "web01", "B", "low");
-    assert_eq!(success(&root, "count_by_pool", &[]), serde_json::json!({"A": 0, "B": 1}));
-    assert_eq!(success(&root, "count_by_priority", &[]), serde_json::json!({"high": 0, "medium": 0, "low": 1}));
+    assert_eq!(success(&root, "count_by_pool", &[]), serde_json::json!({"A": 0, "B": 1, "as_of": "unknown"}));
+    let by_priority = serde_json::json!({"high": 0, "medium": 0, "low": 1, "as_of": "unknown"});
+    assert_eq!(success(&root, "count_by_priority", &[]), by_priority);
     assert_eq!(success(&root, "version", &[])["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(success(&root, "check", &[])["ok"], false);
 }

@@ -25,8 +25,10 @@ fn another_host_shows_what_was_registered_through_its_plugin_and_its_command_lin
         let expected = pool.on(0).plugin(read, &arguments);
         let got = there.plugin(read, &arguments);
         if ["show_vm", "list_vms"].contains(&read) {
-            let one = |reply: &Value| reply.get(0).unwrap_or(reply)["device_argument"].clone();
-            assert_eq!(one(&got), one(&expected), "{read}");
+            let one = |reply: &Value| reply.get(0).unwrap_or(reply).clone();
+            for field in ["vm_name", "device_argument", "revision", "in_xapi"] {
+                assert_eq!(one(&got)[field], one(&expected)[field], "{read}: {field}");
+            }
         } else if read == "status" {
             assert_eq!((&got["vms"], &got["by_priority"]), (&json!(1), &json!({"high": 1, "medium": 0, "low": 0})));
         } else if read == "export" {
