@@ -56,7 +56,9 @@ impl SharedCopy {
         self.values.keys().filter_map(|key| Entry::vm_of_key(key))
     }
 
-    fn entry(&self, uuid: &VmUuid) -> Option<Entry> {
+    /// What the copy has of a VM, where it can be read.
+    #[must_use]
+    pub fn entry(&self, uuid: &VmUuid) -> Option<Entry> {
         Entry::parse(self.values.get(&Entry::key(uuid))?).ok()
     }
 
@@ -96,22 +98,35 @@ impl SharedCopy {
         let here: HashMap<_, _> = read.entries()?.into_iter().collect();
         let mut entries = Vec::new();
         for uuid in self.vms() {
-            match self.compare(&uuid, here.get(&uuid)) {
-                Comparison::CopyIsNewer(entry) => entries.push((uuid, entry)),
-                Comparison::NotForUs(error) => log::warn!("VM {uuid}: what the resource pool has of it {error}"),
-                Comparison::HostIsNewer => {
-                    if let Some(entry) = self.entry(&uuid)
-                        && read.is_edited_without(&uuid, &entry)?
-                    {
-                        entries.push((uuid, entry));
-                    }
-                }
-                Comparison::Same => {}
-            }
+            entries.extend(self.newer_than(&uuid, here.get(&uuid), read)?.map(|entry| (uuid, entry)));
         }
         // The same order on every host.
         entries.sort_by_key(|(uuid, _)| *uuid);
         Ok(News { entries, carried: self.vms().collect() })
+    }
+
+    /// What the copy has of a VM that this host has not taken over.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn newer_than(
+        &self,
+        uuid: &VmUuid,
+        here: Option<&Entry>,
+        read: Reading<'_>,
+    ) -> Result<Option<Entry>, StoreError> {
+        match self.compare(uuid, here) {
+            Comparison::CopyIsNewer(entry) => Ok(Some(entry)),
+            Comparison::HostIsNewer => match self.entry(uuid) {
+                Some(entry) if read.is_edited_without(uuid, &entry)? => Ok(Some(entry)),
+                _ => Ok(None),
+            },
+            Comparison::NotForUs(error) => {
+                log::warn!("VM {uuid}: what the resource pool has of it {error}");
+                Ok(None)
+            }
+            Comparison::Same => Ok(None),
+        }
     }
 
     /// The change that makes the copy say what this host says of a VM; `None` where it says so.

@@ -1,7 +1,6 @@
 //! A row that is edited with sqlite3 on a host that has not heard of what other hosts have changed since.
 
 use serde_json::{Value, json};
-use simulated_host::{Fault, Service};
 use vgpu_tests::tools::sql_ok;
 use vgpu_tests::{Pool, uuid};
 
@@ -37,7 +36,7 @@ fn changers(pool: &Pool, host: usize, vm: &str) -> Vec<String> {
     history.as_array().unwrap().iter().rev().map(by).collect()
 }
 
-const MADE_AGAIN: &str = "by hand: made again to what another host has changed";
+const MADE_AGAIN: &str = "by hand: made again to what another host has changed; told to XAPI";
 
 #[test]
 fn an_edit_reaches_the_next_boot_and_is_made_to_what_others_have_changed() {
@@ -46,7 +45,8 @@ fn an_edit_reaches_the_next_boot_and_is_made_to_what_others_have_changed() {
     let got = pool.on(1).start(&vm).unwrap();
     assert!(got.contains("pool_id=B,priority=high"), "{got}");
     assert_eq!(shown(&pool, 1, &vm), json!(["B", "high", 5, true]));
-    assert_eq!(changers(&pool, 1, &vm), ["another host", "by hand", "another host", MADE_AGAIN]);
+    let changers = changers(&pool, 1, &vm);
+    assert_eq!(changers, ["another host", "by hand: told to XAPI", "another host", MADE_AGAIN]);
     pool.on(0).plugin("sync", &[]);
     assert_eq!(shown(&pool, 0, &vm), json!(["B", "high", 5, true]));
     assert_eq!(pool.host(0).platform(&vm)["device-model-args"], got);
@@ -104,18 +104,50 @@ fn a_row_that_is_inserted_for_a_vm_that_another_host_has_registered_counts() {
 }
 
 #[test]
-fn an_edit_is_made_again_once_and_gives_way_to_what_is_changed_after_that() {
+fn an_edit_that_was_made_again_and_not_told_is_made_again_to_what_comes_then() {
     let (pool, vm) = pool_whose_second_host_is_behind();
     edit(&pool, 1, "UPDATE vms SET priority = 2");
-    pool.on(1).set_fault_in(Service::Xapi, "pool.add_to_other_config", Fault::error("HOST_BROKEN", &[])).unwrap();
-    pool.on(1).call_plugin("vgpu", "sync", &[]).unwrap();
-    pool.on(1).clear_faults().unwrap();
-    assert_eq!(shown(&pool, 1, &vm)[3], false, "XAPI was not told");
+    // A read takes over what others have written, and tells XAPI nothing.
+    assert_eq!(shown(&pool, 1, &vm), json!(["B", "high", 5, false]));
     for to in ["A", "B", "A"] {
         pool.on(0).plugin("set_pool", &[("vm_uuid", &vm), ("pool", to)]);
     }
     let got = pool.on(1).start(&vm).unwrap();
-    assert!(got.contains("pool_id=A,priority=low"), "{got}");
+    assert!(got.contains("pool_id=A,priority=high"), "{got}");
+    assert_eq!(shown(&pool, 1, &vm), json!(["A", "high", 8, true]));
+}
+
+#[test]
+fn an_edit_that_xapi_was_told_of_is_not_made_again_although_that_was_not_noted() {
+    let (pool, vm) = pool_whose_second_host_is_behind();
+    pool.on(1).plugin("sync", &[]);
+    edit(&pool, 1, "UPDATE vms SET priority = 2");
+    assert!(pool.on(1).start(&vm).unwrap().contains("priority=high"));
+    // As if the hook had ended before it noted that.
+    edit(&pool, 1, &format!("UPDATE vm_state SET pushed_revision = 4 WHERE vm_uuid = '{vm}'"));
+    for to in ["medium", "low"] {
+        pool.on(0).plugin("set_priority", &[("vm_uuid", &vm), ("priority", to)]);
+    }
+    assert_eq!(shown(&pool, 1, &vm), json!(["B", "low", 7, true]));
+}
+
+#[test]
+fn an_edit_of_a_restored_backup_gives_way_to_what_was_changed_since() {
+    let (pool, vm) = pool_whose_second_host_is_behind();
+    let old = "datetime('now', '-1 day')";
+    edit(&pool, 1, &format!("UPDATE vms SET priority = 2; UPDATE vms SET updated_at = {old}"));
+    let got = pool.on(1).start(&vm).unwrap();
+    assert!(got.contains("pool_id=B,priority=low"), "{got}");
+    assert_eq!(shown(&pool, 1, &vm), json!(["B", "low", 4, true]));
+}
+
+#[test]
+fn what_was_edited_is_known_however_short_the_history_is_kept() {
+    let (pool, vm) = pool_whose_second_host_is_behind();
+    pool.on(1).root.settings("history = 0");
+    edit(&pool, 1, "UPDATE vms SET priority = 2");
+    pool.on(1).root.admin_ok(&["register-vm", "--vm-uuid", &uuid(1), "--pool=A", "--priority=low", "--force"]);
+    assert_eq!(shown(&pool, 1, &vm), json!(["B", "high", 5, false]));
 }
 
 #[test]

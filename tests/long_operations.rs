@@ -108,8 +108,11 @@ fn prune_forgets_no_more_than_it_was_told_to() {
     let reply = pool.on(0).plugin("prune", &[("vm_uuids", &shown)]);
     assert_eq!(reply["pruned"], json!([shown]));
     assert_eq!(pool.on(0).plugin("show_vm", &[("vm_uuid", &later)])["pool"], "A");
-    let refused = pool.on(0).call_plugin("vgpu", "prune", &[("vm_uuids", "web01")]).unwrap_err();
-    assert!(refused.params.concat().contains("VMs' UUIDs, separated by commas"), "{refused:?}");
+    for not_a_list in ["web01", ""] {
+        let refused = pool.on(0).call_plugin("vgpu", "prune", &[("vm_uuids", not_a_list)]).unwrap_err();
+        assert!(refused.params.concat().contains("VMs' UUIDs, separated by commas"), "{refused:?}");
+    }
+    assert_eq!(pool.on(0).plugin("show_vm", &[("vm_uuid", &later)])["pool"], "A");
 }
 
 #[test]
@@ -142,5 +145,29 @@ fn an_import_that_is_told_to_end_puts_back_what_it_has_written() {
         let ended = import.wait().unwrap();
         assert!(ended.signal().is_some(), "{signal}: {ended}");
         assert_eq!(state(), before, "{signal}");
+    }
+}
+
+#[test]
+fn an_import_under_nohup_goes_on_when_its_terminal_goes() {
+    let (pool, [first, second]) = two_hosts_and_two_vms();
+    let vm = |uuid: &str| json!({"vm_uuid": uuid, "pool": "B", "priority": "high"});
+    let host = pool.on(0);
+    host.root.write("settings.json", json!({"version": 1, "vm": [vm(&first), vm(&second)]}).to_string());
+    host.set_fault_in(Service::Xapi, "VM.remove_from_platform", Fault::Slow(Duration::from_secs(2))).unwrap();
+    let before = pool.host(0).pool_other_config();
+    let program = host.root.path("usr/bin/vgpu-admin");
+    let mut command = Command::new("nohup");
+    command.arg(program).arg("import").arg(host.root.path("settings.json")).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut import = command.spawn().unwrap();
+    let began = Instant::now();
+    while pool.host(0).pool_other_config() == before {
+        assert!(began.elapsed() < PATIENCE, "import changes nothing");
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert!(Command::new("kill").args(["-HUP", &import.id().to_string()]).status().unwrap().success());
+    assert!(import.wait().unwrap().success());
+    for vm in [&first, &second] {
+        assert_eq!(host.plugin("show_vm", &[("vm_uuid", vm)])["pool"], "B");
     }
 }

@@ -101,3 +101,34 @@ fn an_export_that_says_as_of_when_it_is_can_be_imported() {
     let imported = root.admin_json(&["import", root.path("settings.toml").to_str().unwrap()]);
     assert_eq!((&imported["unchanged"], &imported["changes"]), (&json!(1), &json!([])));
 }
+
+#[test]
+fn a_read_does_not_wait_for_whoever_holds_the_database_and_shows_what_other_hosts_have_all_the_same() {
+    let (pool, vm) = two_hosts();
+    let there = pool.on(1);
+    there.root.admin_ok(&["list-vms"]);
+    pool.on(0).plugin("set_pool", &[("vm_uuid", &vm), ("pool", "A")]);
+    let holder = rusqlite::Connection::open(there.root.database()).unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let listed = there.root.admin(&["list-vms", "--format=json"]);
+    let vms: Value = serde_json::from_str(&listed.stdout).unwrap();
+    assert_eq!((&vms[0]["pool"], vms[0].get("as_of")), (&json!("A"), None), "{listed:?}");
+    assert!(there.root.admin_ok(&["list-pools"]).contains("Pool A: 1 VM"));
+    holder.execute_batch("ROLLBACK").unwrap();
+    let here = there.root.path("etc/vgpu/vgpu_config.db");
+    let stored = || vgpu_tests::tools::sql_ok(&here, "SELECT pool_id FROM vms").trim().to_owned();
+    assert_eq!(stored(), "B");
+    there.root.admin_ok(&["list-vms"]);
+    assert_eq!(stored(), "A");
+}
+
+#[test]
+fn a_file_that_may_lack_vms_removes_none() {
+    let root = ScratchRoot::new();
+    root.register(&uuid(1), "vm", "A", "low");
+    root.write("settings.toml", "version = 1\nas_of = \"2026-01-01 00:00:00\"\n");
+    let file = root.path("settings.toml");
+    let refused = root.admin_fails(&["import", "--prune", file.to_str().unwrap()]);
+    assert!(refused.contains("lacks what was registered on other hosts"), "{refused}");
+    assert_eq!(root.admin_json(&["list-vms"])[0]["vm_uuid"], uuid(1));
+}

@@ -12,7 +12,7 @@ use vgpu_config::paths::Root;
 use vgpu_config::reply::{CheckedReply, ShowReply};
 use vgpu_config::request::{Reply, Request, VmSelector};
 
-use crate::output::{refused, say, unwritable};
+use crate::output::{note_age, refused, say, unwritable};
 use crate::target::Target;
 use crate::{FAILED, apply, render};
 
@@ -86,6 +86,9 @@ fn remove_vm(target: &Target, vm: VmSelector, yes: bool) -> Outcome {
 }
 
 fn prune(target: &Target, yes: bool) -> Outcome {
+    if yes {
+        return target.show(Request::Prune { vm_uuids: None, dry_run: false });
+    }
     let Reply::Prune(planned) = target.ask(Request::Prune { vm_uuids: None, dry_run: true })? else {
         return Err(mixed_up());
     };
@@ -108,6 +111,7 @@ fn export(target: &Target, file: &Path) -> Outcome {
     } else {
         std::fs::write(file, text).map_err(|source| Error::File { path: file.to_owned(), source })?;
     }
+    note_age(config.as_of.as_deref());
     Ok(ExitCode::SUCCESS)
 }
 

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use vgpu_admin::arguments::Format;
 use vgpu_config::Error;
-use vgpu_config::request::Reply;
 
 use crate::{FAILED, WRONG_USAGE};
 
@@ -15,8 +14,8 @@ pub fn say(text: &str) -> Result<(), Error> {
 }
 
 /// Says so where a reply may lack what other hosts have changed.
-pub fn note_age(reply: &Reply) {
-    let note = match reply.as_of() {
+pub fn note_age(as_of: Option<&str>) {
+    let note = match as_of {
         None => return,
         Some("unknown") => "XAPI is away: changes that were made on other hosts may be missing".to_owned(),
         Some(time) => {

@@ -6,6 +6,7 @@ use vgpu_config::Error;
 use vgpu_config::operations::{Caller, OtherHost, ThisHost};
 use vgpu_config::paths::Root;
 use vgpu_config::request::{Reply, Request};
+use vgpu_config::store::Filter;
 
 use crate::commands::{Outcome, status};
 use crate::{output, render};
@@ -55,8 +56,10 @@ impl Target {
     /// Carries out a request and prints the reply; answers the status to end with.
     pub fn show(&self, request: Request) -> Outcome {
         match (&self.place, self.format, &request) {
-            (Place::Here(here), Format::Json, Request::ListVms { .. }) => {
-                output::say(&here.execute_to_json(request)?)?;
+            (Place::Here(here), Format::Json, &Request::ListVms { pool, priority }) => {
+                let (json, as_of) = here.list_to_json(Filter { pool, priority })?;
+                output::say(&json)?;
+                output::note_age(as_of.as_deref());
                 Ok(std::process::ExitCode::SUCCESS)
             }
             // A newer host may say more than this program knows: its reply is printed as it came.
@@ -65,7 +68,7 @@ impl Target {
                 let json = there.execute_to_json(&request)?;
                 let reply = there.read_reply(&request, &json)?;
                 output::say(&json)?;
-                output::note_age(&reply);
+                output::note_age(reply.as_of());
                 Ok(status(&reply))
             }
             _ => self.print(&self.ask(request)?),
@@ -78,7 +81,7 @@ impl Target {
             Format::Table => render::reply(reply)?,
             Format::Json => reply.to_json()?,
         })?;
-        output::note_age(reply);
+        output::note_age(reply.as_of());
         Ok(status(reply))
     }
 }

@@ -102,9 +102,17 @@ impl ThisHost {
     /// As its operation has them.
     pub fn execute_to_json(&self, request: Request) -> Result<String, Error> {
         match request {
-            Request::ListVms { pool, priority } => list_vms_as_json(self.host()?, Filter { pool, priority }),
+            Request::ListVms { pool, priority } => Ok(list_vms_as_json(self.host()?, Filter { pool, priority })?.0),
             request => self.execute(request)?.to_json(),
         }
+    }
+
+    /// Lists VMs in JSON, and says as of when that is, as [`Reply::as_of`] does.
+    ///
+    /// # Errors
+    /// As [`list_vms`].
+    pub fn list_to_json(&self, filter: Filter) -> Result<(String, Option<String>), Error> {
+        list_vms_as_json(self.host()?, filter)
     }
 
     fn find_new(&self, vm: NewVm) -> Result<(VmUuid, Option<String>), Error> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::Host;
-use super::catch_up::catch_up;
+use super::catch_up::Current;
 use crate::config_file::{ConfigFile, ConfigVm};
 use crate::error::Error;
 use crate::model::{VmSettings, VmUuid, fits_xapi_character};
@@ -16,9 +16,9 @@ use crate::transaction::{Changed, Transaction};
 /// # Errors
 /// The database cannot be read.
 pub fn export(host: &Host) -> Result<ConfigFile, Error> {
-    let as_of = catch_up(host);
+    let current = Current::of(host)?;
     let mut vms = Vec::new();
-    host.store.read().for_each_vm(Filter::default(), &mut |vm| {
+    current.read().for_each_vm(Filter::default(), &mut |vm| {
         vms.push(ConfigVm {
             vm_uuid: vm.uuid,
             // A name that was typed into the database may hold what a file does not.
@@ -30,7 +30,7 @@ pub fn export(host: &Host) -> Result<ConfigFile, Error> {
         Ok::<(), Error>(())
     })?;
     let mut file = ConfigFile::new(vms);
-    file.as_of = as_of;
+    file.as_of = current.as_of;
     Ok(file)
 }
 
@@ -40,6 +40,16 @@ pub fn export(host: &Host) -> Result<ConfigFile, Error> {
 /// # Errors
 /// A `vm_id` is another VM's, or the database or XAPI fails; nothing has changed then.
 pub fn import(host: &Host, file: &ConfigFile, prune: bool, dry_run: bool) -> Result<ImportReply, Error> {
+    if let (true, Some(as_of)) = (prune, &file.as_of) {
+        return Err(Error::InvalidParam {
+            name: "prune".to_owned(),
+            value: "true".to_owned(),
+            expected: format!(
+                "a file that was written while XAPI answered: this one lacks what was registered on other hosts (as_of = \
+                 \"{as_of}\"); export again, or take as_of out of the file"
+            ),
+        });
+    }
     let mut transaction = Transaction::begin(host, dry_run)?;
     let (changes, told) = if dry_run {
         transaction.read_shared()?;

@@ -4,7 +4,7 @@ use serde::Serializer;
 use serde::ser::SerializeSeq;
 
 use super::Host;
-use super::catch_up::catch_up;
+use super::catch_up::Current;
 use super::check::states_of_all_hosts;
 use crate::error::Error;
 use crate::model::{PoolId, Priority, VmUuid};
@@ -16,9 +16,9 @@ use crate::store::{self, Counts, Filter};
 /// # Errors
 /// It is not registered, or the database cannot be read.
 pub fn show_vm(host: &Host, uuid: VmUuid) -> Result<VmReply, Error> {
-    let as_of = catch_up(host);
-    let vm = host.store.read().vm(&uuid)?.ok_or(Error::NotRegistered(uuid))?;
-    Ok(VmReply { as_of, ..VmReply::new(vm, &host.settings.device) })
+    let current = Current::of(host)?;
+    let vm = current.read().vm(&uuid)?.ok_or(Error::NotRegistered(uuid))?;
+    Ok(VmReply { as_of: current.as_of, ..VmReply::new(vm, &host.settings.device) })
 }
 
 /// The registered VMs that the filter lets through: by GPU pool, most urgent first, then by name.
@@ -26,40 +26,39 @@ pub fn show_vm(host: &Host, uuid: VmUuid) -> Result<VmReply, Error> {
 /// # Errors
 /// The database cannot be read.
 pub fn list_vms(host: &Host, filter: Filter) -> Result<ListReply, Error> {
-    let as_of = catch_up(host);
+    let current = Current::of(host)?;
     let mut vms = Vec::new();
-    for_each_vm(host, filter, as_of.as_deref(), &mut |vm| {
+    for_each_vm(host, &current, filter, &mut |vm| {
         vms.push(vm);
         Ok(())
     })?;
-    Ok(ListReply { vms, as_of })
+    Ok(ListReply { vms, as_of: current.as_of })
 }
 
-/// The same as a JSON array. The database has been read when it is returned: whoever prints it may wait for a pager.
+/// The same as a JSON array, and [`VmReply::as_of`]. The database has been read when it is returned: whoever prints it may wait for a pager.
 ///
 /// # Errors
 /// The database cannot be read.
-pub fn list_vms_as_json(host: &Host, filter: Filter) -> Result<String, Error> {
+pub fn list_vms_as_json(host: &Host, filter: Filter) -> Result<(String, Option<String>), Error> {
     let unwritable = |error: serde_json::Error| Error::Reply(error.to_string());
     let mut json = Vec::new();
     let mut serializer = serde_json::Serializer::new(&mut json);
     let mut array = serializer.serialize_seq(None).map_err(unwritable)?;
-    let as_of = catch_up(host);
-    for_each_vm(host, filter, as_of.as_deref(), &mut |vm| array.serialize_element(&vm).map_err(unwritable))?;
+    let current = Current::of(host)?;
+    for_each_vm(host, &current, filter, &mut |vm| array.serialize_element(&vm).map_err(unwritable))?;
     array.end().map_err(unwritable)?;
-    String::from_utf8(json).map_err(|error| Error::Reply(error.to_string()))
+    let json = String::from_utf8(json).map_err(|error| Error::Reply(error.to_string()))?;
+    Ok((json, current.as_of))
 }
 
 fn for_each_vm(
     host: &Host,
+    current: &Current<'_>,
     filter: Filter,
-    as_of: Option<&str>,
     visit: &mut dyn FnMut(VmReply) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let as_of = || as_of.map(str::to_owned);
-    host.store
-        .read()
-        .for_each_vm(filter, &mut |vm| visit(VmReply { as_of: as_of(), ..VmReply::new(vm, &host.settings.device) }))
+    let reply = |vm| VmReply { as_of: current.as_of.clone(), ..VmReply::new(vm, &host.settings.device) };
+    current.read().for_each_vm(filter, &mut |vm| visit(reply(vm)))
 }
 
 /// Both GPU pools, with the number of their VMs by priority.
@@ -67,8 +66,9 @@ fn for_each_vm(
 /// # Errors
 /// The database cannot be read.
 pub fn list_pools(host: &Host) -> Result<PoolsReply, Error> {
-    let as_of = catch_up(host);
-    Ok(PoolsReply { as_of, ..host.store.read().counts()?.into() })
+    let current = Current::of(host)?;
+    let counts = current.read().counts()?;
+    Ok(PoolsReply { as_of: current.as_of, ..counts.into() })
 }
 
 /// How many VMs each GPU pool has.
@@ -76,8 +76,9 @@ pub fn list_pools(host: &Host) -> Result<PoolsReply, Error> {
 /// # Errors
 /// The database cannot be read.
 pub fn count_by_pool(host: &Host) -> Result<CountByPool, Error> {
-    let as_of = catch_up(host);
-    Ok(CountByPool { as_of, ..by_pool(&host.store.read().counts()?) })
+    let current = Current::of(host)?;
+    let counts = current.read().counts()?;
+    Ok(CountByPool { as_of: current.as_of, ..by_pool(&counts) })
 }
 
 fn by_pool(counts: &Counts) -> CountByPool {
@@ -89,8 +90,9 @@ fn by_pool(counts: &Counts) -> CountByPool {
 /// # Errors
 /// The database cannot be read.
 pub fn count_by_priority(host: &Host) -> Result<CountByPriority, Error> {
-    let as_of = catch_up(host);
-    Ok(CountByPriority { as_of, ..by_priority(&host.store.read().counts()?) })
+    let current = Current::of(host)?;
+    let counts = current.read().counts()?;
+    Ok(CountByPriority { as_of: current.as_of, ..by_priority(&counts) })
 }
 
 fn by_priority(counts: &Counts) -> CountByPriority {
@@ -104,8 +106,8 @@ fn by_priority(counts: &Counts) -> CountByPriority {
 /// The database cannot be read.
 pub fn status(host: &Host) -> Result<StatusReply, Error> {
     let xapi = host.connect().and_then(|mut session| states_of_all_hosts(&host.root, &mut session));
-    catch_up(host);
-    let counts = host.store.read().counts()?;
+    let current = Current::of(host)?;
+    let counts = current.read().counts()?;
     let (by_pool, by_priority) = (by_pool(&counts), by_priority(&counts));
     Ok(StatusReply {
         version: crate::VERSION.to_owned(),
@@ -122,6 +124,7 @@ pub fn status(host: &Host) -> Result<StatusReply, Error> {
         unregistered: host.settings.unregistered,
         deadline_seconds: host.settings.deadline.as_duration().as_secs_f64(),
         hosts: xapi.unwrap_or_default(),
+        as_of: current.as_of,
     })
 }
 

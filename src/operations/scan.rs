@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::Host;
+use super::catch_up::Current;
 use super::sync::note_names;
 use crate::device_args::{self, FoundDevice};
 use crate::error::Error;
@@ -19,10 +20,11 @@ use crate::xenapi::{VmRecord, XapiVm};
 /// # Errors
 /// XAPI or the database cannot be used.
 pub fn scan_vms(host: &Host) -> Result<Vec<ScannedVm>, Error> {
+    let current = Current::of(host)?;
     let mut session = host.connect()?;
     let shared = SharedCopy::load(&mut session)?;
     let hosts = session.hosts()?;
-    let here: HashMap<_, _> = host.store.read().entries()?.into_iter().collect();
+    let here: HashMap<_, _> = current.read().entries()?.into_iter().collect();
     let mut vms = Vec::new();
     for (_, record) in session.vm_records()?.iter().filter(|(_, record)| record.is_a_vm()) {
         let Ok(vm_uuid) = record.uuid.parse::<VmUuid>() else { continue };

@@ -10,7 +10,7 @@ use crate::model::{VmUuid, VmUuids};
 use crate::plan::{Goal, Known, Plan, goal, plan};
 use crate::reply::{LeftAlone, PruneReply, SyncReply, XapiOutcome};
 use crate::shared_copy::{Comparison, SharedCopy};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::transaction::{HeldSignals, Transaction, Vms};
 use crate::xenapi::{MapChange, MapField, Session, XapiVm};
 
@@ -41,9 +41,19 @@ pub fn sync(host: &Host, dry_run: bool) -> Result<SyncReply, Error> {
             }
             Ok(planned) => planned,
         };
-        let changes = if dry_run { Ok(planned.changes) } else { carry_out(host, &mut transaction, &uuid, planned) };
-        match changes {
-            Ok(changes) => note_changes(&mut reply, &uuid, &changes),
+        if dry_run {
+            note_changes(&mut reply, &uuid, &planned.changes);
+            continue;
+        }
+        match carry_out(host, &mut transaction, &uuid, planned) {
+            Ok(Told { changes, noted }) => {
+                note_changes(&mut reply, &uuid, &changes);
+                if let Err(error) = noted {
+                    let why = format!("XAPI was told, but this could not be noted, and the sync ends here: {error}");
+                    reply.left_alone.push(LeftAlone { vm_uuid: uuid, why });
+                    break;
+                }
+            }
             Err(error) => {
                 reply.left_alone.push(left_alone(&error));
                 if matches!(&error, Error::Xapi(error) if error.is_away()) {
@@ -103,28 +113,37 @@ fn only_removal(goal: Goal) -> Goal {
 }
 
 /// Tells XAPI what it lacks of a VM, and notes that it was told. What was planned from the first look is planned again from
-/// one that is made when the VM is locked: another host may have changed it since. Answers what was written.
-fn carry_out(
-    host: &Host,
-    transaction: &mut Transaction<'_>,
-    uuid: &VmUuid,
-    planned: Plan,
-) -> Result<Vec<MapChange>, Error> {
+/// one that is made when the VM is locked: another host may have changed it since.
+fn carry_out(host: &Host, transaction: &mut Transaction<'_>, uuid: &VmUuid, planned: Plan) -> Result<Told, Error> {
     let is_known = planned.outcome != XapiOutcome::UnknownVm;
     if planned.changes.is_empty() && host.store.read().is_noted(uuid, is_known)? {
-        return Ok(Vec::new());
+        return Ok(Told::nothing());
     }
     let _locked = transaction.lock(&[*uuid])?;
     let vms = transaction.look_again(&[*uuid])?;
     // Somebody may have pruned it.
-    let Some(entry) = host.store.read().entry(uuid)? else { return Ok(Vec::new()) };
+    let Some(entry) = host.store.read().entry(uuid)? else { return Ok(Told::nothing()) };
     let Plan { changes, outcome } = plan_of(host, &host.store, transaction.shared(), &vms, uuid, &entry)?;
     let _signals = HeldSignals::hold();
+    host.store.note_as_told(uuid)?;
     transaction.write_to_xapi(&changes)?;
-    let writing = host.store.write()?;
-    writing.mark_pushed(uuid, entry.revision, outcome != XapiOutcome::UnknownVm)?;
-    writing.commit()?;
-    Ok(changes)
+    let noted = host.store.write().and_then(|writing| {
+        writing.mark_pushed(uuid, entry.revision, outcome != XapiOutcome::UnknownVm)?;
+        writing.commit()
+    });
+    Ok(Told { changes, noted })
+}
+
+/// What XAPI was told, and whether that is noted.
+struct Told {
+    changes: Vec<MapChange>,
+    noted: Result<(), StoreError>,
+}
+
+impl Told {
+    fn nothing() -> Self {
+        Self { changes: Vec::new(), noted: Ok(()) }
+    }
 }
 
 /// The shared copy carries no names: they are for people, and XAPI has them.
@@ -173,13 +192,15 @@ pub fn prune(host: &Host, only: Option<&VmUuids>, dry_run: bool) -> Result<Prune
     Ok(PruneReply { dry_run, pruned })
 }
 
-/// Forgets a VM, unless it has come to be meanwhile.
+/// Forgets a VM, unless it has come to be meanwhile, or another host has changed its settings.
 fn forget(host: &Host, transaction: &mut Transaction<'_>, uuid: &VmUuid) -> Result<bool, Error> {
     let _locked = transaction.lock(&[*uuid])?;
-    if !matches!(transaction.look_up(uuid)?, XapiVm::Unknown) {
+    let seen = transaction.shared().and_then(|shared| shared.removal(uuid));
+    let vms = transaction.look_again(&[*uuid])?;
+    let removal = transaction.shared().and_then(|shared| shared.removal(uuid));
+    if !matches!(vms.get(uuid), Some(XapiVm::Unknown)) || removal != seen {
         return Ok(false);
     }
-    let removal = transaction.shared().and_then(|shared| shared.removal(uuid));
     let _signals = HeldSignals::hold();
     transaction.write_to_xapi(removal.as_slice())?;
     let writing = host.store.write()?;

@@ -104,6 +104,9 @@ pub struct StatusReply {
     pub deadline_seconds: f64,
     /// The hosts of the resource pool, by name; empty where XAPI cannot be asked, or the caller's role may not ask hosts.
     pub hosts: Vec<HostState>,
+    /// Where XAPI could not be asked in time: when this host last knew what all hosts have, UTC, or `unknown`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<String>,
 }
 
 /// Whether everything on a host is as it should be.

@@ -102,6 +102,20 @@ impl Argument for bool {
     }
 }
 
+/// A list that is there and empty is refused: it must not be mistaken for no list, which means all.
+impl Argument for Option<VmUuids> {
+    fn read(field: &'static str, arguments: &mut Arguments) -> Result<Self, Error> {
+        let parse = |text: String| text.parse().map_err(|invalid| Error::invalid(field, invalid));
+        arguments.0.remove(field).map(parse).transpose()
+    }
+
+    fn write(&self, field: &'static str, arguments: &mut Arguments) {
+        if let Some(uuids) = self {
+            arguments.put(field, uuids.to_string());
+        }
+    }
+}
+
 impl Argument for ConfigFile {
     fn read(field: &'static str, arguments: &mut Arguments) -> Result<Self, Error> {
         let expected = "the text of a file that export wrote, TOML or JSON";
@@ -142,4 +156,4 @@ macro_rules! words_of_the_model {
         }
     )*};
 }
-words_of_the_model!(VmUuid, VmUuids, PoolId, Priority, DeviceVmId);
+words_of_the_model!(VmUuid, PoolId, Priority, DeviceVmId);

@@ -243,6 +243,7 @@ impl Reply {
             Self::ListPools(reply) => reply.as_of.as_deref(),
             Self::CountByPool(reply) => reply.as_of.as_deref(),
             Self::CountByPriority(reply) => reply.as_of.as_deref(),
+            Self::Status(reply) => reply.as_of.as_deref(),
             Self::Export(config) => config.as_of.as_deref(),
             _ => None,
         }

@@ -37,7 +37,7 @@ impl Reconciliation<'_> {
         pool: PoolId,
         priority: Priority,
         origin: Option<VmUuid>,
-        not_locked: Option<&String>,
+        hindrance: Option<&String>,
         report: &mut Report,
     ) -> (Goal, bool) {
         let uuid = &self.start.vm_uuid;
@@ -49,7 +49,7 @@ impl Reconciliation<'_> {
             Ok::<_, StoreError>((vm, self.store.read().last_change(uuid)?))
         };
         // Whoever has the VM's lock may be registering it.
-        let inserted = match not_locked {
+        let inserted = match hindrance {
             Some(why) => Err(why.clone()),
             None => insert().map_err(|error| error.to_string()),
         };

@@ -40,6 +40,7 @@ impl<'a> Reconciliation<'a> {
         // A program that is changing the VM is waited for: what it has told XAPI may yet be put back.
         let lock = locks.as_ref().map_err(ToString::to_string);
         let lock = lock.and_then(|locks| self.lock(locks).map_err(|error| error.to_string()));
+        let mut hindrance = lock.as_ref().err().cloned();
         let booting = Booting::ask(self.start, self.deadline);
         // Another host may have changed the settings since this one last heard of them, and a snapshot brought back the
         // old arguments that they fit: XAPI is asked even where all seems well.
@@ -50,14 +51,18 @@ impl<'a> Reconciliation<'a> {
         if let (Ok(Xapi { shared, .. }), Ok(locks)) = (&xapi, &locks) {
             match self.take_over(shared, locks, lock.is_ok()) {
                 Ok(()) => contact::note(self.start.root),
-                Err(error) => log::warn!(
-                    "VM {}: what other hosts have written could not be taken over: {error}",
-                    self.start.vm_uuid
-                ),
+                Err(error) => {
+                    let problem = format!("what other hosts have written could not be taken over: {error}");
+                    log::warn!("VM {}: {problem}", self.start.vm_uuid);
+                    // What XAPI would be told then would be older than what other hosts have written.
+                    if self.is_edited_without(shared)? {
+                        hindrance.get_or_insert(problem);
+                    }
+                }
             }
         }
         // The lock is held until all is done.
-        self.reconcile(booting, xapi, lock.as_ref().err())
+        self.reconcile(booting, xapi, hindrance.as_ref())
     }
 
     fn lock<'l>(&self, locks: &'l VmLocks) -> Result<LockedVms<'l>, LockError> {
@@ -146,8 +151,9 @@ impl<'a> Reconciliation<'a> {
         report
     }
 
-    /// Something differs: makes it right. Without the VM's lock XAPI is left to the program that has it.
-    fn reconcile(&self, booting: Booting, mut xapi: XapiAnswer, not_locked: Option<&String>) -> Result<Report, Error> {
+    /// Something differs: makes it right. Where something hinders, as another program that has the VM's lock, this boot is made
+    /// right, and XAPI is left to that program or to the next start.
+    fn reconcile(&self, booting: Booting, mut xapi: XapiAnswer, hindrance: Option<&String>) -> Result<Report, Error> {
         // Before the settings are read: what is changed after this is newer than what the start is given.
         let seen = self.store.read().last_change(&self.start.vm_uuid)?;
         let registration = self.newest_registration(&xapi)?;
@@ -167,7 +173,7 @@ impl<'a> Reconciliation<'a> {
         let (goal, is_stored) = match self.goal(&registration, args.as_deref())? {
             // It may have an argument of its own that nobody could see.
             Goal::Register { .. } if !args_are_known => (Goal::LeaveAlone, true),
-            Goal::Register { pool, priority, origin } => self.register(pool, priority, origin, not_locked, &mut report),
+            Goal::Register { pool, priority, origin } => self.register(pool, priority, origin, hindrance, &mut report),
             goal => (goal, true),
         };
         match &goal {
@@ -186,7 +192,7 @@ impl<'a> Reconciliation<'a> {
             Goal::LeaveAlone if booting.args() == wanted.as_deref() => booting.left_alone(),
             _ => self.repair_boot(booting, &mut report, wanted),
         };
-        let (state, told) = match not_locked {
+        let (state, told) = match hindrance {
             Some(_) if goal == Goal::LeaveAlone => (XapiState::NotAsked, None),
             Some(why) => (XapiState::Failed(why.clone()), None),
             // The next start registers the VM, and finds in XAPI what it was to get.
@@ -224,6 +230,14 @@ impl<'a> Reconciliation<'a> {
         }
     }
 
+    /// Whether the VM's row was edited by hand without knowing what another host has written.
+    fn is_edited_without(&self, shared: &SharedCopy) -> Result<bool, StoreError> {
+        match shared.entry(&self.start.vm_uuid) {
+            Some(there) => self.store.read().is_edited_without(&self.start.vm_uuid, &there),
+            None => Ok(false),
+        }
+    }
+
     /// What the database knows of the VM once it has taken over what other hosts have written. Where it could not, what all
     /// hosts share has to speak for itself.
     fn newest_registration(&self, xapi: &XapiAnswer) -> Result<Registration, StoreError> {
@@ -231,12 +245,9 @@ impl<'a> Reconciliation<'a> {
         let Ok(Xapi { shared, .. }) = xapi else { return Ok(registration) };
         let read = self.store.read();
         let here = read.entry(&self.start.vm_uuid)?;
-        if read.is_edited_by_hand(&self.start.vm_uuid)? {
-            return Ok(registration);
-        }
-        Ok(match shared.compare(&self.start.vm_uuid, here.as_ref()) {
-            Comparison::CopyIsNewer(entry) => registration.overtaken_by(&self.start.vm_uuid, &entry),
-            Comparison::Same | Comparison::HostIsNewer | Comparison::NotForUs(_) => registration,
+        Ok(match shared.newer_than(&self.start.vm_uuid, here.as_ref(), read)? {
+            Some(entry) => registration.overtaken_by(&self.start.vm_uuid, &read.newest_of(&self.start.vm_uuid, entry)?),
+            None => registration,
         })
     }
 

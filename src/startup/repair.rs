@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::plan::{Goal, Known, plan};
 use crate::store::{StoreError, Writing};
 use crate::transaction::{Pace, write};
-use crate::xenapi::XapiVm;
+use crate::xenapi::{MapField, XapiVm};
 
 impl Reconciliation<'_> {
     /// Gives the boot under way these arguments.
@@ -50,7 +50,10 @@ impl Reconciliation<'_> {
         let here = self.store.read().entry(uuid)?;
         let known = Known { uuid, here: here.as_ref(), shared: Some(shared), vm, is_asked_for: false, was_told: false };
         let changes = plan(&self.start.settings.device, &known, goal)?.changes;
-        let pace = Pace { end: self.deadline, change: self.start.share(2), needed: self.start.share(3) };
+        let pace = Pace { end: Some(self.deadline), change: self.start.share(2), needed: self.start.share(3) };
+        if changes.iter().any(|change| change.map == MapField::PoolOtherConfig) {
+            self.store.note_as_told(uuid)?;
+        }
         write(session, &changes, &pace)?;
         // A row that was edited meanwhile is told to XAPI by the next start.
         let told = here.filter(|here| here.settings == goal.settings()).map(|here| here.revision);

@@ -110,8 +110,8 @@ impl Writing<'_> {
     /// The database cannot be written.
     pub fn take_over(&self, news: &News) -> Result<(), StoreError> {
         let mut edits = Vec::new();
-        for (uuid, _) in &news.entries {
-            edits.extend(self.read().hand_edit(uuid)?.map(|edit| (uuid, edit)));
+        for (uuid, there) in &news.entries {
+            edits.extend(self.read().hand_edit(uuid, there)?.map(|edit| (uuid, edit)));
         }
         // A number that one VM gives up and another gets is no conflict, whichever comes first.
         for (uuid, _) in &news.entries {

@@ -1,72 +1,138 @@
 //! Edits by hand that no other host knows of. Such an edit is made to the newest settings, whoever has written them: a host that
 //! has not heard of another host's change must not lose the edit to it, nor the other host's change to the edit.
+//!
+//! The history tells what was edited: its entries "by hand" since a program changed the VM last. The edit is made again as long
+//! as XAPI was not told of it; whoever tells XAPI notes that before, so that an edit is not made again if the program ends
+//! before it could note that XAPI was told.
 
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::StoreError;
 use super::history::{HeldSettings, Through, held};
 use super::rows::Reading;
 use super::writing::Writing;
+use super::{Store, StoreError};
 use crate::entry::Entry;
-use crate::model::{PoolId, Priority, VmSettings, VmUuid};
+use crate::model::{DeviceVmId, PoolId, Priority, VmSettings, VmUuid};
 
-/// What the history says of an edit that was made again. It is done once: what other hosts change after that is newer.
+/// What the history says of an edit that was made again.
 const MADE_AGAIN: &str = "made again to what another host has changed";
+/// What it says of an edit that XAPI was about to be told of.
+const TOLD: &str = "told to XAPI";
+/// How much the clocks of two hosts may differ, in seconds: an edit that is older than another host's change by more than that
+/// gives way to it. It may come from a backup of the database.
+const CLOCKS_MAY_DIFFER: i64 = 600;
 
 /// What somebody has edited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum HandEdit {
     /// The VM was removed.
     Removal,
-    /// It was registered with these settings.
+    /// It was registered with these settings, or is as good as that for a host that has removed it.
     Registration(VmSettings),
     /// It was given some of these settings; what was not edited is `None`.
-    Change { pool: Option<PoolId>, priority: Option<Priority>, vm_id: Option<i64>, whole: VmSettings },
+    Change { pool: Option<PoolId>, priority: Option<Priority>, vm_id: Option<DeviceVmId>, whole: VmSettings },
+}
+
+impl HandEdit {
+    /// The settings that it makes of another host's.
+    fn applied_to(self, there: Option<VmSettings>) -> Option<VmSettings> {
+        match (self, there) {
+            (Self::Removal, _) => None,
+            (Self::Registration(whole) | Self::Change { whole, .. }, None) => Some(whole),
+            // A number that nobody has chosen is no edit.
+            (Self::Registration(VmSettings { pool, priority, .. }), Some(there)) => {
+                Some(VmSettings { pool, priority, ..there })
+            }
+            (Self::Change { pool, priority, vm_id, .. }, Some(there)) => Some(VmSettings {
+                pool: pool.unwrap_or(there.pool),
+                priority: priority.unwrap_or(there.priority),
+                vm_id: vm_id.unwrap_or(there.vm_id),
+            }),
+        }
+    }
+}
+
+impl Store {
+    /// Notes that XAPI is about to be told of a VM's edit by hand, where there is one.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn note_as_told(&self, uuid: &VmUuid) -> Result<(), StoreError> {
+        if !self.read().is_edited_by_hand(uuid)? {
+            return Ok(());
+        }
+        let writing = self.write()?;
+        writing.execute(
+            "UPDATE history SET changed_by = coalesce(changed_by || '; ', '') || ?2
+             WHERE vm_uuid = ?1 AND through = 'by hand' AND coalesce(changed_by, ?3) = ?3",
+            params![uuid.to_string(), TOLD, MADE_AGAIN],
+        )?;
+        writing.commit()
+    }
 }
 
 impl Reading<'_> {
     /// Whether a VM's newest change was made by hand, and XAPI was not told of it.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    pub fn is_edited_by_hand(&self, uuid: &VmUuid) -> Result<bool, StoreError> {
+    fn is_edited_by_hand(&self, uuid: &VmUuid) -> Result<bool, StoreError> {
         let sql = "
-            SELECT through = 'by hand' AND changed_by IS NULL FROM history JOIN vm_state USING (vm_uuid)
+            SELECT through = 'by hand' AND coalesce(changed_by, ?2) = ?2 FROM history JOIN vm_state USING (vm_uuid)
             WHERE vm_uuid = ?1 AND pushed_revision < revision ORDER BY entry_id DESC LIMIT 1";
         let mut statement = self.connection().prepare_cached(sql)?;
-        Ok(statement.query_row([uuid.to_string()], |row| row.get(0)).optional()?.unwrap_or_default())
+        let edited = statement.query_row(params![uuid.to_string(), MADE_AGAIN], |row| row.get(0)).optional()?;
+        Ok(edited.unwrap_or_default())
     }
 
-    /// Whether a VM's newest change was made by hand, without knowing what another host has written.
+    /// Whether an edit by hand is to be made again to what another host has written: XAPI was told of neither, and the other
+    /// change is not the later one.
     ///
     /// # Errors
     /// The database cannot be read.
     pub fn is_edited_without(&self, uuid: &VmUuid, there: &Entry) -> Result<bool, StoreError> {
+        let Some(here) = self.entry(uuid)? else { return Ok(false) };
         let sql = "SELECT EXISTS (SELECT 1 FROM vm_state WHERE vm_uuid = ?1 AND pushed_revision < ?2)";
         let mut statement = self.connection().prepare_cached(sql)?;
         let is_unknown: bool = statement.query_row(params![uuid.to_string(), there.revision], |row| row.get(0))?;
-        Ok(is_unknown && self.is_edited_by_hand(uuid)?)
+        if !is_unknown || !self.is_edited_by_hand(uuid)? {
+            return Ok(false);
+        }
+        let is_later = here.changed_at + CLOCKS_MAY_DIFFER >= there.changed_at;
+        if !is_later {
+            log::warn!("VM {uuid}: its row was edited by hand, and gives way to a later change on another host");
+        }
+        Ok(is_later)
     }
 
-    /// What was edited by hand since a program changed the VM last; `None` where nothing was.
-    pub(super) fn hand_edit(&self, uuid: &VmUuid) -> Result<Option<HandEdit>, StoreError> {
-        if !self.is_edited_by_hand(uuid)? {
+    /// What a VM is to have where another host has written this, and it cannot be taken over now.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn newest_of(&self, uuid: &VmUuid, there: Entry) -> Result<Entry, StoreError> {
+        let edit = self.hand_edit(uuid, &there)?;
+        let settings = edit.map_or(there.settings, |edit| edit.applied_to(there.settings));
+        Ok(Entry { settings, vm_id: settings.map(|settings| settings.vm_id).or(there.vm_id), ..there })
+    }
+
+    /// What was edited by hand since a program changed the VM last, to be made again to what another host has written.
+    pub(super) fn hand_edit(&self, uuid: &VmUuid, there: &Entry) -> Result<Option<HandEdit>, StoreError> {
+        if !self.is_edited_without(uuid, there)? {
             return Ok(None);
         }
-        let Some(now) = self.entry(uuid)?.map(|entry| entry.settings) else { return Ok(None) };
-        let Some(whole) = now else { return Ok(Some(HandEdit::Removal)) };
+        let Some(whole) = self.entry(uuid)?.and_then(|entry| entry.settings) else {
+            return Ok(Some(HandEdit::Removal));
+        };
         let sql = "
             SELECT old_pool_id, old_priority, old_device_vm_id FROM history
             WHERE vm_uuid = ?1 AND entry_id > (SELECT coalesce(max(entry_id), 0) FROM history
-                WHERE vm_uuid = ?1 AND (through <> 'by hand' OR changed_by IS NOT NULL))
+                WHERE vm_uuid = ?1 AND (through <> 'by hand' OR coalesce(changed_by, ?2) <> ?2))
             ORDER BY entry_id LIMIT 1";
-        let before = self.connection().query_row(sql, [uuid.to_string()], |row: &Row<'_>| held(row, 0))?;
+        let before =
+            self.connection().query_row(sql, params![uuid.to_string(), MADE_AGAIN], |row: &Row<'_>| held(row, 0))?;
         Ok(Some(match before {
             None => HandEdit::Registration(whole),
             Some(HeldSettings { pool, priority, vm_id }) => HandEdit::Change {
                 pool: Some(whole.pool).filter(|now| now.as_str() != pool),
                 priority: Some(whole.priority).filter(|now| i64::from(now.as_number()) != priority),
-                vm_id: Some(whole.vm_id.get().into()).filter(|now| vm_id.is_some_and(|before| before != *now)),
+                vm_id: Some(whole.vm_id).filter(|now| vm_id.is_some_and(|before| before != i64::from(now.get()))),
                 whole,
             },
         }))
@@ -76,26 +142,23 @@ impl Reading<'_> {
 impl Writing<'_> {
     /// Makes an edit again, after what another host has written was taken over.
     pub(super) fn make_again(&self, uuid: &VmUuid, edit: HandEdit) -> Result<(), StoreError> {
-        let registered = self.read().vm(uuid)?;
-        match (edit, registered) {
-            (HandEdit::Removal, _) => self.remove(uuid)?,
-            (HandEdit::Registration(settings) | HandEdit::Change { whole: settings, .. }, None) => {
-                self.insert(uuid, None, settings.pool, settings.priority, None)?;
-            }
-            (HandEdit::Registration(VmSettings { pool, priority, .. }), Some(_)) => {
-                self.set_pool_and_priority(uuid, pool, priority)?;
-            }
-            (HandEdit::Change { pool, priority, vm_id, .. }, Some(vm)) => {
-                let now = vm.settings;
-                self.set_pool_and_priority(uuid, pool.unwrap_or(now.pool), priority.unwrap_or(now.priority))?;
-                if let Some(vm_id) = vm_id.and_then(|vm_id| vm_id.try_into().ok())
-                    && self.read().owner_of(vm_id)?.is_none()
-                {
-                    self.set_number(uuid, vm_id)?;
-                }
+        let now = self.read().vm(uuid)?.map(|vm| vm.settings);
+        let Some(wanted) = edit.applied_to(now) else { return self.remove(uuid) };
+        match now {
+            None => self.insert(uuid, None, wanted.pool, wanted.priority, None)?,
+            Some(_) => self.set_pool_and_priority(uuid, wanted.pool, wanted.priority)?,
+        }
+        let number = self.read().vm(uuid)?.map(|vm| vm.settings.vm_id);
+        if number == Some(wanted.vm_id) {
+            return Ok(());
+        }
+        match self.read().owner_of(wanted.vm_id)? {
+            None => self.set_number(uuid, wanted.vm_id),
+            Some(owner) => {
+                log::warn!("VM {uuid}: the vm_id {} that was set by hand is VM {owner}'s", wanted.vm_id);
+                Ok(())
             }
         }
-        Ok(())
     }
 
     /// Signs the edits that were made again.

@@ -205,10 +205,13 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// Forgets the oldest entries, so that so many stay.
+    /// Forgets the oldest entries, so that so many stay. Edits by hand that XAPI was not told of stay too: from their entries it
+    /// is known what was edited.
     pub(super) fn shorten_history(&self, keep: u32) -> Result<(), StoreError> {
         let sql = "DELETE FROM history
-                   WHERE entry_id <= (SELECT entry_id FROM history ORDER BY entry_id DESC LIMIT 1 OFFSET ?1)";
+                   WHERE entry_id <= (SELECT entry_id FROM history ORDER BY entry_id DESC LIMIT 1 OFFSET ?1)
+                   AND NOT (through = 'by hand' AND EXISTS (SELECT 1 FROM vm_state
+                       WHERE vm_state.vm_uuid = history.vm_uuid AND pushed_revision < revision))";
         self.execute(sql, [keep])?;
         Ok(())
     }

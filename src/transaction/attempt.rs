@@ -86,7 +86,7 @@ impl Transaction<'_> {
             let Ok(session) = &mut self.session else { break };
             let written = match signals.has_come() {
                 true => Err(Error::Interrupted),
-                false => write(session, &plan.changes, &Pace::of_one_vm()).map_err(Error::from),
+                false => write(session, &plan.changes, &Pace::full()).map_err(Error::from),
             };
             if let Err(error) = written {
                 self.put_back(&made);
@@ -99,7 +99,7 @@ impl Transaction<'_> {
 
     fn put_back(&mut self, made: &[MapChange]) {
         if let Ok(session) = &mut self.session {
-            put_back(session, made, &Pace::of_one_vm());
+            put_back(session, made, &Pace::full());
         }
     }
 

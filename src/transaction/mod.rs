@@ -231,7 +231,7 @@ impl<'a> Transaction<'a> {
     /// # Errors
     /// As [`Self::ask`]; what was written was put back.
     pub fn write_to_xapi(&mut self, changes: &[MapChange]) -> Result<(), Error> {
-        self.ask(|session| write(session, changes, &Pace::of_one_vm()))?;
+        self.ask(|session| write(session, changes, &Pace::full()))?;
         Ok(())
     }
 }

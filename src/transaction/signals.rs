@@ -15,7 +15,10 @@ pub struct HeldSignals {
 impl HeldSignals {
     /// Holds them.
     pub fn hold() -> Self {
-        let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect();
+        let ignored = ignored();
+        let is_heeded = |signal: &Signal| ignored & (1 << (*signal as i32 - 1)) == 0;
+        // One that is ignored, as by nohup, is to stay so: held back, it would be told all the same.
+        let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().filter(is_heeded).collect();
         let before = signals.thread_swap_mask(SigmaskHow::SIG_BLOCK).ok();
         let waiting = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).ok();
         Self { before, waiting, come: Cell::new(None) }
@@ -43,4 +46,11 @@ impl Drop for HeldSignals {
             let _ = raise(signal);
         }
     }
+}
+
+/// The signals that this program ignores, as the bits that proc(5) describes.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
 }

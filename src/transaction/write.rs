@@ -9,8 +9,8 @@ use crate::xenapi::{self, MapChange, MapField, Session, XapiError};
 /// is no time to put it back.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
-    /// When all has to be over.
-    pub end: Deadline,
+    /// When all has to be over, where a start waits for it.
+    pub end: Option<Deadline>,
     /// How long one change may take.
     pub change: Duration,
     /// How long there has to be when a change is begun.
@@ -18,18 +18,22 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// What a program takes for one VM where no start waits for it. All changes are begun within XAPI's timeout, however many
-    /// there are, and the time for the last one and for putting all of them back comes on top.
+    /// XAPI's full time for each change, and for putting each back.
     #[must_use]
-    pub fn of_one_vm() -> Self {
-        Self { end: Deadline::after(3 * xenapi::TIMEOUT), change: xenapi::TIMEOUT, needed: 2 * xenapi::TIMEOUT }
+    pub fn full() -> Self {
+        Self { end: None, change: xenapi::TIMEOUT, needed: Duration::ZERO }
     }
 
     fn next(&self) -> Result<Deadline, XapiError> {
-        match self.end.remaining().and_then(|left| left.checked_sub(self.needed)) {
-            Some(left) if !left.is_zero() => Ok(self.end.at_most(self.change)),
-            _ => Err(XapiError::TimedOut),
+        let Some(end) = self.end else { return Ok(Deadline::after(self.change)) };
+        if end.remaining().is_none_or(|left| left < self.needed) {
+            return Err(XapiError::TimedOut);
         }
+        Ok(end.at_most(self.change))
+    }
+
+    fn for_putting_back(&self) -> Deadline {
+        self.end.unwrap_or_else(|| Deadline::after(self.change))
     }
 }
 
@@ -59,7 +63,7 @@ pub fn put_back(session: &mut Session, changes: &[MapChange], pace: &Pace) {
     for change in changes.iter().rev() {
         // Whoever did not answer for one of a thousand changes is not waited for at each of the others.
         if !is_too_late {
-            session.set_deadline(pace.end.at_most(pace.change));
+            session.set_deadline(pace.for_putting_back());
             let Err(error) = change.put_back(session) else { continue };
             is_too_late = matches!(error, XapiError::TimedOut);
             log::error!("{error}");
