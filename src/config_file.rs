@@ -96,8 +96,7 @@ impl ConfigFile {
         let file: Self = if text.trim_start().starts_with('{') {
             serde_json::from_str(text).map_err(|error| ConfigFileError::Invalid(error.to_string()))?
         } else {
-            toml::from_str(text)
-                .map_err(|error| ConfigFileError::Invalid(crate::settings::in_one_line(&error, text)))?
+            toml::from_str(text).map_err(|error| ConfigFileError::Invalid(crate::settings::with_line(&error, text)))?
         };
         if file.version != VERSION {
             return Err(ConfigFileError::OtherVersion(file.version));

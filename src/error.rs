@@ -8,6 +8,7 @@ use crate::entry::EntryError;
 use crate::model::{DeviceVmId, InvalidValue, VmUuid};
 use crate::settings::SettingsError;
 use crate::store::StoreError;
+use crate::text;
 use crate::vm_lock::LockError;
 use crate::xenapi::XapiError;
 use crate::xenopsd::XenopsdError;
@@ -37,14 +38,10 @@ pub enum Error {
     #[error("VM {0} is not registered: see 'vgpu-admin list-vms', or register it with 'vgpu-admin register-vm'")]
     NotRegistered(VmUuid),
     /// No registered VM has that name.
-    #[error("no registered VM is named '{}': see 'vgpu-admin list-vms', or name it by its UUID", printable(.0))]
+    #[error("no registered VM is named '{0}': see 'vgpu-admin list-vms', or name it by its UUID")]
     NoSuchName(String),
     /// The registered VM of that name has another one by now.
-    #[error(
-        "VM {vm_uuid} was named '{}' and is named '{}' now: use that name, or its UUID",
-        printable(name),
-        printable(now)
-    )]
+    #[error("VM {vm_uuid} was named '{name}' and is named '{now}' now: use that name, or its UUID")]
     Renamed {
         /// The name that it had.
         name: String,
@@ -54,10 +51,10 @@ pub enum Error {
         now: String,
     },
     /// XAPI has no VM of that name.
-    #[error("XAPI knows no VM named '{}': see 'xe vm-list'; a template is named by its UUID", printable(.0))]
+    #[error("XAPI knows no VM named '{0}': see 'xe vm-list'; a template is named by its UUID")]
     NoSuchVm(String),
     /// Several VMs have that name.
-    #[error("{} {kind} are named '{}': name the one that is meant by its UUID: {}", vms.len(), printable(name), listed(vms))]
+    #[error("{} {kind} are named '{name}': name the one that is meant by its UUID: {}", vms.len(), listed(vms))]
     AmbiguousName {
         /// The name they share.
         name: String,
@@ -222,7 +219,7 @@ impl fmt::Display for NamedVm {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.uuid)?;
         match (&self.power_state, &self.host) {
-            (Some(state), Some(host)) => write!(formatter, " ({state} on {})", printable(host)),
+            (Some(state), Some(host)) => write!(formatter, " ({state} on {host})"),
             (Some(state), None) => write!(formatter, " ({state})"),
             (None, _) => Ok(()),
         }
@@ -231,11 +228,6 @@ impl fmt::Display for NamedVm {
 
 fn listed(vms: &[NamedVm]) -> String {
     vms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
-/// A name may hold anything, a terminal's control sequences included.
-fn printable(name: &str) -> String {
-    name.replace(char::is_control, "\u{FFFD}")
 }
 
 impl Error {
@@ -292,7 +284,7 @@ impl Error {
             Self::MissingParam { name, expected } => vec![(*name).to_owned(), String::new(), (*expected).to_owned()],
             Self::Xapi(XapiError::Refused { code, params, .. }) if code == "RBAC_PERMISSION_DENIED" => params.clone(),
             Self::OtherHost { params, .. } => params.clone(),
-            _ => vec![self.to_string()],
+            _ => vec![text::one_line(&self.to_string())],
         }
     }
 }

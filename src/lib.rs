@@ -25,6 +25,7 @@ pub mod settings;
 pub mod shared_copy;
 pub mod startup;
 pub mod store;
+pub mod text;
 mod transaction;
 mod vm_lock;
 pub mod xenapi;

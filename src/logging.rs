@@ -8,8 +8,10 @@ use std::time::Duration;
 use log::{LevelFilter, Log, Metadata, Record};
 use syslog::{BasicLogger, Facility, Formatter3164, Logger, LoggerBackend};
 
-/// How long a line may take: a syslog daemon that hangs must not hold up a VM's start.
-const PATIENCE: Duration = Duration::from_millis(200);
+use crate::text;
+
+/// How long sending a line may take: a syslog daemon that hangs must not hold up a VM's start.
+const SYSLOG_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// Sends everything that is logged from now on to the system log, under `ident`. Once per program.
 ///
@@ -22,28 +24,48 @@ pub fn to_syslog(ident: &str, socket: &Path, level: LevelFilter) {
         process: ident.to_owned(),
         pid: std::process::id(),
     };
-    let logger: Box<dyn Log> = match connect(socket) {
-        Ok(backend) => Box::new(BasicLogger::new(Logger::new(LoggerBackend::Unix(backend), formatter))),
-        Err(_) => Box::new(StandardError { ident: ident.to_owned() }),
-    };
-    // A second logger cannot be set; the first one serves.
-    if log::set_boxed_logger(logger).is_ok() {
-        log::set_max_level(level);
+    match connect(socket) {
+        Ok(backend) => to(BasicLogger::new(Logger::new(LoggerBackend::Unix(backend), formatter)), level),
+        Err(_) => to_standard_error(ident, level),
     }
 }
 
 /// Sends everything that is logged from now on to standard error. Once per program.
 pub fn to_standard_error(ident: &str, level: LevelFilter) {
-    if log::set_boxed_logger(Box::new(StandardError { ident: ident.to_owned() })).is_ok() {
+    to(StandardError { ident: ident.to_owned() }, level);
+}
+
+fn to(log: impl Log + 'static, level: LevelFilter) {
+    // A second logger cannot be set; the first one stays.
+    if log::set_boxed_logger(Box::new(OneLine(log))).is_ok() {
         log::set_max_level(level);
     }
 }
 
+/// Like the crate's own way to connect, but with a deadline for what is sent.
 fn connect(socket: &Path) -> std::io::Result<UnixDatagram> {
     let datagram = UnixDatagram::unbound()?;
     datagram.connect(socket)?;
-    datagram.set_write_timeout(Some(PATIENCE))?;
+    datagram.set_write_timeout(Some(SYSLOG_TIMEOUT))?;
     Ok(datagram)
+}
+
+/// Whatever a name holds, it cannot begin a line of its own in the log.
+struct OneLine<L>(L);
+
+impl<L: Log> Log for OneLine<L> {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.0.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let message = text::one_line(&record.args().to_string());
+        self.0.log(&Record::builder().metadata(record.metadata().clone()).args(format_args!("{message}")).build());
+    }
+
+    fn flush(&self) {
+        self.0.flush();
+    }
 }
 
 struct StandardError {
@@ -56,7 +78,7 @@ impl Log for StandardError {
     }
 
     fn log(&self, record: &Record<'_>) {
-        // Where not even standard error can be written, nobody is left to be told.
+        // If standard error cannot be written either, there is nowhere left to report it.
         let _ = writeln!(std::io::stderr(), "{}: {}: {}", self.ident, record.level(), record.args());
     }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{PoolId, Priority};
 use crate::store::DEFAULT_HISTORY;
+use crate::text;
 
 /// Why the settings file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -163,16 +164,16 @@ impl Settings {
             Err(source) => return Err(SettingsError::Unreadable { path: path.to_owned(), source }),
         };
         toml::from_str(&text)
-            .map_err(|error| SettingsError::Invalid { path: path.to_owned(), reason: in_one_line(&error, &text) })
+            .map_err(|error| SettingsError::Invalid { path: path.to_owned(), reason: with_line(&error, &text) })
     }
 }
 
 /// A TOML error with its line, short enough for a log line.
-pub(crate) fn in_one_line(error: &toml::de::Error, text: &str) -> String {
-    let message = error.message().replace('\n', " ");
+pub(crate) fn with_line(error: &toml::de::Error, file: &str) -> String {
+    let message = text::one_line(error.message());
     match error.span() {
         Some(span) => {
-            let line = text.get(..span.start).map_or(1, |before| before.matches('\n').count() + 1);
+            let line = file.get(..span.start).map_or(1, |before| before.matches('\n').count() + 1);
             format!("line {line}: {message}")
         }
         None => message,

@@ -1,6 +1,6 @@
 //! VMs by their names: a name means the VM that XAPI calls so now.
 
-use simulated_host::{Fault, Service};
+use simulated_host::{Fault, Identity, Service};
 use vgpu_tests::{Dom0, Pool, uuid};
 
 /// A host on which the registered `web01` was renamed to `web-old`, and another registered VM has got its name.
@@ -196,4 +196,61 @@ fn beside_a_uuid_the_name_that_xapi_has_is_kept() {
     let reply = dom0.plugin("register_vm", &[("vm_uuid", &uuid(1)), ("vm_name", "mine")]);
     assert_eq!(reply["vm"]["vm_name"], "web01");
     assert_eq!(reply["notes"][0], "The name is 'web01', as XAPI has it, and not 'mine'.");
+}
+
+/// A terminal's colour and its clear-screen, a line end, a tab, a direction override, and what has no width.
+const EVIL: &str = "evil\u{1b}[31m\u{9b}2J\nvgpu-admin: all is well\t\u{202e}\u{200b}\u{feff}";
+
+/// What people read must not hold any of it, nor a line that the name has begun.
+fn assert_harmless(what: &str, text: &str) {
+    let harmful = |character: char| {
+        (character.is_control() && character != '\n') || "\u{202e}\u{200b}\u{feff}".contains(character)
+    };
+    assert!(text.contains("evil"), "{what} does not show the name: {text:?}");
+    assert!(!text.contains(harmful) && !text.contains("\nvgpu-admin: all"), "{what}: {text:?}");
+}
+
+#[test]
+fn a_name_cannot_say_anything_to_the_terminal_or_begin_a_line() {
+    let dom0 = Dom0::with_identity(Identity { name: EVIL.to_owned(), ..Identity::default() });
+    let (vm, twin) = (dom0.create_vm(EVIL), dom0.create_vm(EVIL));
+    dom0.register(&vm, "A", "low");
+    dom0.start(&vm);
+    let said = |arguments: &[&str]| {
+        let ran = dom0.root.admin(arguments);
+        format!("{}{}", ran.stdout, ran.stderr)
+    };
+    dom0.register(&twin, "A", "low");
+    for (what, arguments) in [
+        ("a table", &["list-vms"][..]),
+        ("a list of all VMs", &["scan-vms"]),
+        ("a VM", &["show-vm", "--vm-uuid", &vm]),
+        ("a change", &["set-priority", "--vm-uuid", &vm, "--priority=high"]),
+        ("an error about several VMs", &["show-vm", "--vm-name", EVIL]),
+        ("an error about a host", &["--host=nosuch", "status"]),
+        ("what other hosts are like", &["check", "--all-hosts"]),
+        ("JSON", &["list-vms", "--format=json"]),
+        ("an error as JSON", &["show-vm", "--vm-name", EVIL, "--format=json"]),
+        ("what apply would do", &["apply", "--pending", "--dry-run"]),
+        ("what apply does", &["apply", "--pending", "--yes"]),
+    ] {
+        assert_harmless(what, &said(arguments));
+    }
+    assert_harmless("the hook by hand", &dom0.root.hook(&vm).stdout);
+}
+
+#[test]
+fn a_name_cannot_say_anything_through_the_plugin_or_the_log() {
+    let dom0 = Dom0::new();
+    for _ in 0..2 {
+        let _ = dom0.create_vm(EVIL);
+    }
+    let error = dom0.call_plugin("vgpu", "register_vm", &[("vm_name", EVIL)]).unwrap_err();
+    assert_harmless("the plugin's error", &error.params.join("\n"));
+    let logged =
+        dom0.syslog_lines().into_iter().find(|line| line.contains("evil")).expect("the plugin logs its errors");
+    assert_harmless("the plugin's log", &logged);
+    let vm = dom0.create_vm(EVIL);
+    let registered = dom0.plugin("register_vm", &[("vm_uuid", &vm)]);
+    assert_eq!(registered["vm"]["vm_name"], EVIL, "programs get the name as it is");
 }

@@ -1,16 +1,12 @@
 //! `vgpu-admin apply`: says what would be rebooted, asks, and shows how far it is.
 
-use std::io::{self, IsTerminal, Write};
-use std::time::Duration;
-
-use indicatif::ProgressBar;
 use vgpu_admin::arguments::{Apply, Format};
 use vgpu_config::Error;
 use vgpu_config::reply::{AppliedVm, ApplyReply, LeftAlone};
 use vgpu_config::request::{ApplyTo, Reply, Request, VmSelector};
 
 use crate::commands::{Outcome, mixed_up};
-use crate::output::refused;
+use crate::output::{refused, tell};
 use crate::render;
 use crate::target::Target;
 
@@ -37,10 +33,9 @@ pub fn run(target: &Target, options: Apply) -> Outcome {
 fn reboot(target: &Target, planned: ApplyReply, hard: bool) -> ApplyReply {
     let mut reply = ApplyReply { left_alone: planned.left_alone, notes: planned.notes, ..ApplyReply::default() };
     let total = planned.applied.len();
-    let mut progress = Progress::new(target.format);
     let mut rest = planned.applied.iter();
     for (number, vm) in (1..).zip(&mut rest) {
-        progress.begins(number, total, vm);
+        say_what_begins(target, number, total, vm);
         match ask(target, ApplyTo::Vm(VmSelector::Uuid(vm.vm_uuid)), hard, false) {
             Ok(of_vm) => {
                 reply.applied.extend(of_vm.applied);
@@ -55,7 +50,6 @@ fn reboot(target: &Target, planned: ApplyReply, hard: bool) -> ApplyReply {
             break;
         }
     }
-    progress.end();
     reply.not_tried = rest.map(|vm| vm.vm_uuid).collect();
     reply
 }
@@ -67,34 +61,9 @@ fn ask(target: &Target, to: ApplyTo, hard: bool, dry_run: bool) -> Result<ApplyR
     }
 }
 
-/// How far it is: a line that moves on a terminal, a line for each VM elsewhere. On standard error, beside the answer.
-struct Progress {
-    bar: Option<ProgressBar>,
-    format: Format,
-}
-
-impl Progress {
-    fn new(format: Format) -> Self {
-        let bar = io::stderr().is_terminal().then(ProgressBar::new_spinner);
-        Self { bar, format }
-    }
-
-    fn begins(&mut self, number: usize, total: usize, vm: &AppliedVm) {
-        let text = format!("{number}/{total} {} ({}): rebooting", vm.vm_uuid, render::printable(&vm.vm_name));
-        match &self.bar {
-            Some(bar) => {
-                bar.enable_steady_tick(Duration::from_millis(100));
-                bar.set_message(text);
-            }
-            // What a program reads is the answer alone.
-            None if self.format == Format::Json => {}
-            None => drop(writeln!(io::stderr(), "{text}")),
-        }
-    }
-
-    fn end(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
+/// Says how far it is, beside the answer. To a program the answer is enough.
+fn say_what_begins(target: &Target, number: usize, total: usize, vm: &AppliedVm) {
+    if target.format == Format::Table {
+        tell(&format!("{number}/{total} {} ({}): rebooting", vm.vm_uuid, vm.vm_name));
     }
 }

@@ -11,8 +11,9 @@ use vgpu_config::operations;
 use vgpu_config::paths::Root;
 use vgpu_config::reply::{CheckedReply, ShowReply};
 use vgpu_config::request::{Reply, Request, VmSelector};
+use vgpu_config::text::one_line;
 
-use crate::output::{note_age, refused, say, unwritable};
+use crate::output::{note_age, refused, say, say_json, unwritable};
 use crate::target::Target;
 use crate::{FAILED, apply, render};
 
@@ -76,7 +77,7 @@ fn remove_vm(target: &Target, vm: VmSelector, yes: bool) -> Outcome {
     }
     let Reply::ShowVm(ShowReply { vm, notes }) = target.ask(Request::ShowVm { vm })? else { return Err(mixed_up()) };
     let name = vm.vm_name.as_deref().unwrap_or("no name");
-    let mut question = format!("Remove the vGPU settings of VM {} ({})?", vm.vm_uuid, render::printable(name));
+    let mut question = format!("Remove the vGPU settings of VM {} ({})?", vm.vm_uuid, one_line(name));
     render::add_notes(&mut question, &notes);
     if let Some(code) = refused("remove-vm", &question, "Nothing was removed.", yes)? {
         return Ok(code);
@@ -136,9 +137,9 @@ fn recover(target: &Target, dry_run: bool, yes: bool, force: bool) -> Outcome {
         }
     }
     let reply = operations::recover(root, force, dry_run)?;
-    say(&match target.format {
-        Format::Table => render::recovered(&reply),
-        Format::Json => serde_json::to_string(&reply).map_err(|error| Error::Reply(error.to_string()))?,
-    })?;
+    match target.format {
+        Format::Table => say(&render::recovered(&reply))?,
+        Format::Json => say_json(serde_json::to_string(&reply).map_err(|error| Error::Reply(error.to_string()))?)?,
+    }
     Ok(if reply.lost.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }

@@ -4,12 +4,21 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
 use vgpu_admin::arguments::Format;
-use vgpu_config::Error;
+use vgpu_config::{Error, text};
 
 use crate::{FAILED, WRONG_USAGE};
 
-/// Prints a line.
+/// Prints for people.
 pub fn say(text: &str) -> Result<(), Error> {
+    print(&text::lines(text))
+}
+
+/// Prints JSON, for programs.
+pub fn say_json(json: String) -> Result<(), Error> {
+    print(&text::json(json))
+}
+
+fn print(text: &str) -> Result<(), Error> {
     writeln!(io::stdout(), "{text}").map_err(|error| unwritable(&error))
 }
 
@@ -23,7 +32,12 @@ pub fn note_age(as_of: Option<&str>) {
         }
     };
     // Standard output is for the reply.
-    let _ = writeln!(io::stderr(), "vgpu-admin: {note}");
+    tell(&format!("vgpu-admin: {note}"));
+}
+
+/// Tells people something that is not the answer, on standard error. If that cannot be written, the exit status has to do.
+pub fn tell(text: &str) {
+    let _ = writeln!(io::stderr(), "{}", text::one_line(text));
 }
 
 /// Standard output cannot be written.
@@ -38,8 +52,7 @@ pub fn refused(command: &str, question: &str, otherwise: &str, yes: bool) -> Res
         return Ok(None);
     }
     if !io::stdin().is_terminal() {
-        let _ =
-            writeln!(io::stderr(), "vgpu-admin: {command} asks first, and there is no terminal to ask on: add --yes");
+        tell(&format!("vgpu-admin: {command} asks first, and there is no terminal to ask on: add --yes"));
         return Ok(Some(ExitCode::from(WRONG_USAGE)));
     }
     if confirmed(question)? {
@@ -51,7 +64,7 @@ pub fn refused(command: &str, question: &str, otherwise: &str, yes: bool) -> Res
 
 /// Asks on the terminal; only a clear yes is one.
 fn confirmed(question: &str) -> Result<bool, Error> {
-    let _ = write!(io::stderr(), "{question} [y/N] ");
+    let _ = write!(io::stderr(), "{} [y/N] ", text::lines(question));
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).map_err(|error| unwritable(&error))?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
@@ -59,13 +72,12 @@ fn confirmed(question: &str) -> Result<bool, Error> {
 
 /// An error for people, or the same code and parameters that the plugin answers.
 pub fn complain(error: &Error, format: Format) {
-    let text = match format {
-        Format::Table => format!("vgpu-admin: {error}"),
+    match format {
+        Format::Table => tell(&format!("vgpu-admin: {error}")),
         Format::Json => {
-            let (code, params, message) = (error.code(), error.params(), error.to_string());
-            serde_json::json!({"error": {"code": code, "params": params, "message": message}}).to_string()
+            let (code, params, message) = (error.code(), error.params(), text::one_line(&error.to_string()));
+            let answer = serde_json::json!({"error": {"code": code, "params": params, "message": message}});
+            let _ = writeln!(io::stderr(), "{}", text::json(answer.to_string()));
         }
-    };
-    // Where standard error cannot be written, the exit status has to do.
-    let _ = writeln!(io::stderr(), "{text}");
+    }
 }

@@ -58,7 +58,7 @@ impl Target {
         match (&self.place, self.format, &request) {
             (Place::Here(here), Format::Json, &Request::ListVms { pool, priority }) => {
                 let (json, as_of) = here.list_to_json(Filter { pool, priority })?;
-                output::say(&json)?;
+                output::say_json(json)?;
                 output::note_age(as_of.as_deref());
                 Ok(std::process::ExitCode::SUCCESS)
             }
@@ -67,7 +67,7 @@ impl Target {
                 let mut there = OtherHost::find(&self.root, host)?;
                 let json = there.execute_to_json(&request)?;
                 let reply = there.read_reply(&request, &json)?;
-                output::say(&json)?;
+                output::say_json(json)?;
                 output::note_age(reply.as_of());
                 Ok(status(&reply))
             }
@@ -77,10 +77,10 @@ impl Target {
 
     /// Prints a reply; answers the status to end with.
     pub fn print(&self, reply: &Reply) -> Outcome {
-        output::say(&match self.format {
-            Format::Table => render::reply(reply)?,
-            Format::Json => reply.to_json()?,
-        })?;
+        match self.format {
+            Format::Table => output::say(&render::reply(reply)?)?,
+            Format::Json => output::say_json(reply.to_json()?)?,
+        }
         output::note_age(reply.as_of());
         Ok(status(reply))
     }

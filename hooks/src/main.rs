@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use vgpu_config::paths::Root;
 use vgpu_config::settings::{OnError, Settings};
 use vgpu_config::startup::{Milestone, Report, Start};
-use vgpu_config::{Error, logging};
+use vgpu_config::{Error, logging, text};
 
 /// The name in the log.
 const IDENT: &str = "vgpu-hook";
@@ -109,7 +109,7 @@ fn too_late(deadline: Duration) -> String {
 impl Progress {
     fn conclude(mut self, report: &Report) -> u8 {
         let level = if report.problem().is_some() { log::Level::Warn } else { log::Level::Info };
-        log::log!(level, "{}", in_one_line(&report.log_line()));
+        log::log!(level, "{}", report.log_line());
         let Some(problem) = report.problem() else {
             print(&report.in_plain_words());
             return 0;
@@ -119,12 +119,12 @@ impl Progress {
     }
 
     fn fail(&self, problem: &str) -> u8 {
-        log::error!("{}", in_one_line(problem));
+        log::error!("{problem}");
         self.refuse_or_let_start(problem)
     }
 
     fn refuse_or_let_start(&self, problem: &str) -> u8 {
-        let problem = in_one_line(problem);
+        let problem = text::one_line(problem);
         let may_block = self.settings.on_error == OnError::Block && self.is_registered && !self.boot_is_right;
         if may_block {
             log::error!("the start is refused (on_error = \"block\" in vgpu.toml)");
@@ -136,12 +136,7 @@ impl Progress {
     }
 }
 
-/// Arguments and error texts come from elsewhere and may hold anything.
-fn in_one_line(text: &str) -> String {
-    text.replace(char::is_control, " ")
-}
-
 /// Prints for whoever called: xenopsd keeps it, an administrator reads it. Where nobody can, that changes nothing.
 fn print(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{text}");
+    let _ = writeln!(std::io::stdout(), "{}", text::lines(text));
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use dxr::{MethodResponse, Value};
-use vgpu_config::Error;
+use vgpu_config::{Error, text};
 
 /// The answer to a call.
 #[derive(Debug)]
@@ -25,12 +25,13 @@ impl Answer {
     /// The document.
     #[must_use]
     pub fn to_xml(&self) -> String {
-        let text = |text: &str| Value::String(printable(text));
+        let string = |text: &str| Value::String(text.to_owned());
         let members = match self {
-            Self::Success(value) => [("Status", text("Success")), ("Value", text(value))],
+            Self::Success(json) => [("Status", string("Success")), ("Value", Value::String(text::json(json.clone())))],
             Self::Failure(code, params) => {
-                let description = std::iter::once(code).chain(params).map(|param| text(param)).collect();
-                [("Status", text("Failure")), ("ErrorDescription", Value::Array(description))]
+                let parts = std::iter::once(code).chain(params);
+                let description = parts.map(|part| Value::String(text::xml(part))).collect();
+                [("Status", string("Failure")), ("ErrorDescription", Value::Array(description))]
             }
         };
         let members: BTreeMap<_, _> = members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
@@ -42,13 +43,3 @@ impl Answer {
 const UNPRINTABLE: &str = "<methodResponse><params><param><value><struct><member><name>Status</name><value>Failure</value>\
     </member><member><name>ErrorDescription</name><value><array><data><value>VGPU_INTERNAL_ERROR</value></data></array>\
     </value></member></struct></value></param></params></methodResponse>";
-
-/// Replaces what XML 1.0 cannot hold: xapi refuses the whole document for one such character.
-fn printable(text: &str) -> String {
-    let fits = |character: char| match character {
-        '\t' | '\n' | '\r' => true,
-        '\u{FFFE}' | '\u{FFFF}' => false,
-        _ => character >= ' ',
-    };
-    text.chars().map(|character| if fits(character) { character } else { char::REPLACEMENT_CHARACTER }).collect()
-}

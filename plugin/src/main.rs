@@ -30,7 +30,7 @@ fn main() {
     let arguments = std::env::args_os().skip(1).collect::<Vec<_>>();
     let answer = without_panic(|| answer(&root, &arguments));
     if let Answer::Failure(code, params) = &answer {
-        log::warn!("{code}: {}", params.join(", ").replace(char::is_control, " "));
+        log::warn!("{code}: {}", params.join(", "));
     }
     // Where nobody reads it, there is nobody to tell.
     let _ = std::io::stdout().write_all(answer.to_xml().as_bytes());

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::model::{VmSettings, VmUuid};
 use crate::plan::Unwanted;
 use crate::store::Registration;
+use crate::text::one_line;
 
 /// What became of the boot under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -202,7 +203,7 @@ impl Report {
         let mut lines = vec![format!("VM {}{name} {}", self.vm_uuid, self.registration_in_words())];
         lines.push(format!("This boot: {}", self.this_boot_in_words()));
         lines.push(format!("Next boots: {}", self.xapi_in_words()));
-        lines.join("\n")
+        lines.iter().map(|line| one_line(line)).collect::<Vec<_>>().join("\n")
     }
 
     fn registration_in_words(&self) -> String {

@@ -5,8 +5,9 @@ use std::fmt::Write;
 use vgpu_config::model::{PoolId, Priority, VmUuid};
 use vgpu_config::reply::{CheckReply, HostState, PoolCheckReply, RecoverReply, StatusReply};
 use vgpu_config::store::CheckItem;
+use vgpu_config::text::one_line;
 
-use super::{printable, table};
+use super::table;
 
 /// The state, in one screen.
 pub fn status(reply: &StatusReply) -> String {
@@ -70,7 +71,7 @@ pub fn check_all_hosts(reply: &PoolCheckReply) -> String {
     let mut text = String::new();
     for host in &reply.hosts {
         // Writing to a string does not fail.
-        let _ = write!(text, "Host {} ({})\n{}\n\n", printable(&host.host_name), host.host_uuid, checks(&host.checks));
+        let _ = write!(text, "Host {} ({})\n{}\n\n", one_line(&host.host_name), host.host_uuid, checks(&host.checks));
     }
     let wrong = reply.hosts.iter().flat_map(|host| &host.checks).filter(|item| !item.ok).count();
     text + &summary(wrong)
@@ -92,7 +93,7 @@ fn summary(wrong: usize) -> String {
 /// What was saved of a damaged database, from where, and what was not.
 pub fn recovered(reply: &RecoverReply) -> String {
     let mut lines: Vec<_> =
-        reply.problems.iter().map(|problem| format!("{}: {}", reply.database, printable(problem))).collect();
+        reply.problems.iter().map(|problem| format!("{}: {}", reply.database, one_line(problem))).collect();
     let (saved, would) = if reply.dry_run { ("would be saved", "would be ") } else { ("saved", "") };
     lines.push(format!(
         "From the file {saved}: {}, {}, {}, {}.",
@@ -106,8 +107,8 @@ pub fn recovered(reply: &RecoverReply) -> String {
     vms(&reply.from_history, "taken from the file's history, its row cannot be read");
     vms(&reply.filled_in, "taken from XAPI, the file does not have it");
     vms(&reply.newer_in_xapi, "taken from XAPI, which has newer settings than the file");
-    lines.extend(reply.lost.iter().map(|lost| format!("{}  LOST: {}", lost.vm_uuid, printable(&lost.why))));
-    lines.extend(reply.notes.iter().map(|note| format!("Note: {}.", printable(note))));
+    lines.extend(reply.lost.iter().map(|lost| format!("{}  LOST: {}", lost.vm_uuid, one_line(&lost.why))));
+    lines.extend(reply.notes.iter().map(|note| format!("Note: {}.", one_line(note))));
     let registered = if reply.vms == 1 { "1 VM is" } else { &format!("{} VMs are", reply.vms) };
     let end = match &reply.kept_as {
         _ if reply.dry_run => " Nothing was changed.".to_owned(),

@@ -12,6 +12,7 @@ use vgpu_config::reply::{
     ChangeReply, CheckedReply, LastStartReply, PoolsReply, ShowReply, TakesEffect, VmReply, XapiOutcome,
 };
 use vgpu_config::request::Reply;
+use vgpu_config::text::one_line;
 
 use health::{check, check_all_hosts, status};
 use pool::{adopted, history, imported, scanned, sync};
@@ -55,17 +56,12 @@ fn table(heading: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Strin
         table.set_header(heading.iter().copied());
     }
     for row in rows {
-        table.add_row(row.iter().map(|cell| printable(cell)).collect::<Vec<_>>());
+        table.add_row(row.iter().map(|cell| one_line(cell)).collect::<Vec<_>>());
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
     table.trim_fmt()
-}
-
-/// A name may hold anything, a terminal's control sequences included.
-pub fn printable(text: &str) -> String {
-    text.replace(char::is_control, "\u{FFFD}")
 }
 
 fn name(vm: &VmReply) -> &str {
@@ -138,7 +134,7 @@ fn shown(ShowReply { vm, notes }: &ShowReply) -> String {
 pub fn add_notes(text: &mut String, notes: &[String]) {
     for note in notes {
         // Writing to a string does not fail.
-        let _ = write!(text, "\nNote: {}", printable(note));
+        let _ = write!(text, "\nNote: {}", one_line(note));
     }
 }
 
@@ -149,7 +145,7 @@ fn change(verb: &str, reply: &ChangeReply) -> String {
     let mut text = format!(
         "VM {} ({}) {done}: GPU pool {}, priority {}, vm_id {}.",
         vm.vm_uuid,
-        printable(name(vm)),
+        one_line(name(vm)),
         vm.pool,
         vm.priority,
         vm.vm_id

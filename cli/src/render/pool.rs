@@ -5,8 +5,9 @@ use vgpu_config::reply::{
     AdoptReply, AdoptedVm, AppliedVm, ApplyReply, HistoryEntry, HistorySettings, ImportReply, PlannedChange,
     PruneReply, ScannedVm, SettingsReply, SyncReply,
 };
+use vgpu_config::text::one_line;
 
-use super::{printable, table};
+use super::table;
 
 /// The VMs of the resource pool.
 pub fn scanned(vms: &[ScannedVm]) -> String {
@@ -30,11 +31,11 @@ pub fn adopted(reply: &AdoptReply) -> String {
     let adopted = reply.adopted.iter().map(|vm| {
         let AdoptedVm { vm_uuid, pool, priority, vm_id, .. } = vm;
         let shared = vm.shared_with.map(|other| format!("; its argument has the vm_id of {other}, which keeps it"));
-        let (name, shared) = (printable(&vm.vm_name), shared.unwrap_or_default());
+        let (name, shared) = (one_line(&vm.vm_name), shared.unwrap_or_default());
         format!("{vm_uuid} ({name})  {verb}: GPU pool {pool}, priority {priority}, vm_id {vm_id}{shared}")
     });
-    let left = reply.left_alone.iter().map(|left| format!("{}  left alone: {}", left.vm_uuid, printable(&left.why)));
-    let failed = reply.failed.iter().map(|vm| format!("{}  FAILED: {}", vm.vm_uuid, printable(&vm.why)));
+    let left = reply.left_alone.iter().map(|left| format!("{}  left alone: {}", left.vm_uuid, one_line(&left.why)));
+    let failed = reply.failed.iter().map(|vm| format!("{}  FAILED: {}", vm.vm_uuid, one_line(&vm.why)));
     let lines: Vec<_> = adopted.chain(left).chain(failed).collect();
     if lines.is_empty() { "No VM has an argument that was written by hand.".to_owned() } else { lines.join("\n") }
 }
@@ -50,7 +51,7 @@ pub fn pruned(reply: &PruneReply) -> String {
 pub fn imported(reply: &ImportReply) -> String {
     let settings = |SettingsReply { pool, priority, vm_id }: SettingsReply| format!("{pool} {priority} vm_id {vm_id}");
     let line = |change: &PlannedChange| {
-        let vm = format!("{} ({})", change.vm_uuid, printable(change.vm_name.as_deref().unwrap_or("-")));
+        let vm = format!("{} ({})", change.vm_uuid, one_line(change.vm_name.as_deref().unwrap_or("-")));
         match (change.from, change.to) {
             (None, Some(to)) => format!("+ {vm}  {}", settings(to)),
             (Some(from), None) => format!("- {vm}  {}", settings(from)),
@@ -61,7 +62,7 @@ pub fn imported(reply: &ImportReply) -> String {
     let mut lines: Vec<_> = reply.changes.iter().map(line).collect();
     let would = if reply.dry_run { "would be changed" } else { "changed" };
     lines.push(format!("{} {would}, {} as the file says already.", reply.changes.len(), reply.unchanged));
-    lines.extend(reply.notes.iter().map(|note| format!("Note: {}", printable(note))));
+    lines.extend(reply.notes.iter().map(|note| format!("Note: {}", one_line(note))));
     lines.join("\n")
 }
 
@@ -76,7 +77,7 @@ pub fn sync(reply: &SyncReply) -> String {
     let mut lines = done(&reply.taken, &taken);
     lines.extend(done(&reply.pushed, &pushed));
     lines.extend(done(&reply.repaired, repaired));
-    lines.extend(reply.left_alone.iter().map(|left| format!("{}  left alone: {}", left.vm_uuid, printable(&left.why))));
+    lines.extend(reply.left_alone.iter().map(|left| format!("{}  left alone: {}", left.vm_uuid, one_line(&left.why))));
     match lines.as_slice() {
         [] if reply.has_other_hosts => "Nothing to do: this host, the other hosts and XAPI agree.".to_owned(),
         [] => "Nothing to do: this host and XAPI agree.".to_owned(),
@@ -122,13 +123,12 @@ pub fn applied(reply: &ApplyReply) -> String {
     let line = |vm: &AppliedVm| {
         let from = vm.from.as_deref().map_or_else(|| "unknown".to_owned(), given);
         let host = vm.host_name.as_deref().unwrap_or("-");
-        let name = printable(&vm.vm_name);
-        format!("{} ({name}) on {host}  {verb}: {from} -> {}", vm.vm_uuid, given(&vm.to))
+        one_line(&format!("{} ({}) on {host}  {verb}: {from} -> {}", vm.vm_uuid, vm.vm_name, given(&vm.to)))
     };
     let mut lines: Vec<_> = reply.applied.iter().map(line).collect();
-    lines.extend(reply.failed.iter().map(|vm| format!("{}  FAILED: {}", vm.vm_uuid, printable(&vm.why))));
+    lines.extend(reply.failed.iter().map(|vm| format!("{}  FAILED: {}", vm.vm_uuid, one_line(&vm.why))));
     lines.extend(reply.not_tried.iter().map(|vm| format!("{vm}  not rebooted, because of that")));
-    lines.extend(reply.left_alone.iter().map(|left| format!("{}  left alone: {}", left.vm_uuid, printable(&left.why))));
-    lines.extend(reply.notes.iter().map(|note| printable(note)));
+    lines.extend(reply.left_alone.iter().map(|left| format!("{}  left alone: {}", left.vm_uuid, one_line(&left.why))));
+    lines.extend(reply.notes.iter().map(|note| one_line(note)));
     if lines.is_empty() { "Every running VM has its settings.".to_owned() } else { lines.join("\n") }
 }
