@@ -12,13 +12,13 @@ cargo=${CARGO:-cargo}
 
 sh tests/setup/tools.sh gcc=gcc python3=python3 gzip=gzip
 
-# Times in the package are the commit's. A tree without history has the time of its change log instead.
+# Times in the package are the commit's, or those of the change log if there is no git history.
 if [ -z "${SOURCE_DATE_EPOCH:-}" ]; then
     SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || stat -c %Y CHANGELOG.md)
 fi
 export SOURCE_DATE_EPOCH
 
-# In a folder of its own, where it outlives this checkout and replaces no other version.
+# In a separate directory, which is kept independently of this checkout and of other versions.
 tools=${XDG_CACHE_HOME:-$HOME/.cache}/vgpu-config/cargo-generate-rpm-$generate_rpm
 if [ "$("$tools/bin/cargo-generate-rpm" --version 2>/dev/null)" != "cargo-generate-rpm $generate_rpm" ]; then
     echo "building cargo-generate-rpm $generate_rpm, once" >&2
@@ -27,13 +27,13 @@ if [ "$("$tools/bin/cargo-generate-rpm" --version 2>/dev/null)" != "cargo-genera
     rm -rf "$target/cargo-generate-rpm"
 fi
 
-# Static: dom0's glibc is 2.17, and a program that needs none cannot need too new a one. The paths of this machine stay
-# out of the programs. Only the target's code gets these flags: a build script need not be static.
+# Static, because dom0's glibc 2.17 is too old for programs built here. Paths of this machine are kept out of the programs. Only
+# the target's code gets these flags: build scripts need not be static.
 RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" \
     "$cargo" build --quiet --locked --release --target "$triple" --target-dir "$target" \
     --package vgpu-plugin --package vgpu-hook --package vgpu-admin
 
-# Everything that is packed is laid out in one folder first, with the same time on every file.
+# All files are collected in one directory first, with the same time.
 rm -rf "$staged"
 mkdir -p "$staged/docs"
 RUSTFLAGS='' "$cargo" run --quiet --locked --target-dir "$target" --package vgpu-generate -- "$staged"
@@ -41,7 +41,7 @@ gzip -9n "$staged"/man?/*
 cp "$built/vgpu" "$built/vgpu-hook" "$built/vgpu-admin" hooks/vm-pre-start/50vgpu "$staged"
 cp packaging/files/* LICENSE README.md CHANGELOG.md "$staged"
 cp docs/*.md "$staged/docs"
-# What 'vgpu-admin check' compares the installed files with; 'sha256sum -c' reads it too.
+# 'vgpu-admin check' compares the installed files with this list; 'sha256sum -c' can read it too.
 digest() { echo "$(sha256sum "$staged/$1" | cut -d ' ' -f 1)  $2"; }
 {
     digest vgpu /etc/xapi.d/plugins/vgpu

@@ -6,8 +6,8 @@
 rpm:
 	@sh packaging/build-rpm.sh
 
-# The RPM installed, upgraded and removed in roots of its own, which dnf and rpm do for root only.
-# "cargo clippy --all-targets" passes over a test that does not run by default, so it is looked at here.
+# Installs, upgrades and removes the RPM in scratch roots; dnf and rpm need root for that.
+# "cargo clippy --all-targets" skips a test that does not run by default, so it is linted here.
 test-package: setup-package
 	$(CARGO) clippy --quiet --package vgpu-tests --test package -- --deny warnings
 	$(CARGO) test --quiet --package vgpu-tests --test package

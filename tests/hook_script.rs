@@ -33,7 +33,10 @@ fn script(root: &ScratchRoot, shell: &[&str]) -> Command {
 /// Whether the script lets the VM start, and says one line about it for xenopsd's log.
 fn assert_starts(ran: &Ran, says: &str) {
     assert_eq!((ran.code, ran.stdout.lines().count()), (Some(1), 1), "{ran:?}");
-    assert!(ran.stdout.contains(says) && ran.stdout.contains("the VM starts as it was"), "{says}: {ran:?}");
+    assert!(
+        ran.stdout.contains(says) && ran.stdout.contains("the VM starts with its previous arguments"),
+        "{says}: {ran:?}"
+    );
 }
 
 /// The root's system log.
@@ -69,11 +72,11 @@ fn the_programs_own_answers_pass_and_log_nothing_more() {
 fn whatever_ends_the_program_both_logs_say_so_and_which_vm_it_was() {
     for shell in SHELLS {
         for (program, says) in [
-            ("#!/bin/sh\nexit 3\n", "ended with status 3"),
-            ("#!/bin/sh\nexit 101\n", "ended with status 101"),
-            ("#!/bin/sh\nkill -9 $$\n", "ended with status 137"),
-            ("#!/bin/sh\nkill -11 $$\n", "ended with status 139"),
-            ("#!/no/such/shell\n", "ended with status 12"),
+            ("#!/bin/sh\nexit 3\n", "exited with status 3"),
+            ("#!/bin/sh\nexit 101\n", "exited with status 101"),
+            ("#!/bin/sh\nkill -9 $$\n", "exited with status 137"),
+            ("#!/bin/sh\nkill -11 $$\n", "exited with status 139"),
+            ("#!/no/such/shell\n", "exited with status 12"),
             ("", "is missing or empty: install vgpu-config again"),
         ] {
             let root = root_with_program(program);

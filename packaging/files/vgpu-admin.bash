@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# What TAB offers after vgpu-admin: the program itself says. For bash 4.2 and later; bash-completion loads this file at the
+# Completion of vgpu-admin, which lists the candidates itself. For bash 4.2 and later; bash-completion loads this file at the
 # first TAB.
 
 _vgpu_admin() {
     local i word current='' glued=''
     local -a words=()
-    # Bash takes words apart at = and :, vgpu-admin does not: what was typed without a space is put together again.
+    # Bash splits words at = and :, vgpu-admin does not: join them again.
     for ((i = 0; i <= COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         if [[ $i -gt 0 && -n $word && ( -n $glued || $word == [=:]* ) ]]; then
@@ -18,7 +18,7 @@ _vgpu_admin() {
         glued=''
         if [[ $word == *[=:] ]]; then glued=yes; fi
     done
-    # Bash replaces only what stands after the last = or :.
+    # Bash only replaces the part after the last = or :.
     local kept=${current%"$2"}
     COMPREPLY=()
     while read -r word; do

@@ -168,7 +168,7 @@ fn where_the_hook_cannot_be_put_in_place_the_old_one_stays_and_the_installation_
     fs::write(root.path("usr/bin/dd"), "").unwrap();
     fs::remove_file(root.path("usr/bin/dd")).unwrap();
     let said = root.dnf(&["upgrade", &packages().next.display().to_string()]);
-    assert!(said.contains("50vgpu could not be put in place"), "{said}");
+    assert!(said.contains("50vgpu could not be installed"), "{said}");
     assert_eq!(fs::read_to_string(&hook).unwrap(), before);
     assert_eq!(start(&root), Ok(()));
 }

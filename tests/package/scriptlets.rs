@@ -82,7 +82,7 @@ fn settings_that_rpm_has_put_aside_are_told_by_the_installation() {
     fs::write(&settings, "deadline = 7\n").unwrap();
     root.dnf(&["remove", "vgpu-config"]);
     let said = root.dnf(&["install", &packages().this.display().to_string()]);
-    assert!(said.contains("/etc/vgpu/vgpu.toml.rpmsave, and are not in force"), "{said}");
+    assert!(said.contains("/etc/vgpu/vgpu.toml.rpmsave and have no effect"), "{said}");
     let said = root.inside("vgpu-admin check").stdout;
     assert!(said.contains("WRONG  settings") && said.contains("vgpu.toml.rpmsave"), "{said}");
     fs::rename(root.path("etc/vgpu/vgpu.toml.rpmsave"), root.path("etc/vgpu/vgpu.toml.rpmnew")).unwrap();

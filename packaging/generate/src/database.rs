@@ -1,39 +1,37 @@
-//! `/etc/vgpu/init_db.sql`: makes the database with dom0's own `sqlite3` shell, from the very migrations that the programs
-//! carry out.
+//! `/etc/vgpu/init_db.sql`: creates the database with dom0's own `sqlite3` shell, from the same migrations as the programs.
 //!
-//! SQL has no "if", and SQLite 3.7.17 cannot read `user_version` in an expression, but its shell can write a query's answer
-//! to a file and read it back. So the script asks for the version, picks the migrations above it, each in a transaction
-//! that ends with setting the version, and carries those out. A database that is up to date, or newer, gets none.
+//! SQL has no "if", and SQLite 3.7.17 cannot read `user_version` in an expression, but its shell can write a query's result
+//! to a file and read it back. So the script queries the version, selects the migrations above it, each in a transaction
+//! that ends with setting the version, and runs them. For a database that is up to date, or newer, there are none.
 
 use std::fmt::Write as _;
 
-/// Where the shell keeps the answer for a moment: only root may write there, as only root may write the database.
+/// A temporary file of the shell, in a directory that only root may write, like the database.
 const SCRATCH: &str = "/run/vgpu-init_db.tmp";
 
 const HEAD: &str = "\
--- Makes the database of vgpu-config, or brings it to this version's schema. Any vgpu-admin command but check does the same,
--- with a copy of the file before it; this is for a host on which there is only SQLite's shell:
+-- Creates the database of vgpu-config, or migrates it to this version's schema. Any vgpu-admin command but check does the same,
+-- after a copy of the file. This script is for a host that only has SQLite's shell:
 --
 --     sqlite3 /etc/vgpu/vgpu_config.db < /etc/vgpu/init_db.sql && chmod 600 /etc/vgpu/vgpu_config.db
 --
--- A database that is up to date, or newer, is left as it is. Made from the migrations of vgpu-config: do not edit.
+-- A database that is up to date, or newer, is not changed. Generated from the migrations of vgpu-config: do not edit.
 ";
 
-/// What a database is told that has more than the first migration makes, and says that nothing was done: only a program can
-/// tell how far it got.
-const UNVERSIONED: &str = "the database has tables of vgpu-config but states no schema, as a .dump does that was read back: \
-    nothing was touched, run ''vgpu-admin status'' once, which finds it out";
+/// The error for a database without a schema number but with tables of later migrations: only a program can recognise its schema.
+const UNVERSIONED: &str = "the database has tables of vgpu-config but no schema number, perhaps because it was restored from a \
+    .dump: nothing was changed, run ''vgpu-admin status'' once, which recognises the schema";
 
-/// The tables that migrations make, as SQL texts.
+/// The tables that the migrations create, as SQL strings.
 fn tables_of(migrations: &[String]) -> Vec<String> {
     let name = |line: &str| Some(format!("'{}'", line.strip_prefix("CREATE TABLE ")?.split([' ', '(']).next()?));
     migrations.iter().flat_map(|migration| migration.lines()).filter_map(name).collect()
 }
 
-/// The script. Migrations may hold whatever SQL they like: they are carried out as they are.
+/// The migrations may contain any SQL; they are run unchanged.
 ///
 /// # Errors
-/// A migration has a line that the shell would take for a command of its own.
+/// A migration has a line that the shell would interpret as one of its commands.
 pub fn script(migrations: &[String]) -> Result<String, String> {
     let mut script = HEAD.to_owned();
     script.push_str(
@@ -41,7 +39,7 @@ pub fn script(migrations: &[String]) -> Result<String, String> {
          CREATE TEMP TABLE vgpu_migrations (version INTEGER PRIMARY KEY, script TEXT NOT NULL);\n\
          CREATE TEMP TABLE vgpu_found (version INTEGER NOT NULL);\n",
     );
-    // Only a trigger can stop the shell with words of its own.
+    // Only a trigger can stop the shell with an error message.
     let _ = write!(
         script,
         "CREATE TEMP TRIGGER vgpu_refuse BEFORE INSERT ON vgpu_found\n\

@@ -1,4 +1,4 @@
-//! The files of the package that follow from the code, so that they cannot say anything else than the code does.
+//! Generates those files of the package that follow from the code.
 
 pub mod database;
 pub mod plugin;

@@ -1,4 +1,4 @@
-//! Writes the package's files that follow from the code: `vgpu-generate FOLDER`.
+//! `vgpu-generate FOLDER` writes those files of the package that follow from the code.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -38,7 +38,7 @@ fn generate(folder: &Path) -> Outcome {
     completions(folder)
 }
 
-/// The migrations, in their order.
+/// In their order.
 fn migrations() -> Result<Vec<String>, std::io::Error> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations");
     let mut files = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, std::io::Error>>()?;
@@ -67,7 +67,8 @@ fn page(command: &Command, folder: &Path) -> Outcome {
     Ok(())
 }
 
-/// Bash asks vgpu-admin: what `clap_complete` writes for it offers nothing after a subcommand (clap-rs/clap#6421).
+/// Bash gets its completions from vgpu-admin: the script that `clap_complete` generates offers nothing after a subcommand
+/// (clap-rs/clap#6421).
 const FOR_BASH: &str = include_str!("../../files/vgpu-admin.bash");
 
 fn completions(folder: &Path) -> Outcome {

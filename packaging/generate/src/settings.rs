@@ -6,13 +6,12 @@ use crate::roff::Page;
 
 /// One setting.
 pub struct Setting {
-    /// The table it is in; none for the file's top.
+    /// None for the top of the file.
     pub table: Option<&'static str>,
-    /// Its name.
     pub key: &'static str,
-    /// Its default, as TOML.
+    /// As TOML.
     pub default: &'static str,
-    /// What else it can be, as TOML.
+    /// Other possible values, as TOML.
     pub others: &'static [&'static str],
     /// What it does.
     pub about: &'static str,
@@ -32,22 +31,22 @@ pub const SETTINGS: &[Setting] = &[
         key: "on_error",
         default: r#""continue""#,
         others: &[r#""block""#],
-        about: "A registered VM that could not be configured: \"continue\" lets it start as it was, \"block\" refuses the start.",
+        about: "If a registered VM could not be configured: \"continue\" starts it with its previous arguments, \"block\" refuses the start.",
     },
     Setting {
         table: None,
         key: "unregistered",
         default: r#""ignore""#,
         others: &[r#""default""#, r#""inherit""#],
-        about: "A VM that is not registered: \"ignore\" leaves it alone (a clone loses the argument of its origin), \"default\" \
-                registers it with the defaults below, \"inherit\" registers a clone with its origin's GPU pool and priority.",
+        about: "If a VM is not registered: \"ignore\" leaves it alone (a clone loses the argument of its origin), \"default\" \
+                registers it with the defaults below, \"inherit\" registers a clone with the GPU pool and priority of its origin.",
     },
     Setting {
         table: None,
         key: "deadline",
         default: "5",
         others: &["0.5", "60"],
-        about: "How long a VM's start may be held up, in seconds: 0.5 to 60.",
+        about: "The longest delay of a VM's start, in seconds: 0.5 to 60.",
     },
     Setting {
         table: None,
@@ -61,36 +60,33 @@ pub const SETTINGS: &[Setting] = &[
         key: "history",
         default: "10000",
         others: &["0", "1000000"],
-        about: "How many changes 'vgpu-admin history' keeps on this host, 0 to 1000000; older ones are forgotten.",
+        about: "How many changes 'vgpu-admin history' keeps on this host: 0 to 1000000.",
     },
     Setting {
         table: Some("defaults"),
         key: "pool",
         default: r#""A""#,
         others: &[r#""B""#],
-        about: "The GPU pool of a VM that is registered without one, by register-vm or by unregistered = \"default\": \"A\" or \
-                \"B\".",
+        about: "The GPU pool for register-vm without --pool, and for unregistered = \"default\": \"A\" or \"B\".",
     },
     Setting {
         table: Some("defaults"),
         key: "priority",
         default: r#""medium""#,
         others: &[r#""low""#, r#""high""#],
-        about: "The priority of a VM that is registered without one, by register-vm or by unregistered = \"default\": \"low\", \
-                \"medium\" or \"high\".",
+        about: "The priority for register-vm without --priority, and for unregistered = \"default\": \"low\", \"medium\" or \"high\".",
     },
 ];
 
 const WIDTH: usize = 100;
 
-/// `/etc/vgpu/vgpu.toml` as it is installed: every setting with its default, commented out. A line that begins with `#` and
-/// no space is a setting.
+/// `/etc/vgpu/vgpu.toml` as installed: every setting commented out, with its default. A line that begins with `#` and no space is
+/// a setting.
 #[must_use]
 pub fn commented_file() -> String {
     let mut file = wrapped(
-        "The settings of vgpu-config on this host. Each stands here commented out, with its default. A change is in effect \
-         at once, at the next VM start and the next call. A key that is not known is refused: run 'vgpu-admin check' after \
-         a change.",
+        "The settings of vgpu-config on this host. Each is commented out and has its default value. A change takes effect at \
+         the next VM start and the next call. Unknown keys are refused: run 'vgpu-admin check' after a change.",
     );
     let mut table = None;
     for setting in SETTINGS {
@@ -129,9 +125,9 @@ pub fn manual_page() -> String {
     page.paragraph("/etc/vgpu/vgpu.toml");
     page.section("DESCRIPTION");
     page.paragraph(
-        "Every setting is optional. A change is in effect at once: the file is read at every VM start and every call. A key \
-         that is not known, or a value that cannot be, is refused with its line: the plugin and vgpu-admin then do nothing, \
-         and the hook lets VMs start as they were. vgpu-admin check tells.",
+        "Every setting is optional. A change takes effect at once: the file is read at every VM start and every call. If the \
+         file has an unknown key or an invalid value, the error message names the line; the plugin and vgpu-admin then refuse \
+         to work, and VMs start with their previous arguments. Run vgpu-admin check after a change.",
     );
     page.section("SETTINGS");
     for setting in SETTINGS {
