@@ -1,8 +1,7 @@
-//! The moment by which something has to be over. Every wait in this project is bounded by one.
+//! Deadlines. Every wait in this project has one.
 
 use std::time::{Duration, Instant};
 
-/// A moment in the future by which work has to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(Instant);
 

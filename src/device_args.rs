@@ -1,6 +1,6 @@
-//! Our `-device vgpu-stub,…` inside a device-model-args string: build it, find it, replace it, take it out, read it.
+//! Finds, reads, adds, replaces and removes our `-device vgpu-stub,…` in a device-model-args string.
 //!
-//! The string belongs to the administrator; we own one argument in it and leave every other byte as it is.
+//! The string belongs to the administrator: every other byte of it stays unchanged.
 
 mod places;
 mod words;
@@ -14,35 +14,29 @@ use words::quoted_words;
 /// The platform key that holds the string.
 pub const PLATFORM_KEY: &str = "device-model-args";
 
-/// How long the string may be, in bytes: xenstore's limit for one value (oxenstored, `quota.ml`). xapi takes more, but
-/// then the domain cannot be created and the VM does not start.
+/// The longest string in bytes: xenstore's limit for a value (oxenstored, `quota.ml`). xapi accepts longer ones, but then the
+/// domain cannot be created and the VM does not start.
 pub const LIMIT: usize = 2048;
 
-/// The properties that we set; all others in our argument are the administrator's.
+/// The properties that vgpu-config sets. All others in our argument belong to the administrator.
 const OUR_PROPERTIES: [&str; 3] = ["pool_id", "priority", "vm_id"];
 
-/// Our argument as found in a string, with as much of it as could be read.
+/// Our argument in a string. Values that cannot be read are `None`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundDevice {
-    /// The argument as it stands there.
     pub text: String,
-    /// Its GPU pool.
     pub pool: Option<PoolId>,
-    /// Its priority.
     pub priority: Option<Priority>,
-    /// Its `vm_id`.
     pub vm_id: Option<DeviceVmId>,
 }
 
 impl FoundDevice {
-    /// All three, where all three could be read.
     #[must_use]
     pub fn settings(&self) -> Option<VmSettings> {
         Some(VmSettings { pool: self.pool?, priority: self.priority?, vm_id: self.vm_id? })
     }
 }
 
-/// The argument that a VM with these settings gets.
 #[must_use]
 pub fn argument(device: &DeviceName, settings: &VmSettings) -> String {
     format!("-device {}", option_value(device, settings, &[]))
@@ -54,13 +48,13 @@ fn option_value(device: &DeviceName, settings: &VmSettings, others: &[String]) -
     std::iter::once(ours).chain(others.iter().cloned()).collect::<Vec<_>>().join(",")
 }
 
-/// Finds our argument. Of several, the first: QEMU would make a device of each, which we never let happen.
+/// The first one, if there are several. QEMU would create a device for each, so [`with`] leaves only one.
 #[must_use]
 pub fn find(device: &DeviceName, args: &str) -> Option<FoundDevice> {
     find_all(device, args).into_iter().next()
 }
 
-/// Finds our argument wherever it stands: by hand it may have been written more than once.
+/// All of them, because it may have been written several times by hand.
 #[must_use]
 pub fn find_all(device: &DeviceName, args: &str) -> Vec<FoundDevice> {
     let found = |place: Place| FoundDevice {
@@ -72,11 +66,11 @@ pub fn find_all(device: &DeviceName, args: &str) -> Vec<FoundDevice> {
     places(device, args).into_iter().map(found).collect()
 }
 
-/// The string with our argument in it, once, as these settings want it: replaced where it stands, else added at the end.
-/// Properties that are not ours stay with it. A string that already says so comes back as it is.
+/// The string with our argument exactly once, with these settings: replaced in its place, or added at the end. Other properties
+/// of it stay. A string that is already right is returned unchanged.
 ///
 /// # Errors
-/// The result would be longer than [`LIMIT`], or the string ends so that nothing can be added to it.
+/// The result would be longer than [`LIMIT`], or nothing can be added because of an open quote or a backslash at the end.
 pub fn with(device: &DeviceName, args: &str, settings: &VmSettings) -> Result<String, Error> {
     let mut result = args.to_owned();
     while let Some(range) =
@@ -89,44 +83,44 @@ pub fn with(device: &DeviceName, args: &str, settings: &VmSettings) -> Result<St
         Some(place) if !place.can_be_rewritten => return Err(Error::DeviceArgsUnclear(args.to_owned())),
         Some(place) => result.replace_range(place.range.clone(), &place.rewritten(device, settings)),
         None if args.is_empty() => result = argument(device, settings),
-        // Inside an open quote it would be a part of somebody else's argument.
+        // Inside an open quote it would become part of another argument.
         None if quoted_words(args).is_none() => return Err(Error::DeviceArgsUnclear(args.to_owned())),
         None => result = format!("{args} {}", argument(device, settings)),
     }
-    // A string that was too long before and is not ours to shorten fails all the same: the VM would not start.
+    // This includes a string that was already too long: the VM would not start.
     if result.len() > LIMIT {
         return Err(Error::DeviceArgsTooLong { length: result.len(), limit: LIMIT });
     }
-    // After a backslash at its end, say, nobody could tell where the next argument begins.
+    // For example after a backslash at the end, our argument could not be recognised.
     if find(device, &result).and_then(|found| found.settings()).as_ref() != Some(settings) {
         return Err(Error::DeviceArgsUnclear(args.to_owned()));
     }
     Ok(result)
 }
 
-/// The string without our argument, and without the one space that set it apart.
+/// The string without our argument and one space beside it.
 #[must_use]
 pub fn without(device: &DeviceName, args: &str) -> String {
     let mut result = args.to_owned();
-    // One after the other: what is left may pair up its quotes in another way.
+    // One after the other, because the remaining quotes may pair up differently.
     while let Some(range) = places(device, &result).pop().and_then(|place| place.surplus(true)) {
         result.replace_range(with_one_space(&result, &range), "");
     }
     result
 }
 
-/// Whether a string holds anything but our argument as we write it.
+/// Whether a string contains anything but our argument, exactly as written by [`argument`].
 #[must_use]
 pub fn has_more(device: &DeviceName, args: &str) -> bool {
     let settings = find(device, args).and_then(|found| found.settings());
     settings.is_none_or(|settings| argument(device, &settings) != args)
 }
 
-/// What the platform key is to hold, given what it holds: our argument for these settings, or no argument of ours where
-/// there are none. `None` is a key that is not there; a string that held nothing but our argument goes with it.
+/// The new value of the platform key: with our argument for these settings, or without it if there are none. `None` means that
+/// the key is missing; it is removed if nothing but our argument was in it.
 ///
 /// # Errors
-/// As [`with`].
+/// Those of [`with`].
 pub fn desired(
     device: &DeviceName,
     current: Option<&str>,

@@ -59,10 +59,10 @@ impl News {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EntryError {
     /// A newer program wrote it.
-    #[error("was written by a newer vgpu-config (format {0}) and is left alone: update this host")]
+    #[error("was written by a newer vgpu-config (format {0}) and is not changed: update this host")]
     Newer(String),
     /// Nobody of ours wrote it.
-    #[error("'{0}' is not what vgpu-config writes")]
+    #[error("'{0}' is not valid")]
     Damaged(String),
 }
 

@@ -92,6 +92,6 @@ impl Host {
     }
 
     pub(crate) fn connect(&self) -> Result<Session, XapiError> {
-        self.caller.connect(&self.root, xenapi::TIMEOUT)
+        self.caller.connect(&self.root, xenapi::XAPI_TIMEOUT)
     }
 }

@@ -1,5 +1,6 @@
-//! As much HTTP/1.1 as xapi and message-switch speak on their unix sockets: one request at a time, `Content-Length`,
-//! keep-alive. Both tie a conversation to its connection or deadline, which the common HTTP crates hide in a pool.
+//! A minimal HTTP/1.1 client for the unix sockets of xapi and message-switch: one request at a time, `Content-Length`,
+//! keep-alive. Each request has a deadline, and a session with message-switch belongs to its connection; the common HTTP crates
+//! hide connections in a pool.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -11,34 +12,28 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::deadline::Deadline;
 
-/// No reply of xapi for a whole resource pool comes near this; nonsense may.
+/// Far more than xapi's largest reply for a whole resource pool.
 const LARGEST_REPLY: usize = 64 * 1024 * 1024;
 const MOST_HEADERS: usize = 64;
 
-/// Why there is no reply.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
-    /// Nobody listens there.
     #[error("{0}")]
     Unreachable(io::Error),
-    /// The deadline passed.
     #[error("no answer in time")]
     TimedOut,
-    /// The connection broke, or what came is no HTTP.
+    /// The connection broke, or the reply is not HTTP.
     #[error("{0}")]
     Broken(String),
 }
 
-/// A reply: its status and its body.
 #[derive(Debug)]
 pub struct Reply {
-    /// The HTTP status, 200 for one that counts.
     pub status: u16,
-    /// The body.
     pub body: Vec<u8>,
 }
 
-/// A connection on which one request follows the other.
+/// A connection for one request after the other.
 #[derive(Debug)]
 pub struct Connection {
     stream: UnixStream,
@@ -46,11 +41,10 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Connects to a socket.
     pub fn open(socket: &Path, deadline: Deadline) -> Result<Self, HttpError> {
         let address = SockAddr::unix(socket).map_err(HttpError::Unreachable)?;
         let connection = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(HttpError::Unreachable)?;
-        // A blocking connect would wait without end for a server that does not accept any more.
+        // A blocking connect would wait forever for a server that no longer accepts connections.
         connection.set_nonblocking(true).map_err(HttpError::Unreachable)?;
         while let Err(error) = connection.connect(&address) {
             if error.kind() != io::ErrorKind::WouldBlock {
@@ -63,7 +57,6 @@ impl Connection {
         Ok(Self { stream: std::os::fd::OwnedFd::from(connection).into(), received: Vec::new() })
     }
 
-    /// Sends a request and waits for its reply.
     pub fn request(&mut self, method: &str, path: &str, body: &[u8], deadline: Deadline) -> Result<Reply, HttpError> {
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
@@ -104,7 +97,7 @@ impl Connection {
         self.stream.set_read_timeout(Some(deadline.remaining().ok_or(HttpError::TimedOut)?)).map_err(broken)?;
         let mut chunk = [0; 16 * 1024];
         match self.stream.read(&mut chunk) {
-            Ok(0) => Err(HttpError::Broken("the connection was closed in the middle of a reply".to_owned())),
+            Ok(0) => Err(HttpError::Broken("the connection was closed before the end of the reply".to_owned())),
             Ok(count) => {
                 self.received.extend_from_slice(&chunk[..count]);
                 Ok(())
@@ -126,7 +119,7 @@ fn retry_or_fail(error: &io::Error) -> Result<(), HttpError> {
     }
 }
 
-/// The length of a reply's head, its status and the length of its body, once the head is complete.
+/// The length of the head, the status and the length of the body, once the head is complete.
 fn parse_head(received: &[u8]) -> Result<Option<(usize, u16, usize)>, HttpError> {
     let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
     let mut response = httparse::Response::new(&mut headers);
@@ -134,17 +127,17 @@ fn parse_head(received: &[u8]) -> Result<Option<(usize, u16, usize)>, HttpError>
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) if received.len() < LARGEST_REPLY => return Ok(None),
         Ok(httparse::Status::Partial) => return Err(broken("the reply's head does not end")),
-        Err(error) => return Err(HttpError::Broken(format!("the reply is no HTTP: {error}"))),
+        Err(error) => return Err(HttpError::Broken(format!("the reply is not HTTP: {error}"))),
     };
     let body_length = response
         .headers
         .iter()
         .find(|header| header.name.eq_ignore_ascii_case("content-length"))
         .and_then(|header| std::str::from_utf8(header.value).ok()?.trim().parse().ok())
-        .ok_or_else(|| broken("the reply does not say how long it is"))?;
+        .ok_or_else(|| broken("the reply has no valid Content-Length"))?;
     if body_length > LARGEST_REPLY {
         return Err(HttpError::Broken(format!(
-            "the reply is {body_length} bytes long, and more than {LARGEST_REPLY} are not taken"
+            "the reply is {body_length} bytes long, more than the limit of {LARGEST_REPLY}"
         )));
     }
     Ok(Some((head_length, response.code.unwrap_or_default(), body_length)))
@@ -169,7 +162,7 @@ mod tests {
     #[test]
     fn a_reply_without_a_length_is_called_that() {
         for header in ["Server: x", "Content-Length: many", "Content-Length: -1"] {
-            assert_eq!(refused(header), "the reply does not say how long it is", "{header}");
+            assert_eq!(refused(header), "the reply has no valid Content-Length", "{header}");
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Per-VM vGPU settings for XCP-ng.
 //!
 //! Each VM belongs to GPU pool A or B and runs its GPU work at a low, medium or high priority. The settings live in
-//! SQLite ([`store`]), reach XAPI at every change ([`operations`]) and are made true at every VM start ([`startup`]).
+//! SQLite ([`store`]), are written to XAPI at every change ([`operations`]) and applied at every VM start ([`startup`]).
 //!
-//! The plugin, the vm-pre-start hook and `vgpu-admin` only parse, call this library and print. It knows neither
-//! XML-RPC nor a command line.
+//! The plugin, the vm-pre-start hook and `vgpu-admin` only parse their input, call this library and print. The library knows
+//! neither XML-RPC nor a command line.
 
 pub mod config_file;
 mod contact;

@@ -1,4 +1,4 @@
-//! The few values everything is about. They are parsed once, at the edge, and valid ever after.
+//! Basic types. Values are parsed when they enter the program and are valid from then on.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,13 +8,11 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// A text that is not what it should be: says what came and what would have been right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{value}' is not valid: expected {expected}")]
 pub struct InvalidValue {
-    /// The text as it came.
     pub value: String,
-    /// What would have been accepted, in words.
+    /// In words.
     pub expected: &'static str,
 }
 
@@ -24,16 +22,15 @@ impl InvalidValue {
     }
 }
 
-/// The UUID by which XAPI knows a VM. Accepted in any case, shown in lower case.
+/// A VM's UUID in XAPI. Accepted in any case, printed in lower case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct VmUuid(Uuid);
 
 impl VmUuid {
-    /// What a VM's UUID looks like, for messages.
     pub const EXPECTED: &'static str = "a VM's UUID such as 0f6b1b7e-9d5c-4c0e-8a53-1d2f3a4b5c6d (see 'xe vm-list')";
 
-    /// Its 128 bits, the higher ones first.
+    /// The higher 64 bits first.
     #[must_use]
     pub fn as_u64_pair(&self) -> (u64, u64) {
         self.0.as_u64_pair()
@@ -43,7 +40,7 @@ impl VmUuid {
 impl FromStr for VmUuid {
     type Err = InvalidValue;
 
-    /// Only the hyphenated form: it is the only one that XAPI, `xe` and an administrator's eyes compare.
+    /// Only the hyphenated form, because XAPI and `xe` use no other.
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
         Uuid::from_str(text)
             .ok()
@@ -64,10 +61,8 @@ impl fmt::Display for VmUuid {
 pub struct VmUuids(BTreeSet<VmUuid>);
 
 impl VmUuids {
-    /// What such a list looks like, for messages.
     pub const EXPECTED: &'static str = "VMs' UUIDs, separated by commas";
 
-    /// Whether a VM is one of them.
     #[must_use]
     pub fn contains(&self, uuid: &VmUuid) -> bool {
         self.0.contains(uuid)
@@ -96,23 +91,19 @@ impl fmt::Display for VmUuids {
     }
 }
 
-/// One of the two GPU pools of a host. Not to be mixed up with XAPI's resource pool.
+/// One of the two GPU pools of a host, as opposed to XAPI's resource pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum PoolId {
-    /// GPU pool A.
     A,
-    /// GPU pool B.
     B,
 }
 
 impl PoolId {
-    /// Every GPU pool there is, in the order in which they are shown.
+    /// In the order in which they are shown.
     pub const ALL: [Self; 2] = [Self::A, Self::B];
-    /// What is accepted as a GPU pool, for messages.
     pub const EXPECTED: &'static str = "A or B";
 
-    /// The name that the database, the device and people use.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -139,7 +130,7 @@ impl fmt::Display for PoolId {
     }
 }
 
-/// How urgent a VM's GPU work is. Ordered: low before medium before high.
+/// The priority of a VM's GPU work. Ordered: low, medium, high.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Priority {
@@ -152,12 +143,10 @@ pub enum Priority {
 }
 
 impl Priority {
-    /// Every priority there is, lowest first: the index is the number in the database.
+    /// Lowest first: the index is the number in the database.
     pub const ALL: [Self; 3] = [Self::Low, Self::Medium, Self::High];
-    /// What is accepted as a priority, for messages.
     pub const EXPECTED: &'static str = "low, medium or high (or 0, 1, 2)";
 
-    /// The word that the device and people use.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -167,7 +156,7 @@ impl Priority {
         }
     }
 
-    /// The number that the database uses: 0, 1 or 2.
+    /// The number in the database.
     #[must_use]
     pub fn as_number(self) -> u8 {
         match self {
@@ -195,30 +184,28 @@ impl fmt::Display for Priority {
     }
 }
 
-/// The number by which the device knows its VM (`vm_id=` on QEMU's command line): 1 to 4294967295, never shared.
+/// The device's number for a VM (`vm_id=` on QEMU's command line): 1 to 4294967295, unique.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct DeviceVmId(NonZeroU32);
 
 impl DeviceVmId {
-    /// What is accepted as a device's `vm_id`, for messages.
     pub const EXPECTED: &'static str = "a whole number from 1 to 4294967295";
 
-    /// The number that a VM gets unless it is taken or an administrator chose another: the CRC-32 (as in zip and
-    /// Python's `zlib.crc32`) of the UUID's 36 lower-case characters, or 1 where that is 0.
+    /// The default number, unless it is taken: the CRC-32 (as in zip and Python's `zlib.crc32`) of the UUID's 36 lower-case
+    /// characters, or 1 if that is 0.
     #[must_use]
     pub fn derived_from(vm_uuid: &VmUuid) -> Self {
         let hash = crc32fast::hash(vm_uuid.to_string().as_bytes());
         Self(NonZeroU32::new(hash).unwrap_or(NonZeroU32::MIN))
     }
 
-    /// The next number, for when this one is taken; 1 follows the last.
+    /// The next number, for when this one is taken; the last is followed by 1.
     #[must_use]
     pub fn next(self) -> Self {
         Self(self.0.checked_add(1).unwrap_or(NonZeroU32::MIN))
     }
 
-    /// The plain number.
     #[must_use]
     pub fn get(self) -> u32 {
         self.0.get()
@@ -252,18 +239,15 @@ impl fmt::Display for DeviceVmId {
     }
 }
 
-/// What a VM's device is to be told: everything that ends up on QEMU's command line.
+/// A VM's settings, as they appear on QEMU's command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VmSettings {
-    /// The GPU pool.
     pub pool: PoolId,
-    /// The priority of the VM's GPU work.
     pub priority: Priority,
-    /// The device's number for the VM.
     pub vm_id: DeviceVmId,
 }
 
-/// Serde speaks of these types by their text, as people do.
+/// Serialises these types as text.
 macro_rules! text_in_serde {
     ($($type:ty),*) => {$(
         impl TryFrom<String> for $type {
@@ -281,13 +265,12 @@ macro_rules! text_in_serde {
 }
 text_in_serde!(VmUuid, PoolId, Priority);
 
-/// Whether XAPI can hold a text whole: it cuts one off at a control character (`db_cache_impl.ml`).
+/// Whether XAPI can store a text: it truncates text at a control character (`db_cache_impl.ml`).
 #[must_use]
 pub fn fits_xapi(text: &str) -> bool {
     text.chars().all(fits_xapi_character)
 }
 
-/// Whether XAPI can hold a character.
 #[must_use]
 pub fn fits_xapi_character(character: char) -> bool {
     character >= ' ' || matches!(character, '\t' | '\n' | '\r')

@@ -1,16 +1,15 @@
-//! Where everything is. Every path derives from one root: `/` in dom0, a scratch folder in a test or the demo.
+//! All paths, relative to one root: `/` in dom0, or a scratch directory in a test or the demo.
 
 use std::path::{Path, PathBuf};
 
-/// The folder below which dom0's files are found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Root(PathBuf);
 
 impl Root {
-    /// The root that a program was installed below, told from its own place in it: `/srv/x/usr/bin/vgpu-admin`,
-    /// installed as `usr/bin/vgpu-admin`, works below `/srv/x`. A program found anywhere else works below `/`.
+    /// Derives the root from the program's own path: `/srv/x/usr/bin/vgpu-admin`, installed as `usr/bin/vgpu-admin`, uses the
+    /// root `/srv/x`. A program in any other place uses `/`.
     ///
-    /// XAPI and xenopsd give their children no environment but `PATH`, so a variable could not carry it.
+    /// An environment variable would not work, because XAPI and xenopsd only pass on `PATH`.
     #[must_use]
     pub fn of_program(installed_as: &str) -> Self {
         let root = std::env::current_exe().ok().filter(|program| program.ends_with(installed_as)).and_then(|program| {
@@ -19,7 +18,7 @@ impl Root {
         Self(root.unwrap_or_else(|| PathBuf::from("/")))
     }
 
-    /// A root at a given place, for tests.
+    /// For tests.
     #[must_use]
     pub fn at(folder: impl Into<PathBuf>) -> Self {
         Self(folder.into())
@@ -29,61 +28,57 @@ impl Root {
         self.0.join(below)
     }
 
-    /// The folder of the database and the settings file.
     #[must_use]
     pub fn config_dir(&self) -> PathBuf {
         self.join("etc/vgpu")
     }
 
-    /// The database.
     #[must_use]
     pub fn database(&self) -> PathBuf {
         self.join("etc/vgpu/vgpu_config.db")
     }
 
-    /// The file whose byte ranges are the locks of VMs. It holds nothing, and a reboot of the host takes it away.
+    /// An empty file whose byte ranges are the locks of VMs. It is gone after a reboot of the host.
     #[must_use]
     pub fn vm_locks(&self) -> PathBuf {
         self.join("var/run/vgpu/vm-locks")
     }
 
-    /// The file whose time says when this host last knew what all hosts have.
+    /// Its modification time is when this host last had the settings of all hosts.
     #[must_use]
     pub fn last_contact(&self) -> PathBuf {
         self.join("var/run/vgpu/last-contact")
     }
 
-    /// The settings file.
     #[must_use]
     pub fn settings(&self) -> PathBuf {
         self.join("etc/vgpu/vgpu.toml")
     }
 
-    /// The plugin.
     #[must_use]
     pub fn plugin(&self) -> PathBuf {
         self.join("etc/xapi.d/plugins/vgpu")
     }
 
-    /// The hook: the script that xenopsd runs.
+    /// The script that xenopsd runs.
     #[must_use]
     pub fn hook(&self) -> PathBuf {
         self.join("etc/xapi.d/vm-pre-start/50vgpu")
     }
 
-    /// The program behind the hook.
+    /// The program that the script runs.
     #[must_use]
     pub fn hook_program(&self) -> PathBuf {
         self.join("usr/libexec/vgpu/vgpu-hook")
     }
 
-    /// The digests of the files that the package installed.
+    /// The digests of the installed files.
     #[must_use]
     pub fn digests(&self) -> PathBuf {
         self.join("usr/libexec/vgpu/package/sha256sums")
     }
 
-    /// The path by which dom0 knows one of its files, without the root.
+    /// A file's path in dom0, without the root.
     #[must_use]
     pub fn name_in_dom0(&self, path: &Path) -> String {
         let below = path.strip_prefix(&self.0).unwrap_or(path);
@@ -96,7 +91,7 @@ impl Root {
         self.join("var/lib/xcp/xapi")
     }
 
-    /// message-switch's socket, behind which xenopsd is found (xapi-project/message-switch, `core/protocol.ml`).
+    /// The socket of message-switch, which connects to xenopsd (xapi-project/message-switch, `core/protocol.ml`).
     #[must_use]
     pub fn message_switch_socket(&self) -> PathBuf {
         self.join("var/run/message-switch/sock")
@@ -108,13 +103,13 @@ impl Root {
         self.join("dev/log")
     }
 
-    /// The file in which an XCP-ng installation notes, among other things, its host's UUID.
+    /// Has, among other things, the host's UUID.
     #[must_use]
     pub fn inventory(&self) -> PathBuf {
         self.join("etc/xensource-inventory")
     }
 
-    /// The files in which xenopsd finds its settings, in the order in which it reads them, later ones counting more:
+    /// xenopsd's settings files in the order in which it reads them, so that later ones override earlier ones:
     /// those of XCP-ng 8.2, then those of 8.3 (xapi-project/xen-api, `ocaml/xapi-idl/lib/xcp_service.ml`).
     #[must_use]
     pub fn xenopsd_settings(&self) -> Vec<PathBuf> {
@@ -138,7 +133,7 @@ impl Root {
         }
     }
 
-    /// The UUID of the host this runs on, as its inventory has it; `None` on a machine that is no XCP-ng host.
+    /// This host's UUID from its inventory; `None` if it is not an XCP-ng host.
     #[must_use]
     pub fn host_uuid(&self) -> Option<String> {
         let inventory = std::fs::read_to_string(self.inventory()).ok()?;

@@ -1,5 +1,5 @@
-//! The settings file, `/etc/vgpu/vgpu.toml`. Every setting is optional; a key that is not known is refused with its
-//! line, because a mistyped `on_error` must not be found out at three in the morning.
+//! The settings file, `/etc/vgpu/vgpu.toml`. Every setting is optional. Unknown keys are refused, so that a mistyped `on_error`
+//! is noticed before it matters.
 
 use std::fmt;
 use std::io;
@@ -12,48 +12,40 @@ use crate::model::{PoolId, Priority};
 use crate::store::DEFAULT_HISTORY;
 use crate::text;
 
-/// Why the settings file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    /// It is there but cannot be read.
+    /// It exists but cannot be read.
     #[error("{path} cannot be read: {source}", path = path.display())]
-    Unreadable {
-        /// The settings file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// It does not say what a settings file can say.
-    #[error("{path} is not valid: {reason}; correct that line, or comment it out to get the default", path = path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("{path} is not valid: {reason}; correct that line, or comment it out to use the default", path = path.display())]
     Invalid {
-        /// The settings file.
         path: PathBuf,
-        /// What is wrong, with line and column.
+        /// With the line.
         reason: String,
     },
 }
 
-/// What to do with a registered VM that could not be configured.
+/// If a registered VM could not be configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnError {
-    /// Let it start as it was; the log says why.
+    /// Let it start with its previous arguments, and log the reason.
     #[default]
     Continue,
-    /// Refuse the start, with our message.
+    /// Refuse the start, with an error message.
     Block,
 }
 
-/// What to do with a VM that starts and is not registered.
+/// If a VM starts that is not registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Unregistered {
-    /// Leave it alone; only a clone's inherited argument is taken out.
+    /// Leave it alone, except that a clone's inherited argument is removed.
     #[default]
     Ignore,
     /// Register it with the default GPU pool and priority.
     Default,
-    /// Register a clone with its origin's GPU pool and priority, and a `vm_id` of its own.
+    /// Register a clone with the GPU pool and priority of its origin, and a `vm_id` of its own.
     Inherit,
 }
 
@@ -76,13 +68,11 @@ impl fmt::Display for Unregistered {
     }
 }
 
-/// What a VM gets that is registered without a GPU pool or a priority, or by `unregistered = "default"`.
+/// For a VM that is registered without a GPU pool or a priority, or because of `unregistered = "default"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Defaults {
-    /// The GPU pool.
     pub pool: PoolId,
-    /// The priority.
     pub priority: Priority,
 }
 
@@ -92,18 +82,14 @@ impl Default for Defaults {
     }
 }
 
-/// How much is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
-    /// Only what went wrong.
     Error,
-    /// And what was out of the ordinary.
     Warn,
-    /// And one line for every start and every change.
+    /// With one line for every start and every change.
     #[default]
     Info,
-    /// And how it was decided.
     Debug,
 }
 
@@ -118,23 +104,16 @@ impl From<LogLevel> for log::LevelFilter {
     }
 }
 
-/// The settings, complete: what the file does not say is the default.
+/// All settings. Those that are not in the file have their defaults.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// The QEMU device's name.
     pub device: DeviceName,
-    /// What to do with a registered VM that could not be configured.
     pub on_error: OnError,
-    /// What to do with a VM that is not registered.
     pub unregistered: Unregistered,
-    /// What a VM gets for which nothing else is said.
     pub defaults: Defaults,
-    /// How long a VM's start may be held up, in seconds.
     pub deadline: StartDeadline,
-    /// How much is logged.
     pub log_level: LogLevel,
-    /// How many changes the history keeps.
     pub history: HistoryLength,
 }
 
@@ -153,10 +132,10 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Reads the settings file; where there is none, everything is the default.
+    /// If there is no file, all settings have their defaults.
     ///
     /// # Errors
-    /// The file is there but cannot be read, is no TOML, or says something that no setting can be.
+    /// The file cannot be read, is not TOML, or has an unknown key or an invalid value.
     pub fn load(path: &Path) -> Result<Self, SettingsError> {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
@@ -168,7 +147,7 @@ impl Settings {
     }
 }
 
-/// A TOML error with its line, short enough for a log line.
+/// A TOML error with its line number, on one line.
 pub(crate) fn with_line(error: &toml::de::Error, file: &str) -> String {
     let message = text::one_line(error.message());
     match error.span() {
@@ -180,13 +159,12 @@ pub(crate) fn with_line(error: &toml::de::Error, file: &str) -> String {
     }
 }
 
-/// The name of the QEMU device: letters, digits, `-`, `_` and `.`, so that it cannot smuggle in anything else.
+/// The name of the QEMU device: letters, digits, `-`, `_` and `.`, so that it cannot contain further options.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct DeviceName(String);
 
 impl DeviceName {
-    /// The name as QEMU knows it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -201,18 +179,17 @@ impl TryFrom<String> for DeviceName {
         if !name.is_empty() && name.chars().all(plain) {
             Ok(Self(name))
         } else {
-            Err(format!("'{name}' is no device name: expected letters, digits, '-', '_' and '.'"))
+            Err(format!("'{name}' is not a device name: expected letters, digits, '-', '_' and '.'"))
         }
     }
 }
 
-/// How long a VM's start may be held up: 0.5 to 60 seconds.
+/// The longest delay of a VM's start: 0.5 to 60 seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(try_from = "f64")]
 pub struct StartDeadline(f64);
 
 impl StartDeadline {
-    /// The same as a duration.
     #[must_use]
     pub fn as_duration(self) -> Duration {
         Duration::from_secs_f64(self.0)
@@ -226,7 +203,7 @@ impl TryFrom<f64> for StartDeadline {
         if (0.5..=60.0).contains(&seconds) {
             Ok(Self(seconds))
         } else {
-            Err(format!("a deadline of {seconds} is not possible: expected 0.5 to 60 seconds"))
+            Err(format!("a deadline of {seconds} is not valid: expected 0.5 to 60 seconds"))
         }
     }
 }
@@ -237,7 +214,6 @@ impl TryFrom<f64> for StartDeadline {
 pub struct HistoryLength(u32);
 
 impl HistoryLength {
-    /// The same as a plain number.
     #[must_use]
     pub fn get(self) -> u32 {
         self.0
@@ -250,7 +226,7 @@ impl TryFrom<i64> for HistoryLength {
     fn try_from(length: i64) -> Result<Self, String> {
         match u32::try_from(length) {
             Ok(length) if length <= 1_000_000 => Ok(Self(length)),
-            _ => Err(format!("a history of {length} changes is not possible: expected 0 to 1000000")),
+            _ => Err(format!("a history of {length} changes is not valid: expected 0 to 1000000")),
         }
     }
 }

@@ -122,7 +122,7 @@ impl SharedCopy {
                 _ => Ok(None),
             },
             Comparison::NotForUs(error) => {
-                log::warn!("VM {uuid}: what the resource pool has of it {error}");
+                log::warn!("VM {uuid}: the shared copy's entry {error}");
                 Ok(None)
             }
             Comparison::Same => Ok(None),

@@ -1,7 +1,7 @@
-//! Keeps apart the programs of this host that change one VM at the same time: a hook, the plugin, `vgpu-admin`.
+//! Locks that keep two programs of this host (hook, plugin, `vgpu-admin`) from changing the same VM at the same time.
 //!
-//! A lock is one byte's range of one file, held through the open file (`F_OFD_SETLK` in fcntl(2)). So a program can hold many
-//! of them, and they are gone with it, however it ends. What changes the database for milliseconds needs none of them.
+//! A lock is a one-byte range of a file, held by the open file (`F_OFD_SETLK` in fcntl(2)). A program can hold many of them, and
+//! they are released when it ends, even if it is killed. Changes of the database alone, which take milliseconds, need none.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
@@ -17,8 +17,8 @@ use nix::libc;
 use crate::deadline::Deadline;
 use crate::model::VmUuid;
 
-/// How long `vgpu-admin` and the plugin wait for another program that changes the same VM: longer than that one waits for an
-/// answer of XAPI's ([`crate::xenapi::TIMEOUT`]).
+/// How long `vgpu-admin` and the plugin wait for another program that changes the same VM. Longer than that program waits for an
+/// answer from XAPI ([`crate::xenapi::XAPI_TIMEOUT`]).
 pub const VM_LOCK_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long between two tries.
@@ -93,7 +93,7 @@ pub enum LockError {
     #[error("VM {0} is being changed by another program: try again")]
     Busy(VmUuid),
     /// The system refuses.
-    #[error("the VM cannot be locked against other programs: {0}")]
+    #[error("the VM cannot be locked: {0}")]
     System(Errno),
 }
 

@@ -1,8 +1,8 @@
-//! A client of xenopsd, which is reached through message-switch.
+//! A client of xenopsd, through message-switch.
 //!
-//! xapi hands a VM's metadata to xenopsd before vm-pre-start runs, and xenopsd reads it again when it creates the
-//! domain: `VM.stat` tells what is about to boot, `VM.add` changes it for this very boot (xapi-project/xen-api,
-//! `ocaml/xenopsd/lib/xenops_server.ml`). The metadata travels as it came: one field of it is ours to change.
+//! xapi passes a VM's metadata to xenopsd before vm-pre-start runs, and xenopsd reads it again when it creates the
+//! domain: `VM.stat` returns the metadata, and `VM.add` changes it for this boot (xapi-project/xen-api,
+//! `ocaml/xenopsd/lib/xenops_server.ml`). All fields but one are passed back unchanged.
 
 use std::path::Path;
 
@@ -20,55 +20,38 @@ const QUEUE: &str = "org.xen.xapi.xenops.classic";
 /// The field of the metadata that holds the platform map.
 const PLATFORM_DATA: &str = "platformdata";
 
-/// Why xenopsd did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum XenopsdError {
-    /// message-switch is not there.
-    #[error("xenopsd cannot be reached, message-switch is not there ({0})")]
+    #[error("xenopsd cannot be reached: message-switch does not answer ({0})")]
     Unreachable(String),
-    /// message-switch is there, xenopsd is not.
     #[error("xenopsd is not running: message-switch has no queue {QUEUE}")]
     NotRunning,
-    /// No answer in time.
     #[error("xenopsd did not answer in time")]
     TimedOut,
-    /// What came cannot be understood.
-    #[error("xenopsd's answer to {call} cannot be understood: {reason}")]
-    Nonsense {
-        /// The call.
-        call: String,
-        /// What is wrong with the answer.
-        reason: String,
-    },
-    /// xenopsd refused.
+    #[error("xenopsd's answer to {call} cannot be read: {reason}")]
+    Nonsense { call: String, reason: String },
     #[error("xenopsd refused {call}: {error}")]
-    Refused {
-        /// The call.
-        call: String,
-        /// What it said.
-        error: String,
-    },
+    Refused { call: String, error: String },
 }
 
-/// A VM as xenopsd is about to boot it, or runs it.
+/// A VM that xenopsd is about to boot, or runs.
 #[derive(Debug)]
 pub struct VmMetadata {
-    /// Every field as it came: `1` stays `1` and `1.0` stays `1.0`, which xenopsd tells apart.
+    /// The unparsed fields: xenopsd distinguishes `1` and `1.0`.
     fields: IndexMap<String, Box<RawValue>>,
     platform: IndexMap<String, String>,
-    /// Whether it has a domain. Without one it is about to boot: during a reboot xenopsd hides that the old domain is gone
-    /// and says "Running" throughout (`stat'` in `xenops_server.ml`), so the power state tells nothing.
+    /// Without a domain, the VM is about to boot. The power state does not show this: during a reboot, xenopsd always reports
+    /// "Running" (`stat'` in `xenops_server.ml`).
     pub has_domain: bool,
 }
 
 impl VmMetadata {
-    /// A value of the platform map.
     #[must_use]
     pub fn platform(&self, key: &str) -> Option<&str> {
         self.platform.get(key).map(String::as_str)
     }
 
-    /// Sets a value of the platform map, or removes it.
+    /// `None` removes the key.
     pub fn set_platform(&mut self, key: &str, value: Option<&str>) {
         match value {
             Some(value) => drop(self.platform.insert(key.to_owned(), value.to_owned())),
@@ -76,7 +59,6 @@ impl VmMetadata {
         }
     }
 
-    /// The metadata as JSON.
     fn to_raw(&self) -> serde_json::Result<Box<RawValue>> {
         let mut fields = self.fields.clone();
         fields.insert(PLATFORM_DATA.to_owned(), serde_json::value::to_raw_value(&self.platform)?);
@@ -90,7 +72,6 @@ struct VmState {
     domids: Vec<i64>,
 }
 
-/// A connection to xenopsd.
 #[derive(Debug)]
 pub struct Xenopsd {
     connection: Connection,
@@ -100,13 +81,13 @@ pub struct Xenopsd {
 }
 
 impl Xenopsd {
-    /// Connects to message-switch, logs in and makes a queue for the replies. It goes with the connection.
+    /// Connects to message-switch, logs in and creates a queue for the replies, which is deleted with the connection.
     ///
     /// # Errors
     /// message-switch is away.
     pub fn connect(socket: &Path, deadline: Deadline) -> Result<Self, XenopsdError> {
         let connection = Connection::open(socket, deadline).map_err(|error| transport("connect", error))?;
-        // The name must not have a slash, and nobody else's: two programs of one name would share one queue.
+        // The name must not contain a slash and must be unique: two programs with the same name would share a queue.
         let reply_queue = format!("vgpu-hook:{}", std::process::id());
         let mut client = Self { connection, deadline, reply_queue, last_seen: None };
         let (login, queue) = (format!("/login/{}", client.reply_queue), format!("/transient/{}", client.reply_queue));
@@ -115,7 +96,7 @@ impl Xenopsd {
         Ok(client)
     }
 
-    /// What xenopsd knows of a VM; `None` where it does not know it, because it is halted.
+    /// `None` if xenopsd does not know the VM, because it is halted.
     ///
     /// # Errors
     /// xenopsd is away or refuses.
@@ -136,8 +117,8 @@ impl Xenopsd {
         Ok(Some(VmMetadata { fields, platform, has_domain: !state.domids.is_empty() }))
     }
 
-    /// Puts a VM's metadata back, changed; the boot under way uses it. Whatever else took its time since the metadata
-    /// was asked for, this has a deadline of its own.
+    /// Replaces a VM's metadata, for the boot in progress. Has a deadline of its own, because other steps since `stat` may have
+    /// taken long.
     ///
     /// # Errors
     /// xenopsd is away or refuses.
@@ -148,7 +129,7 @@ impl Xenopsd {
             .map_err(|error| XenopsdError::Nonsense { call: "VM.add".to_owned(), reason: error.to_string() })?;
         let reply = self.call("VM.add", &AddParams { debug_info: "vgpu-hook", vm: &vm })?;
         let added = reply.result("VM.add")?;
-        // xenopsd answers with the VM's id; anything else was not said by xenopsd.
+        // xenopsd returns the VM's id.
         if serde_json::from_str::<VmUuid>(added.get()).is_ok_and(|added| added == *uuid) {
             return Ok(());
         }
@@ -156,7 +137,7 @@ impl Xenopsd {
         Err(XenopsdError::Nonsense { call: "VM.add".to_owned(), reason })
     }
 
-    /// One remote procedure call: the request goes to xenopsd's queue, the reply comes to ours.
+    /// Sends the request to xenopsd's queue, and waits for the reply in our own.
     fn call(&mut self, method: &str, params: &impl Serialize) -> Result<RpcReply, XenopsdError> {
         let nonsense = |reason: String| XenopsdError::Nonsense { call: method.to_owned(), reason };
         let request = serde_json::to_vec(&RpcRequest { method, params: [params], id: 1 })
@@ -168,7 +149,7 @@ impl Xenopsd {
         loop {
             for (id, message) in self.transfer(method)? {
                 self.http("ack", "GET", &format!("/ack/{}/{}", id.0, id.1), &[])?;
-                // The JSON-RPC id in the reply is always 0: only message-switch's own id tells whose reply it is.
+                // The JSON-RPC id of replies is always 0, so replies are matched by message-switch's own id.
                 if message.kind == json!(["Response", request_id]) {
                     return parse_reply(method, &message.payload);
                 }
@@ -176,7 +157,7 @@ impl Xenopsd {
         }
     }
 
-    /// Waits for messages to our queue.
+    /// Waits for messages in our queue.
     fn transfer(&mut self, call: &str) -> Result<Vec<(MessageId, Message)>, XenopsdError> {
         let timeout = self.deadline.remaining().ok_or(XenopsdError::TimedOut)?.as_secs_f64();
         let mut request = json!({"timeout": timeout, "queues": [self.reply_queue]});
@@ -212,7 +193,7 @@ fn transport(call: &str, error: HttpError) -> XenopsdError {
     }
 }
 
-/// An exception that xenopsd did not foresee comes as OCaml's text instead of JSON.
+/// An unexpected exception in xenopsd is returned as OCaml's text instead of JSON.
 fn parse_reply(call: &str, payload: &str) -> Result<RpcReply, XenopsdError> {
     serde_json::from_str(payload).map_err(|_| {
         let text: String = payload.chars().take(200).collect();

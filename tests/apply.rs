@@ -68,7 +68,7 @@ fn it_asks_first_and_without_a_terminal_wants_to_be_told() {
     set_high(&dom0, &[&vms[0]]);
     let Ran { code, stderr, .. } = dom0.root.admin(&["apply", "--pending"]);
     assert_eq!(code, Some(2));
-    assert!(stderr.contains("apply asks first, and there is no terminal to ask on: add --yes"), "{stderr}");
+    assert!(stderr.contains("apply asks for confirmation, but there is no terminal: add --yes"), "{stderr}");
     assert_eq!(dom0.root.admin(&["apply"]).code, Some(2), "which VMs has to be said");
     assert_eq!(dom0.boots(&vms[0]).len(), 1);
 }
@@ -81,9 +81,9 @@ fn one_vm_is_named_and_the_others_are_left_alone() {
     assert_eq!(uuids(&applied["applied"]), [&vms[1]]);
     assert_eq!((dom0.boots(&vms[0]).len(), dom0.boots(&vms[1]).len()), (1, 2));
     let said = |vm: &str| dom0.root.admin_ok(&["apply", "--yes", "--vm-uuid", vm]);
-    assert_eq!(said(&vms[1]), format!("VM {} has its settings already.\n", vms[1]));
+    assert_eq!(said(&vms[1]), format!("VM {} already has its settings.\n", vms[1]));
     dom0.shutdown(&vms[1]).unwrap();
-    assert_eq!(said(&vms[1]), format!("VM {} is halted: its next start has its settings.\n", vms[1]));
+    assert_eq!(said(&vms[1]), format!("VM {} is halted: it gets its settings at its next start.\n", vms[1]));
     let stranger = dom0.create_vm("stranger");
     assert!(dom0.root.admin_fails(&["apply", "--yes", "--vm-uuid", &stranger]).contains("is not registered"));
     let refused = dom0.call_plugin("vgpu", "apply", &[]).unwrap_err();
@@ -123,7 +123,7 @@ fn a_vm_that_comes_back_without_its_settings_ends_it() {
         "{}",
         ran.stdout
     );
-    assert!(ran.stdout.contains("not rebooted, because of that"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("not rebooted, because the one before failed"), "{}", ran.stdout);
 }
 
 #[test]
@@ -252,7 +252,7 @@ fn each_vm_is_looked_at_again_before_its_reboot() {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let reply: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(uuids(&reply["applied"]), [&vms[0], &vms[2]]);
-    assert_eq!(reply["notes"], json!([format!("VM {} has its settings already.", vms[1])]));
+    assert_eq!(reply["notes"], json!([format!("VM {} already has its settings.", vms[1])]));
     assert_eq!(dom0.boots(&vms[1]).len(), 1);
 }
 
@@ -266,7 +266,7 @@ fn a_vm_that_xapi_does_not_reboot_and_that_runs_on_does_not_stop_the_others() {
     assert_eq!(ran.code, Some(1));
     let reply: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!((uuids(&reply["left_alone"]), &reply["failed"]), (vec![vms[0].as_str(), &vms[1]], &Value::Null));
-    assert!(reply["left_alone"][0]["why"].as_str().unwrap().contains("runs on: XAPI refused"), "{reply}");
+    assert!(reply["left_alone"][0]["why"].as_str().unwrap().contains("keeps running: XAPI refused"), "{reply}");
 }
 
 #[test]
@@ -300,7 +300,7 @@ fn a_vm_whose_guest_has_no_agent_is_left_alone_until_it_may_be_reset() {
     dom0.set_guest_agent(&vms[0], false).unwrap();
     let ran = dom0.root.admin(&["apply", "--pending", "--yes"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
-    let left_alone = format!("{}  left alone: it runs on: its guest has no agent", vms[0]);
+    let left_alone = format!("{}  left alone: it keeps running: its guest has no agent", vms[0]);
     assert!(ran.stdout.contains(&left_alone) && ran.stdout.contains("reset it with --hard"), "{}", ran.stdout);
     assert!(ran.stdout.contains("(vm2) on xcp-ng-1  rebooted: "), "the others are rebooted: {}", ran.stdout);
     assert_eq!(dom0.boots(&vms[0]).len(), 1);

@@ -83,7 +83,7 @@ fn a_record_in_xapi_that_says_otherwise_is_corrected_and_that_is_said() {
     let dom0 = three_vms();
     dom0.set_args_in_xapi(&uuid(2), Some("-vga std"));
     let said = dom0.root.admin_ok(&["set-pool", "--vm-name=db01", "--pool=A"]);
-    assert!(said.contains("XAPI's record of the VM said otherwise and was corrected"), "{said}");
+    assert!(said.contains("XAPI's record of the VM was different and was corrected"), "{said}");
     assert!(dom0.args_in_xapi(&uuid(2)).unwrap().starts_with("-vga std -device vgpu-stub,pool_id=A"));
 }
 
@@ -161,7 +161,7 @@ fn what_fails_ends_with_1_and_says_what_to_do_next() {
         (&["show-vm", "--vm-name=nobody"], "no registered VM is named 'nobody'"),
         (
             &["register-vm", "--vm-uuid", VM, "--pool=A", "--priority=low"],
-            "registered already: change it with 'vgpu-admin update-vm'",
+            "already registered: change it with 'vgpu-admin update-vm'",
         ),
     ] {
         let complaint = root.admin_fails(arguments);
@@ -245,7 +245,7 @@ fn a_reader_that_stops_reading_is_no_reason_to_panic() {
     let output = root.command("usr/bin/vgpu-admin").arg("list-vms").stdout(full).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let complaint = String::from_utf8(output.stderr).unwrap();
-    assert!(complaint.contains("could not be written") && !complaint.contains("panic"), "{complaint}");
+    assert!(complaint.contains("cannot be written") && !complaint.contains("panic"), "{complaint}");
 }
 
 #[test]

@@ -88,7 +88,7 @@ fn an_import_changes_adds_and_with_prune_removes_and_a_dry_run_prints_it_like_a_
         said.contains(&format!("- {two} (vm2)  A low vm_id"))
             && said.contains(&format!("+ {four} (new)  A low vm_id 7"))
     );
-    assert!(said.ends_with("3 would be changed, 1 as the file says already.\n"), "{said}");
+    assert!(said.ends_with("3 would be changed, 1 unchanged.\n"), "{said}");
     import(&dom0, &text, &["--prune"]);
     assert_eq!(dom0.args_in_xapi(&two), None);
     assert_eq!(dom0.args_in_xapi(&four).unwrap(), "-device vgpu-stub,pool_id=A,priority=low,vm_id=7");
@@ -123,11 +123,11 @@ fn a_file_that_is_wrong_is_refused_with_line_and_name_and_changes_nothing() {
         (format!("version = 1\n{}prioritty = 1\n", vm(1, "")), "line 6: unknown field `prioritty`"),
         ("version = 1\n[[vms]]\n".to_owned(), "line 2: unknown field `vms`"),
         ("[[vm]]\n".to_owned(), "missing field"),
-        ("version = 2\n".to_owned(), "has version 2, this program knows version 1"),
+        ("version = 2\n".to_owned(), "has version 2, but this program only knows version 1"),
         ("version = 1\n[[vm]]\npool = \"C\"\n".to_owned(), "line 3: 'C' is not valid: expected A or B"),
         ("{\"version\": 1, \"vm\": [{\"vm_uuid\": \"x\"}]}".to_owned(), "at line 1 column"),
         (format!("version = 1\n{}{}", vm(4, ""), vm(4, "")), "twice"),
-        (format!("version = 1\n{}{}", vm(1, "vm_id = 9\n"), vm(2, "vm_id = 9\n")), "vm_id 9 to VM 00000001-"),
+        (format!("version = 1\n{}{}", vm(1, "vm_id = 9\n"), vm(2, "vm_id = 9\n")), "vm_id 9 for VM 00000001-"),
         (format!("version = 1\n{}", vm(1, "vm_id = 333567347\n")), "belongs to VM 00000002-"),
         (
             format!("version = 1\n{}", vm(4, "vm_name = \"web\\u0000\"\n")),
@@ -175,7 +175,7 @@ fn a_dash_is_standard_input_and_output() {
     let mut child = command.args(["import", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), "0 changed, 3 as the file says already.\n");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "0 changed, 3 unchanged.\n");
     let file = dom0.root.path("out.toml");
     dom0.root.admin_ok(&["export", &file.display().to_string()]);
     assert_eq!(std::fs::read_to_string(file).unwrap(), text);

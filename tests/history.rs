@@ -149,7 +149,7 @@ fn for_people_it_is_a_table() {
         "{said}"
     );
     assert!(lines[2].contains("plugin: root (test)"), "{said}");
-    assert!(Dom0::new().root.admin_ok(&["history"]).starts_with("Nothing has been changed yet"));
+    assert!(Dom0::new().root.admin_ok(&["history"]).starts_with("The history of this host is empty"));
 }
 
 #[test]

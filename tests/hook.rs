@@ -60,9 +60,9 @@ fn a_database_that_cannot_be_used_lets_the_vm_start_as_it_was() {
     for (what, reason) in [
         ("missing", "there is no database"),
         ("empty", "has schema 0 instead of"),
-        ("damaged", "damaged or no database"),
-        ("truncated", "damaged or no database"),
-        ("newer", "this program knows"),
+        ("damaged", "damaged or not a database"),
+        ("truncated", "damaged or not a database"),
+        ("newer", "this program only knows"),
     ] {
         let (dom0, vm) = needing_repair();
         let database = dom0.root.database();
@@ -116,7 +116,7 @@ fn a_database_that_another_program_is_writing_does_not_keep_the_boot_from_being_
     assert_eq!(hook_exit(&boot), Exit::Code(0));
     assert!(boot.device_model_args.unwrap().contains("pool_id=B"));
     drop(writing);
-    assert!(dom0.hook_log().iter().any(|line| line.contains("could not be noted")), "{:?}", dom0.hook_log());
+    assert!(dom0.hook_log().iter().any(|line| line.contains("could not be recorded")), "{:?}", dom0.hook_log());
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn a_database_that_is_read_only_does_not_keep_the_boot_from_being_repaired() {
     chattr("-i").unwrap();
     assert_eq!(hook_exit(&boot), Exit::Code(0));
     assert!(boot.device_model_args.unwrap().contains("pool_id=B"));
-    assert!(dom0.hook_log().iter().any(|line| line.contains("could not be noted")), "{:?}", dom0.hook_log());
+    assert!(dom0.hook_log().iter().any(|line| line.contains("could not be recorded")), "{:?}", dom0.hook_log());
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn a_settings_file_that_is_not_valid_lets_the_vm_start_as_it_was() {
         ("on_error = \"explode\"", "line 1"),
         ("# a comment\n\nunknown = 1", "line 3"),
         ("deadline = 0", "0.5 to 60 seconds"),
-        ("device = \"vgpu-stub,x=y\"", "no device name"),
+        ("device = \"vgpu-stub,x=y\"", "not a device name"),
         ("[defaults]\npool = \"C\"", "A or B"),
         ("not toml at all", "line 1"),
     ] {
@@ -173,7 +173,7 @@ fn without_xenopsd_the_vm_starts_as_it_was_and_xapi_is_told_for_the_next_time() 
         dom0.set_fault(service, fault.clone()).unwrap();
         let (args, line) = start(&dom0, &vm, 1);
         assert!(args.contains("pool_id=A"), "{service:?} {fault:?}: {args}");
-        assert!(line.contains("this boot could not be looked at"), "{service:?} {fault:?}: {line}");
+        assert!(line.contains("the arguments of this boot could not be checked"), "{service:?} {fault:?}: {line}");
         assert_eq!(dom0.args_in_xapi(&vm), dom0.argument(&vm), "{service:?} {fault:?}");
     }
 }
@@ -184,7 +184,7 @@ fn where_xenopsd_takes_the_question_but_not_the_answer_the_vm_starts_as_it_was()
         let (dom0, vm) = needing_repair();
         dom0.set_fault_in(Service::Xenopsd, "VM.add", fault.clone()).unwrap();
         let (_, line) = start(&dom0, &vm, 1);
-        assert!(line.contains("this boot could not be looked at"), "{fault:?}: {line}");
+        assert!(line.contains("the arguments of this boot could not be checked"), "{fault:?}: {line}");
     }
 }
 
@@ -204,7 +204,7 @@ fn without_xapi_this_boot_is_right_all_the_same() {
         dom0.set_fault(Service::Xapi, fault.clone()).unwrap();
         let (args, line) = start(&dom0, &vm, 1);
         assert!(args.contains("pool_id=B"), "{fault:?}: {args}");
-        assert!(line.contains("this boot is right"), "{fault:?}: {line}");
+        assert!(line.contains("this boot has the right arguments"), "{fault:?}: {line}");
         dom0.clear_faults().unwrap();
         dom0.reboot_from_inside(&vm);
         assert_eq!(dom0.args_in_xapi(&vm), dom0.argument(&vm), "{fault:?}: the next boot tells XAPI");
@@ -222,7 +222,7 @@ fn a_start_that_a_frozen_xapi_and_a_frozen_message_switch_hold_up_ends_by_itself
     assert!(boot.device_model_args.unwrap().contains("pool_id=A"), "it starts as it was");
     let line = dom0.hook_log().pop().unwrap();
     assert!(line.contains("xenopsd did not answer in time") && line.contains("XAPI did not answer in time"), "{line}");
-    assert!(!line.contains("not done within"), "{line}");
+    assert!(!line.contains("not finished within"), "{line}");
 }
 
 #[test]
@@ -318,7 +318,7 @@ fn run_by_hand_for_a_halted_vm_it_says_what_it_found_and_that_this_is_no_start()
         format!(
             "VM {vm} (web01) is registered: GPU pool B, priority high, vm_id {number}.\n\
              This boot: the VM is not being started.\n\
-             Next boots: XAPI was given the right arguments.\n"
+             Next boots: XAPI's record was corrected.\n"
         )
     );
     assert_eq!(dom0.args_in_xapi(&vm), Some(argument));
@@ -330,7 +330,7 @@ fn run_by_hand_for_a_running_vm_it_leaves_its_qemu_alone() {
     dom0.start(&vm);
     dom0.sql("UPDATE vms SET pool_id = 'B'");
     let ran = dom0.root.hook(&vm);
-    assert!(ran.stdout.contains("the VM is running already"), "{ran:?}");
+    assert!(ran.stdout.contains("the VM is already running"), "{ran:?}");
     assert_eq!(dom0.last_vm_add(&vm), None);
     assert_eq!(dom0.args_in_xapi(&vm), dom0.argument(&vm));
     let shown = dom0.root.admin_json(&["show-vm", "--vm-uuid", &vm]);
@@ -342,7 +342,7 @@ fn run_by_hand_for_a_clone_it_says_whose_argument_it_carries() {
     let (dom0, vm) = Dom0::with_registered_vm();
     let clone = dom0.clone_vm(&vm, "copy").unwrap();
     let ran = dom0.root.hook(&clone);
-    assert!(ran.stdout.contains(&format!("carries the vGPU argument of VM {vm}")), "{ran:?}");
+    assert!(ran.stdout.contains(&format!("has the vGPU argument of VM {vm}")), "{ran:?}");
     let stranger = dom0.create_vm("stranger");
     let ran = dom0.root.hook(&stranger);
     assert!(ran.stdout.contains("is not registered.\nThis boot: the VM is not being started."), "{ran:?}");

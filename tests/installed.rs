@@ -31,10 +31,10 @@ fn what_the_package_installed_is_as_it_should_be() {
     let root = ScratchRoot::new();
     let (hook, plugin) = (said(&root, "hook"), said(&root, "plugin"));
     assert!(
-        hook.len() == 1 && hook[0].0 && hook[0].1.ends_with("50vgpu is in place, and its program runs"),
+        hook.len() == 1 && hook[0].0 && hook[0].1.ends_with("50vgpu is installed, and its program runs"),
         "{hook:?}"
     );
-    assert!(plugin.len() == 1 && plugin[0].0 && plugin[0].1.ends_with("plugins/vgpu is in place"), "{plugin:?}");
+    assert!(plugin.len() == 1 && plugin[0].0 && plugin[0].1.ends_with("plugins/vgpu is installed"), "{plugin:?}");
     assert_eq!(said(&root, "files"), []);
 }
 
@@ -54,7 +54,7 @@ fn a_hook_that_is_not_what_was_installed_is_found_with_what_to_do() {
     }
     let root = ScratchRoot::new();
     root.chmod(HOOK, 0o644);
-    assert!(wrong(&root, "hook").contains("No VM starts on this host"));
+    assert!(wrong(&root, "hook").contains("no VM starts on this host"));
     fs::remove_file(root.path(HOOK)).unwrap();
     assert!(wrong(&root, "hook").contains("50vgpu: No such file"));
 }
@@ -81,8 +81,8 @@ fn a_program_or_a_plugin_that_is_not_what_was_installed_is_found() {
 #[test]
 fn a_program_that_does_not_run_is_found_even_where_it_is_what_was_installed() {
     for (script, says) in [
-        ("exit 1", "--version says ''"),
-        ("echo vgpu-hook 9.9.9", "says 'vgpu-hook 9.9.9'"),
+        ("exit 1", "--version prints ''"),
+        ("echo vgpu-hook 9.9.9", "prints 'vgpu-hook 9.9.9'"),
         ("exec sleep 60", "not end within"),
     ] {
         let root = ScratchRoot::new();
@@ -136,13 +136,13 @@ fn everything_that_lies_wrongly_beside_the_hook_is_named_with_what_to_do() {
         (
             "50vgpu.rpmsave",
             format!(
-                "left by rpm, and xenopsd runs everything in that folder: delete it, rm {}",
+                "left behind by rpm, and xenopsd runs everything in this folder: delete it, rm {}",
                 shown("50vgpu.rpmsave")
             ),
         ),
         ("50vgpu;6b04", format!("delete it, rm '{}'", shown("50vgpu;6b04"))),
         ("60folder", format!("is a folder: move it away, mv {} /root/", shown("60folder"))),
-        ("70link", format!("leads nowhere: delete it, rm {}", shown("70link"))),
+        ("70link", format!("broken link: delete it, rm {}", shown("70link"))),
         ("it's.rpmnew", format!(r"delete it, rm '{}'", shown("it's.rpmnew").replace('\'', r"'\''"))),
     ];
     let found = said(&root, "hook");
@@ -151,7 +151,7 @@ fn everything_that_lies_wrongly_beside_the_hook_is_named_with_what_to_do() {
         assert!(!ok && message.starts_with(&shown(name)) && message.contains(says), "{name}: {message}");
     }
     let blocks = |name: &str| {
-        found.iter().any(|(_, message)| message.starts_with(&shown(name)) && message.contains("No VM starts"))
+        found.iter().any(|(_, message)| message.starts_with(&shown(name)) && message.contains("no VM starts"))
     };
     assert!(["10empty", "20note", "30script", "60folder", "70link"].into_iter().all(blocks), "{found:#?}");
 }
@@ -165,8 +165,5 @@ fn settings_that_rpm_has_put_aside_are_told() {
     assert!(message.contains("vgpu.toml.rpmnew has the defaults of a newer version"), "{message}");
     root.write("etc/vgpu/vgpu.toml.rpmsave", "deadline = 7\n");
     let message = wrong(&root, "settings");
-    assert!(
-        message.contains("vgpu.toml.rpmsave has those from before") && message.contains("not in force"),
-        "{message}"
-    );
+    assert!(message.contains("vgpu.toml.rpmsave has those from before") && message.contains("no effect"), "{message}");
 }

@@ -245,7 +245,7 @@ fn while_xapi_is_away_a_row_that_it_knows_yields_to_arguments_with_the_vms_own_n
     let boot = dom0.guest_reboot(&vm).unwrap();
     assert_eq!((&boot.device_model_args, hook_exit(&boot)), (&Some(newer), Exit::Code(1)));
     let log = dom0.hook_log();
-    assert!(log.last().unwrap().contains("the arguments at hand were kept"), "{log:?}");
+    assert!(log.last().unwrap().contains("the existing arguments were kept"), "{log:?}");
 }
 
 #[test]
@@ -385,7 +385,7 @@ fn errors_that_a_member_forwards_as_arrays_are_understood() {
     let dom0 = Dom0::new();
     dom0.set_fault(Service::Xapi, Fault::ForwardedErrors).unwrap();
     let error = dom0.root.admin_fails(&["register-vm", "--vm-uuid", &uuid(1), "--pool=A", "--priority=low"]);
-    assert!(error.contains("XAPI knows no VM"), "{error}");
+    assert!(error.contains("XAPI does not know VM"), "{error}");
 }
 
 #[test]
@@ -412,9 +412,9 @@ fn a_vm_that_xapi_does_not_know_is_registered_only_by_force() {
 fn a_registered_template_is_told_what_becomes_of_vms_made_from_it() {
     let dom0 = Dom0::new();
     for (template, made, settings, expected) in [
-        (uuid(1), uuid(2), "", "VMs made from it get no vGPU"),
+        (uuid(1), uuid(2), "", "VMs created from it get no vGPU"),
         (uuid(3), uuid(4), "unregistered = \"default\"", "with the defaults of vgpu.toml"),
-        (uuid(5), uuid(6), "unregistered = \"inherit\"", "registered at their first start with its settings"),
+        (uuid(5), uuid(6), "unregistered = \"inherit\"", "registered with its settings at their first start"),
     ] {
         dom0.root.settings(settings);
         dom0.create_vm_with_uuid(&template, "template");

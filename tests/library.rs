@@ -108,8 +108,8 @@ fn what_is_not_known_is_refused_with_its_line() {
         ("on_error = \"maybe\"", "line 1", "maybe"),
         ("deadline = 61", "line 1", "0.5 to 60"),
         ("deadline = nan", "line 1", "0.5 to 60"),
-        ("device = \"\"", "line 1", "no device name"),
-        ("device = \"a b\"", "line 1", "no device name"),
+        ("device = \"\"", "line 1", "not a device name"),
+        ("device = \"a b\"", "line 1", "not a device name"),
         ("log_level = 3", "line 1", "wanted string"),
         ("a = [", "line 1", ""),
     ] {

@@ -76,7 +76,7 @@ fn a_file_is_exported_from_another_host_and_imported_there() {
     let vm = |number| format!("[[vm]]\nvm_uuid = \"{}\"\npool = \"A\"\npriority = \"low\"\n", uuid(number));
     fs::write(file, format!("version = 1\n{}", (0..1000).map(vm).collect::<String>())).unwrap();
     let complaint = pool.on(0).root.admin_fails(&["--host=xcp-ng-2", "import", file]);
-    assert!(complaint.contains("import it here, every host gets it"), "{complaint}");
+    assert!(complaint.contains("import it on this host, the others take it over"), "{complaint}");
 }
 
 #[test]
@@ -111,16 +111,16 @@ fn a_healthy_resource_pool_is_found_to_be_one() {
     for host in ["xcp-ng-1", "xcp-ng-2", "xcp-ng-3"] {
         assert!(said.contains(&format!("Host {host} (")), "{said}");
     }
-    assert!(said.ends_with("Everything is as it should be.\n"), "{said}");
+    assert!(said.ends_with("All checks passed.\n"), "{said}");
     assert!(
-        said.contains("1 change of other hosts to take over at the next start"),
+        said.contains("1 change of other hosts will be taken over at the next start"),
         "one that is behind is told: {said}"
     );
     for host in 0..3 {
         pool.on(host).root.admin_ok(&["sync"]);
     }
     let said = pool.on(0).root.admin_ok(&["check", "--all-hosts"]);
-    assert_eq!(said.matches("this host has what XAPI carries to all hosts").count(), 3, "{said}");
+    assert_eq!(said.matches("this host agrees with the shared copy").count(), 3, "{said}");
     assert_eq!(pool.on(2).plugin("check", &[("all_hosts", "true")]), check(&pool), "the plugin answers the same");
 }
 
@@ -140,7 +140,7 @@ fn each_host_is_told_what_is_wrong_with_it_and_what_to_do() {
     let [content] = &wrong(&checked, 1)[..] else { panic!("{checked}") };
     assert_eq!(
         (content.0.as_str(), content.1.as_str()),
-        ("resource pool", "1 change on this host that no other host knows: run 'vgpu-admin sync' here")
+        ("resource pool", "1 change on this host that no other host has: run 'vgpu-admin sync' here")
     );
     let [plugin] = &wrong(&checked, 2)[..] else { panic!("{checked}") };
     assert!(plugin.0 == "plugin" && plugin.1.contains("not installed on host xcp-ng-3"), "{plugin:?}");
@@ -205,7 +205,7 @@ fn a_wrapper_that_does_not_pass_the_arguments_on_is_found() {
         .write("etc/xenopsd.conf.d/vendor.conf", "# ours\nupstream-compat-qemu-dm-wrapper = /opt/vendor/wrapper\n");
     let path = dom0.root.path("opt/vendor/wrapper").display().to_string();
     assert!(
-        wrong()[0].contains(&format!("{path} is not executable, so no VM with QEMU starts: chmod 755 {path}")),
+        wrong()[0].contains(&format!("{path} is not executable, so no VM that uses QEMU starts: chmod 755 {path}")),
         "{:?}",
         wrong()
     );
@@ -234,7 +234,10 @@ fn a_licence_that_lets_xapi_drop_our_key_is_told() {
     let items = checked["checks"].as_array().unwrap();
     let xapi = items.iter().find(|item| item["name"] == "XAPI").unwrap();
     let message = xapi["message"].as_str().unwrap();
-    assert!(xapi["ok"] == true && message.contains("(platform_filter): the hook gives each boot its vGPU"), "{xapi}");
+    assert!(
+        xapi["ok"] == true && message.contains("(platform_filter): the hook still gives each boot its vGPU"),
+        "{xapi}"
+    );
 }
 
 #[test]

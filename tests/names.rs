@@ -61,7 +61,7 @@ fn a_name_that_only_the_database_remembers_says_what_the_vm_is_named_now() {
     dom0.register(&uuid(1), "A", "high");
     dom0.rename(&uuid(1), "web-old").unwrap();
     let complaint = dom0.root.admin_fails(&["set-pool", "--vm-name=web01", "--pool=B"]);
-    assert!(complaint.contains(&format!("VM {} was named 'web01' and is named 'web-old' now", uuid(1))), "{complaint}");
+    assert!(complaint.contains(&format!("VM {} was named 'web01' and is now named 'web-old'", uuid(1))), "{complaint}");
     assert_eq!(pool_of(&dom0, &uuid(1)), "A");
     // One that XAPI does not know has no other name.
     let yet_to_come = format!("--vm-uuid={}", uuid(2));
@@ -82,7 +82,7 @@ fn a_registered_vm_is_meant_before_others_of_its_name_and_snapshots_never_are() 
     dom0.start(&uuid(2));
     let complaint = dom0.root.admin_fails(&["set-pool", "--vm-name=web01", "--pool=B"]);
     for said in [
-        "2 registered VMs are named 'web01': name the one that is meant by its UUID".to_owned(),
+        "2 registered VMs are named 'web01': use the UUID of one of them".to_owned(),
         format!("{} (halted)", uuid(1)),
         format!("{} (running on xcp-ng-1)", uuid(2)),
     ] {
@@ -195,7 +195,7 @@ fn beside_a_uuid_the_name_that_xapi_has_is_kept() {
     dom0.create_vm_with_uuid(&uuid(1), "web01");
     let reply = dom0.plugin("register_vm", &[("vm_uuid", &uuid(1)), ("vm_name", "mine")]);
     assert_eq!(reply["vm"]["vm_name"], "web01");
-    assert_eq!(reply["notes"][0], "The name is 'web01', as XAPI has it, and not 'mine'.");
+    assert_eq!(reply["notes"][0], "The name in XAPI is 'web01', so 'mine' was not used.");
 }
 
 /// A terminal's colour and its clear-screen, a line end, a tab, a direction override, and what has no width.

@@ -236,8 +236,8 @@ fn sync_speaks_of_other_hosts_only_where_there_are_any() {
     let pool = Pool::new(2);
     let register = format!("INSERT INTO vms (vm_uuid, pool_id, priority) VALUES ('{VM}', 'A', 2)");
     for (root, told, agreed) in [
-        (&alone.root, "told to XAPI's copy", "this host and XAPI agree"),
-        (pool.on(1).root, "told to the other hosts", "this host, the other hosts and XAPI agree"),
+        (&alone.root, "written for the shared copy", "this host and XAPI agree"),
+        (pool.on(1).root, "written for the other hosts", "this host, the other hosts and XAPI agree"),
     ] {
         vgpu_tests::tools::sql_ok(&root.database(), &register);
         let planned = root.admin_ok(&["sync", "--dry-run"]);
@@ -250,7 +250,7 @@ fn sync_speaks_of_other_hosts_only_where_there_are_any() {
     assert!(said.contains("taken over from another host"), "{said}");
     std::fs::remove_file(alone.root.database()).unwrap();
     let said = alone.root.admin_ok(&["sync"]);
-    assert!(said.contains("taken over from XAPI's copy") && !said.contains("another host"), "{said}");
+    assert!(said.contains("taken over from the shared copy") && !said.contains("another host"), "{said}");
 }
 
 #[test]
@@ -389,7 +389,7 @@ fn check_suggests_prune_where_xapi_carries_many_vms_that_are_gone() {
     assert!(!said(99).contains("prune"));
     let hint = said(100);
     assert!(
-        hint.contains("settings of 100 VMs that it does not know") && hint.contains("vgpu-admin prune --dry-run"),
+        hint.contains("settings of 100 VMs that XAPI does not know") && hint.contains("vgpu-admin prune --dry-run"),
         "{hint}"
     );
 }

@@ -140,7 +140,7 @@ fn a_change_that_xapi_went_away_with_before_it_was_passed_on_is_in_the_reboot_th
     dom0.set_fault(Service::Xapi, Fault::Absent).unwrap();
     let wanted = with(&dom0, &vm, "B", "high");
     assert_eq!(By::Guest.reboot(&dom0, &vm), wanted);
-    assert!(log_line(&dom0).contains("it was changed since the VM's last start"), "{}", log_line(&dom0));
+    assert!(log_line(&dom0).contains("it was changed after the VM's last start"), "{}", log_line(&dom0));
     assert_eq!(By::Guest.reboot(&dom0, &vm), wanted, "and in the one after");
 }
 
@@ -174,7 +174,7 @@ fn what_another_host_wrote_last_stays_over_a_row_that_has_not_heard_of_it_while_
     dom0.set_fault(Service::Xapi, Fault::Absent).unwrap();
     for _ in 0..2 {
         assert_eq!(By::Guest.reboot(&dom0, &vm), newer);
-        assert!(log_line(&dom0).contains("the arguments at hand were kept"), "{}", log_line(&dom0));
+        assert!(log_line(&dom0).contains("the existing arguments were kept"), "{}", log_line(&dom0));
     }
 }
 
@@ -219,7 +219,10 @@ fn where_xapi_would_not_take_what_xenopsd_was_given_the_next_reboot_tells_it() {
     let right = dom0.argument(&vm);
     assert_eq!(By::Guest.reboot(&dom0, &vm), right);
     let line = log_line(&dom0);
-    assert!(line.contains("this boot is right, the next start or reboot corrects XAPI's record"), "{line}");
+    assert!(
+        line.contains("this boot has the right arguments, XAPI's record is corrected at the next start or reboot"),
+        "{line}"
+    );
     assert_ne!(dom0.args_in_xapi(&vm), right);
     dom0.clear_faults().unwrap();
     // xenopsd still has what the last boot was given: only XAPI's record is wrong.
@@ -241,7 +244,7 @@ fn where_xenopsd_cannot_be_asked_nothing_is_said_of_a_reboot_that_nobody_has_loo
     dom0.root.settings("");
     By::Guest.reboot(&dom0, &vm);
     let line = log_line(&dom0);
-    assert!(line.contains(" boot=unknown problem=\"this boot could not be looked at"), "{line}");
+    assert!(line.contains(" boot=unknown problem=\"the arguments of this boot could not be checked"), "{line}");
     assert!(!line.contains("nothing") && !line.contains("is right"), "{line}");
 }
 
@@ -273,7 +276,7 @@ fn a_vm_that_runs_is_left_alone_whatever_its_settings_say() {
     let (dom0, vm) = running();
     dom0.sql("UPDATE vms SET pool_id = 'B'");
     let ran = dom0.root.hook(&vm);
-    assert!(ran.stdout.contains("the VM is running already"), "{ran:?}");
+    assert!(ran.stdout.contains("the VM is already running"), "{ran:?}");
     assert_eq!(dom0.last_vm_add(&vm), None);
     let line = log_line(&dom0);
     assert!(line.contains("boot=none changed=xapi"), "{line}");

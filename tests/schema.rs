@@ -108,7 +108,7 @@ fn the_hook_and_the_plugin_take_a_dump_that_was_read_back() {
     assert!(boot.device_model_args.unwrap().contains("priority=low"));
     assert_eq!(version(&dom0.root), "0", "the hook leaves that to the others");
     let checked = dom0.root.admin(&["check"]).stdout;
-    assert!(checked.contains(&format!("schema {LATEST_SCHEMA}, the newest, by what is in it")), "{checked}");
+    assert!(checked.contains(&format!("schema {LATEST_SCHEMA}, the newest, judging by its tables")), "{checked}");
     assert_eq!(dom0.plugin("list_pools", &[])["total"], 1);
     assert_eq!(version(&dom0.root), LATEST_SCHEMA.to_string());
 }
@@ -131,13 +131,13 @@ fn tables_of_others_or_a_part_of_ours_without_a_version_are_refused_in_one_sente
         let before = fs::read(root.database()).unwrap();
         let complaint = root.admin_fails(&["list-vms"]);
         assert!(
-            complaint.contains("states no schema") && complaint.contains("vgpu-admin recover"),
+            complaint.contains("has no schema number") && complaint.contains("vgpu-admin recover"),
             "{what}: {complaint}"
         );
         assert!(complaint.len() < 400, "{what}: {complaint}");
         let hook = root.hook(VM);
-        assert!(hook.code == Some(1) && hook.stdout.contains("states no schema"), "{what}: {hook:?}");
-        assert!(root.admin(&["check"]).stdout.contains("states no schema"), "{what}");
+        assert!(hook.code == Some(1) && hook.stdout.contains("has no schema number"), "{what}: {hook:?}");
+        assert!(root.admin(&["check"]).stdout.contains("has no schema number"), "{what}");
         assert_eq!(fs::read(root.database()).unwrap(), before, "{what}");
         assert_eq!(listing(&root), ["vgpu_config.db"], "{what}");
     }

@@ -1,4 +1,4 @@
-//! `vgpu-admin apply`: says what would be rebooted, asks, and shows how far it is.
+//! `vgpu-admin apply`: shows which VMs would be rebooted, asks, and reboots them.
 
 use vgpu_admin::arguments::{Apply, Format};
 use vgpu_config::Error;
@@ -10,7 +10,6 @@ use crate::output::{refused, tell};
 use crate::render;
 use crate::target::Target;
 
-/// Plans, asks, reboots.
 pub fn run(target: &Target, options: Apply) -> Outcome {
     let hard = options.hard;
     let planned = ask(target, options.to.vms(), hard, true)?;
@@ -18,7 +17,7 @@ pub fn run(target: &Target, options: Apply) -> Outcome {
         return target.print(&Reply::Apply(planned));
     }
     let how = if hard {
-        "Reboot them now, one after the other, and reset those without an agent?"
+        "Reboot them now, one after the other, and reset those without a guest agent?"
     } else {
         "Reboot them now, one after the other?"
     };
@@ -29,13 +28,13 @@ pub fn run(target: &Target, options: Apply) -> Outcome {
     target.print(&Reply::Apply(reboot(target, planned, hard)))
 }
 
-/// Reboots the VMs that were shown, and no other, whatever has changed since.
+/// Reboots only the VMs that were shown, even if others need it by now.
 fn reboot(target: &Target, planned: ApplyReply, hard: bool) -> ApplyReply {
     let mut reply = ApplyReply { left_alone: planned.left_alone, notes: planned.notes, ..ApplyReply::default() };
     let total = planned.applied.len();
     let mut rest = planned.applied.iter();
     for (number, vm) in (1..).zip(&mut rest) {
-        say_what_begins(target, number, total, vm);
+        show_progress(target, number, total, vm);
         match ask(target, ApplyTo::Vm(VmSelector::Uuid(vm.vm_uuid)), hard, false) {
             Ok(of_vm) => {
                 reply.applied.extend(of_vm.applied);
@@ -43,7 +42,7 @@ fn reboot(target: &Target, planned: ApplyReply, hard: bool) -> ApplyReply {
                 reply.notes.extend(of_vm.notes);
                 reply.failed = of_vm.failed;
             }
-            // Those before it have been rebooted, and that is not to be lost.
+            // The reply still has to list those that were rebooted before.
             Err(error) => reply.failed = Some(LeftAlone { vm_uuid: vm.vm_uuid, why: error.to_string() }),
         }
         if reply.failed.is_some() {
@@ -61,8 +60,8 @@ fn ask(target: &Target, to: ApplyTo, hard: bool, dry_run: bool) -> Result<ApplyR
     }
 }
 
-/// Says how far it is, beside the answer. To a program the answer is enough.
-fn say_what_begins(target: &Target, number: usize, total: usize, vm: &AppliedVm) {
+/// Shows the progress, unless the output is JSON.
+fn show_progress(target: &Target, number: usize, total: usize, vm: &AppliedVm) {
     if target.format == Format::Table {
         tell(&format!("{number}/{total} {} ({}): rebooting", vm.vm_uuid, vm.vm_name));
     }

@@ -19,7 +19,7 @@ use crate::{FAILED, apply, render};
 
 pub type Outcome = Result<ExitCode, Error>;
 
-/// Carries out a command; answers the status to end with.
+/// Returns the exit status.
 pub fn run(root: Root, arguments: Arguments) -> Outcome {
     let target = Target::new(root, arguments.host, arguments.format);
     let show = |request| target.show(request);
@@ -53,7 +53,7 @@ pub fn run(root: Root, arguments: Arguments) -> Outcome {
     }
 }
 
-/// The status to end with: whether all is well that was asked for, or asked about.
+/// The exit status for a reply.
 pub fn status(reply: &Reply) -> ExitCode {
     let is_well = match reply {
         Reply::Adopt(reply) => reply.failed.is_empty(),
@@ -66,9 +66,8 @@ pub fn status(reply: &Reply) -> ExitCode {
     if is_well { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
 }
 
-/// A reply to another request than the one that was made.
 pub fn mixed_up() -> Error {
-    Error::Internal("a reply belongs to another request".to_owned())
+    Error::Internal("the reply does not match the request".to_owned())
 }
 
 fn remove_vm(target: &Target, vm: VmSelector, yes: bool) -> Outcome {
@@ -82,7 +81,7 @@ fn remove_vm(target: &Target, vm: VmSelector, yes: bool) -> Outcome {
     if let Some(code) = refused("remove-vm", &question, "Nothing was removed.", yes)? {
         return Ok(code);
     }
-    // The VM that was shown, whatever is named so by now.
+    // By UUID: another VM may have the name by now.
     target.show(Request::RemoveVm { vm: VmSelector::Uuid(vm.vm_uuid) })
 }
 
@@ -96,7 +95,7 @@ fn prune(target: &Target, yes: bool) -> Outcome {
     if planned.pruned.is_empty() {
         return target.show(Request::Prune { vm_uuids: None, dry_run: true });
     }
-    let question = format!("{}\nForget all of this?", render::pruned(&planned));
+    let question = format!("{}\nDelete these settings?", render::pruned(&planned));
     if let Some(code) = refused("prune", &question, "Nothing was removed.", yes)? {
         return Ok(code);
     }
@@ -126,12 +125,12 @@ fn recover(target: &Target, dry_run: bool, yes: bool, force: bool) -> Outcome {
         return Err(Error::InvalidParam {
             name: "--host".to_owned(),
             value: "recover".to_owned(),
-            expected: "another command; run 'vgpu-admin recover' on the host whose database is damaged".to_owned(),
+            expected: "a command other than recover, which has to run on the host with the damaged database".to_owned(),
         });
     };
     if !dry_run && !yes {
         let planned = operations::recover(root, force, true)?;
-        let question = format!("{}\nMake this the database?", render::recovered(&planned));
+        let question = format!("{}\nReplace the database?", render::recovered(&planned));
         if let Some(code) = refused("recover", &question, "Nothing was changed.", yes)? {
             return Ok(code);
         }

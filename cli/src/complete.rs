@@ -1,4 +1,4 @@
-//! What TAB offers: the shell's script runs this program with the words so far, and gets a candidate a line.
+//! Completion: the shell's script runs this program with the words so far, and reads one candidate per line.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -7,10 +7,10 @@ use clap::CommandFactory;
 use clap_complete::engine;
 use vgpu_admin::arguments::Arguments;
 
-/// Tells which of the words is to be completed. Set by the script, packaging/files/vgpu-admin.bash.
+/// The index of the word to complete, set by the script packaging/files/vgpu-admin.bash.
 const VARIABLE: &str = "VGPU_ADMIN_COMPLETE";
 
-/// Answers a shell that asks; says whether one did. A shell has no use for what went wrong.
+/// Answers the completion script, and returns whether it was the caller. Errors are ignored: the shell cannot show them.
 pub fn answered() -> bool {
     let Some(index) = std::env::var_os(VARIABLE) else { return false };
     let index = index.to_str().and_then(|index| index.parse().ok()).unwrap_or_default();

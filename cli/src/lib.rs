@@ -1,4 +1,4 @@
-//! The parts of `vgpu-admin` from which its man page and its completions are made.
+//! The command line of `vgpu-admin`, from which its manual pages and completions are generated.
 
 pub mod arguments;
 pub mod words;

@@ -1,4 +1,4 @@
-//! `vgpu-admin`: parses, calls an operation, prints.
+//! `vgpu-admin`: parses the command line, runs a request, prints the reply.
 
 mod apply;
 mod commands;
@@ -15,19 +15,19 @@ use vgpu_admin::arguments::Arguments;
 use vgpu_config::paths::Root;
 use vgpu_config::{Error, logging};
 
-/// Where the program is installed, below the root.
+/// Below the root.
 const INSTALLED_AS: &str = "usr/bin/vgpu-admin";
 
 const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
-/// What a shell shows of a program that SIGPIPE ended, as it ends most tools whose reader has gone.
+/// The status of a program that was killed by SIGPIPE, as most tools are when their reader has gone.
 const NOBODY_READS: u8 = 128 + 13;
 
 fn main() -> ExitCode {
     if complete::answered() {
         return ExitCode::SUCCESS;
     }
-    // Clap itself ends the program with 2 where the usage is wrong.
+    // For wrong usage, clap exits with 2.
     let arguments = Arguments::parse();
     let format = arguments.format;
     logging::to_standard_error("vgpu-admin", log_level(arguments.verbose));

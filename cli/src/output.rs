@@ -1,4 +1,4 @@
-//! What is printed and asked.
+//! Output and questions.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::process::ExitCode;
@@ -22,37 +22,36 @@ fn print(text: &str) -> Result<(), Error> {
     writeln!(io::stdout(), "{text}").map_err(|error| unwritable(&error))
 }
 
-/// Says so where a reply may lack what other hosts have changed.
+/// Says if a reply may lack changes of other hosts.
 pub fn note_age(as_of: Option<&str>) {
     let note = match as_of {
         None => return,
-        Some("unknown") => "XAPI is away: changes that were made on other hosts may be missing".to_owned(),
+        Some("unknown") => "XAPI is away: changes made on other hosts may be missing".to_owned(),
         Some(time) => {
-            format!("as of {time} UTC, XAPI is away: changes that were made on other hosts since may be missing")
+            format!("as of {time} UTC, XAPI is away: changes made on other hosts since then may be missing")
         }
     };
     // Standard output is for the reply.
     tell(&format!("vgpu-admin: {note}"));
 }
 
-/// Tells people something that is not the answer, on standard error. If that cannot be written, the exit status has to do.
+/// Prints a line for people on standard error. If that fails, the exit status has to suffice.
 pub fn tell(text: &str) {
     let _ = writeln!(io::stderr(), "{}", text::one_line(text));
 }
 
-/// Standard output cannot be written.
 pub fn unwritable(error: &io::Error) -> Error {
     Error::unwritable(error.kind(), error)
 }
 
-/// Asks, unless `--yes` was given: the status to end with where the answer is no, or nobody is there to give one.
-/// `otherwise` is said where the answer is no.
+/// Asks for confirmation, unless `--yes` was given. Returns the exit status if the answer is no, or if there is no terminal.
+/// `otherwise` is printed if the answer is no.
 pub fn refused(command: &str, question: &str, otherwise: &str, yes: bool) -> Result<Option<ExitCode>, Error> {
     if yes {
         return Ok(None);
     }
     if !io::stdin().is_terminal() {
-        tell(&format!("vgpu-admin: {command} asks first, and there is no terminal to ask on: add --yes"));
+        tell(&format!("vgpu-admin: {command} asks for confirmation, but there is no terminal: add --yes"));
         return Ok(Some(ExitCode::from(WRONG_USAGE)));
     }
     if confirmed(question)? {
@@ -62,7 +61,6 @@ pub fn refused(command: &str, question: &str, otherwise: &str, yes: bool) -> Res
     Ok(Some(ExitCode::from(FAILED)))
 }
 
-/// Asks on the terminal; only a clear yes is one.
 fn confirmed(question: &str) -> Result<bool, Error> {
     let _ = write!(io::stderr(), "{} [y/N] ", text::lines(question));
     let mut answer = String::new();
@@ -70,7 +68,7 @@ fn confirmed(question: &str) -> Result<bool, Error> {
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
-/// An error for people, or the same code and parameters that the plugin answers.
+/// Prints an error for people, or the same code and parameters that the plugin returns.
 pub fn complain(error: &Error, format: Format) {
     match format {
         Format::Table => tell(&format!("vgpu-admin: {error}")),

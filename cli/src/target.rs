@@ -1,5 +1,4 @@
-//! Where a request is carried out: here, or on another host of the resource pool. Both reply the same, and are printed the
-//! same.
+//! Runs requests on this host or on another one. The replies are the same.
 
 use vgpu_admin::arguments::Format;
 use vgpu_config::Error;
@@ -11,7 +10,6 @@ use vgpu_config::store::Filter;
 use crate::commands::{Outcome, status};
 use crate::{output, render};
 
-/// Where requests are carried out, and how replies are printed.
 pub struct Target {
     root: Root,
     place: Place,
@@ -23,7 +21,7 @@ enum Place {
     There { host: String },
 }
 
-/// Who is at the keyboard. In dom0 that is root; sudo says who became root.
+/// The user, for the history. In dom0 that is root, or the user who called sudo.
 fn user() -> String {
     std::env::var("SUDO_USER").ok().filter(|user| !user.is_empty()).unwrap_or_else(|| "root".to_owned())
 }
@@ -37,7 +35,7 @@ impl Target {
         Self { root, place, format }
     }
 
-    /// Where this host's files are, unless another host is meant.
+    /// `None` with `--host`.
     pub fn root_of_this_host(&self) -> Option<&Root> {
         match &self.place {
             Place::Here(_) => Some(&self.root),
@@ -45,7 +43,6 @@ impl Target {
         }
     }
 
-    /// Carries out a request.
     pub fn ask(&self, request: Request) -> Result<Reply, Error> {
         match &self.place {
             Place::Here(here) => here.execute(request),
@@ -53,7 +50,7 @@ impl Target {
         }
     }
 
-    /// Carries out a request and prints the reply; answers the status to end with.
+    /// Runs a request and prints the reply. Returns the exit status.
     pub fn show(&self, request: Request) -> Outcome {
         match (&self.place, self.format, &request) {
             (Place::Here(here), Format::Json, &Request::ListVms { pool, priority }) => {
@@ -62,7 +59,7 @@ impl Target {
                 output::note_age(as_of.as_deref());
                 Ok(std::process::ExitCode::SUCCESS)
             }
-            // A newer host may say more than this program knows: its reply is printed as it came.
+            // A newer host may reply with more fields, so its reply is printed unchanged.
             (Place::There { host }, Format::Json, _) => {
                 let mut there = OtherHost::find(&self.root, host)?;
                 let json = there.execute_to_json(&request)?;
@@ -75,7 +72,7 @@ impl Target {
         }
     }
 
-    /// Prints a reply; answers the status to end with.
+    /// Prints a reply. Returns the exit status.
     pub fn print(&self, reply: &Reply) -> Outcome {
         match self.format {
             Format::Table => output::say(&render::reply(reply)?)?,

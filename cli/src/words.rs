@@ -1,4 +1,4 @@
-//! Values that are one of a few words: parsed as everywhere, and offered by the completion.
+//! Parsers for values that are one of a few words, which the completion offers.
 
 use std::error::Error;
 use std::ffi::OsStr;
@@ -9,7 +9,7 @@ use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Arg, Command};
 use vgpu_config::model::{PoolId, Priority};
 
-/// Parses a value as its type does, which may accept more than the words that are offered.
+/// Parses a value with its type, which may accept more than the words offered.
 #[derive(Clone)]
 struct OneOf<T> {
     words: Vec<&'static str>,
@@ -37,13 +37,11 @@ where
     }
 }
 
-/// A GPU pool.
 #[must_use]
 pub fn pool() -> impl TypedValueParser<Value = PoolId> {
     OneOf::new(PoolId::ALL.iter().map(|pool| pool.as_str()))
 }
 
-/// A priority.
 #[must_use]
 pub fn priority() -> impl TypedValueParser<Value = Priority> {
     OneOf::new(Priority::ALL.iter().map(|priority| priority.as_str()))

@@ -1,11 +1,10 @@
-//! The hook's command line: `-vmuuid UUID -reason REASON`, and more pairs that a later xenopsd may add
-//! (xapi-project/xen-api, `ocaml/xenopsd/lib/xenops_hooks.ml`). Long options with one dash are beyond clap.
+//! The hook's command line: `-vmuuid UUID -reason REASON`, and further pairs in later versions of xenopsd
+//! (xapi-project/xen-api, `ocaml/xenopsd/lib/xenops_hooks.ml`). clap does not support long options with one dash.
 
 use std::ffi::OsString;
 
 use vgpu_config::model::{InvalidValue, VmUuid};
 
-/// Finds the VM's UUID among pairs of `-name value`.
 pub fn vm_uuid(arguments: &[OsString]) -> Result<VmUuid, InvalidValue> {
     let given = arguments.chunks(2).find_map(|pair| match pair {
         [name, value] if name == "-vmuuid" => Some(value.to_string_lossy()),

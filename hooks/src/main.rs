@@ -1,9 +1,9 @@
 //! The program behind the vm-pre-start hook.
 //!
-//! xenopsd ignores exit 1 and refuses the VM's start at any other status but 0 (xapi-project/xen-api,
-//! `ocaml/xenopsd/lib/xenops_hooks.ml`). So: 0 when all is well, 1 when anything went wrong, and 2 only where the
-//! administrator asked for it and a registered VM could not be configured. The work is done in a thread of its own, and
-//! this program ends in time whatever the thread does.
+//! xenopsd ignores exit status 1, and refuses the VM's start for any other status but 0 (xapi-project/xen-api,
+//! `ocaml/xenopsd/lib/xenops_hooks.ml`). So it is 0 for success, 1 for any error, and 2 only if a registered VM could not be
+//! configured and the administrator has chosen `on_error = "block"`. A separate thread does the work, so that this program ends
+//! in time even if the thread hangs.
 
 mod arguments;
 
@@ -22,24 +22,26 @@ use vgpu_config::{Error, logging, text};
 
 /// The name in the log.
 const IDENT: &str = "vgpu-hook";
-/// Where the program is installed, below the root.
+/// Below the root.
 const INSTALLED_AS: &str = "usr/libexec/vgpu/vgpu-hook";
-/// What the work leaves of the deadline, for the log and for ending.
+/// The share of the deadline for the work. The rest is for logging and exiting.
 const MARGIN: f64 = 0.9;
 
-/// xenopsd ignores it: the VM starts as it was.
+/// xenopsd ignores it: the VM starts with its previous arguments.
 const LET_START: u8 = 1;
-/// xenopsd refuses the start, with what stands on standard output.
+/// xenopsd refuses the start, and shows standard output.
 const BLOCK: u8 = 2;
 
-/// What the worker tells the one who watches the clock.
+const INTERNAL_ERROR: &str = "internal error, please report it with the lines of vgpu-hook in the log";
+
+/// From the worker to the main thread, which watches the deadline.
 enum Message {
     Settings(Box<Settings>),
     Reached(Milestone),
     Ended(Result<Box<Report>, String>),
 }
 
-/// What is known so far, and so what a failure now would mean.
+/// What is known so far; it decides what a failure means.
 struct Progress {
     settings: Settings,
     is_registered: bool,
@@ -53,7 +55,7 @@ fn main() -> ExitCode {
         print(concat!("vgpu-hook ", env!("CARGO_PKG_VERSION")));
         return ExitCode::SUCCESS;
     }
-    // A panic ends in the worker's result; its text must not be all that is left of it.
+    // The worker catches panics; their messages belong in the log.
     panic::set_hook(Box::new(|info| log::error!("{info}")));
     let root = Root::of_program(INSTALLED_AS);
     logging::to_syslog(IDENT, &root.syslog_socket(), log::LevelFilter::Info);
@@ -61,16 +63,16 @@ fn main() -> ExitCode {
     thread::spawn(move || {
         let worker = sender.clone();
         let ended = panic::catch_unwind(AssertUnwindSafe(|| work(&root, &arguments, began, &worker)))
-            .unwrap_or_else(|_| Err("vgpu-config made a mistake: please report it".to_owned()));
-        // Nobody listens any more once the deadline has passed.
+            .unwrap_or_else(|_| Err(INTERNAL_ERROR.to_owned()));
+        // After the deadline there is no receiver any more.
         let _ = sender.send(Message::Ended(ended.map(Box::new)));
     });
     ExitCode::from(watch(&receiver, began))
 }
 
 /// Reads the settings and prepares the start.
-fn work(root: &Root, arguments: &[OsString], began: Instant, news: &Sender<Message>) -> Result<Report, String> {
-    let tell = |message| drop(news.send(message));
+fn work(root: &Root, arguments: &[OsString], began: Instant, messages: &Sender<Message>) -> Result<Report, String> {
+    let tell = |message| drop(messages.send(message));
     let say = |error: Error| error.to_string();
     let vm_uuid = arguments::vm_uuid(arguments).map_err(|error| error.to_string())?;
     let settings = Settings::load(&root.settings()).map_err(|error| format!("VM {vm_uuid}: {error}"))?;
@@ -83,12 +85,12 @@ fn work(root: &Root, arguments: &[OsString], began: Instant, news: &Sender<Messa
         .map_err(|error| format!("VM {vm_uuid}: {}", say(error)))
 }
 
-/// Waits for the end of the work, or for the deadline, and says so.
-fn watch(news: &Receiver<Message>, began: Instant) -> u8 {
+/// Waits for the worker or the deadline. Returns the exit status.
+fn watch(messages: &Receiver<Message>, began: Instant) -> u8 {
     let mut progress = Progress { settings: Settings::default(), is_registered: false, boot_is_right: false };
     loop {
         let deadline = progress.settings.deadline.as_duration();
-        match news.recv_timeout(deadline.saturating_sub(began.elapsed())) {
+        match messages.recv_timeout(deadline.saturating_sub(began.elapsed())) {
             Ok(Message::Settings(settings)) => progress.settings = *settings,
             Ok(Message::Reached(Milestone::Registered)) => progress.is_registered = true,
             Ok(Message::Reached(Milestone::BootIsRight)) => progress.boot_is_right = true,
@@ -96,14 +98,14 @@ fn watch(news: &Receiver<Message>, began: Instant) -> u8 {
             Ok(Message::Ended(Err(problem))) => return progress.fail(&problem),
             Err(RecvTimeoutError::Timeout) => return progress.fail(&too_late(deadline)),
             Err(RecvTimeoutError::Disconnected) => {
-                return progress.fail("vgpu-config made a mistake: please report it");
+                return progress.fail(INTERNAL_ERROR);
             }
         }
     }
 }
 
 fn too_late(deadline: Duration) -> String {
-    format!("not done within {} s (deadline in vgpu.toml)", deadline.as_secs_f64())
+    format!("not finished within {} s (deadline in vgpu.toml)", deadline.as_secs_f64())
 }
 
 impl Progress {
@@ -128,7 +130,7 @@ impl Progress {
         let may_block = self.settings.on_error == OnError::Block && self.is_registered && !self.boot_is_right;
         if may_block {
             log::error!("the start is refused (on_error = \"block\" in vgpu.toml)");
-            print(&format!("vgpu: {problem}; the start is refused because vgpu.toml says on_error = \"block\""));
+            print(&format!("vgpu: {problem}; the start is refused because vgpu.toml has on_error = \"block\""));
             return BLOCK;
         }
         print(&format!("vgpu: {problem}"));
@@ -136,7 +138,7 @@ impl Progress {
     }
 }
 
-/// Prints for whoever called: xenopsd keeps it, an administrator reads it. Where nobody can, that changes nothing.
+/// xenopsd logs it, or an administrator reads it. Errors are ignored: they must not affect the start.
 fn print(text: &str) {
     let _ = writeln!(std::io::stdout(), "{}", text::lines(text));
 }

@@ -1,4 +1,4 @@
-//! What a plugin prints: one XML-RPC document that xapi accepts, whatever is in the texts
+//! The plugin's output: one XML-RPC document that xapi accepts, for any content
 //! (xapi-project/xen-api, `ocaml/xapi/xapi_plugins.ml`).
 
 use std::collections::BTreeMap;
@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use dxr::{MethodResponse, Value};
 use vgpu_config::{Error, text};
 
-/// The answer to a call.
 #[derive(Debug)]
 pub enum Answer {
     /// A text, JSON as a rule.
@@ -22,7 +21,6 @@ impl From<Error> for Answer {
 }
 
 impl Answer {
-    /// The document.
     #[must_use]
     pub fn to_xml(&self) -> String {
         let string = |text: &str| Value::String(text.to_owned());

@@ -8,11 +8,8 @@ use vgpu_config::xenapi::Token;
 /// A call: the function, in whose name, and its arguments.
 #[derive(Debug)]
 pub struct Call {
-    /// The function.
     pub function: String,
-    /// The caller's session.
     pub session: Token,
-    /// The arguments.
     pub arguments: Arguments,
 }
 

@@ -1,7 +1,7 @@
 //! The XAPI plugin `vgpu`, which answers `host.call_plugin`.
 //!
-//! It prints exactly one XML-RPC document and ends with 0, always: xapi hides everything else behind
-//! `XENAPI_PLUGIN_FAILURE` (xapi-project/xen-api, `ocaml/xapi/xapi_plugins.ml`).
+//! It always prints exactly one XML-RPC document and exits with 0: xapi hides everything else behind `XENAPI_PLUGIN_FAILURE`
+//! (xapi-project/xen-api, `ocaml/xapi/xapi_plugins.ml`).
 
 mod answer;
 mod call;
@@ -20,7 +20,7 @@ use vgpu_config::request::Request;
 
 /// The name in the log.
 const IDENT: &str = "vgpu-plugin";
-/// Where the plugin is installed, below the root.
+/// Below the root.
 const INSTALLED_AS: &str = "etc/xapi.d/plugins/vgpu";
 
 fn main() {
@@ -32,14 +32,14 @@ fn main() {
     if let Answer::Failure(code, params) = &answer {
         log::warn!("{code}: {}", params.join(", "));
     }
-    // Where nobody reads it, there is nobody to tell.
+    // If nobody reads the answer, there is no one to report it to.
     let _ = std::io::stdout().write_all(answer.to_xml().as_bytes());
 }
 
-/// A panic becomes an answer like any other error.
+/// Turns a panic into an error answer.
 fn without_panic(work: impl FnOnce() -> Answer) -> Answer {
     panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        let message = "vgpu-config made a mistake: please report it, with the lines of vgpu-plugin in the log";
+        let message = "internal error, please report it with the lines of vgpu-plugin in the log";
         Answer::Failure("VGPU_INTERNAL_ERROR".to_owned(), vec![message.to_owned()])
     })
 }

@@ -1,5 +1,5 @@
-//! Where our device stands in a device-model-args string: as `-device vgpu-stub,…`, as `-device {"driver":"vgpu-stub",…}`,
-//! and what `-set device.ID.…` adds to it.
+//! Finds our device in a device-model-args string: as `-device vgpu-stub,…`, as `-device {"driver":"vgpu-stub",…}`, and with the
+//! properties that `-set device.ID.…` adds to it.
 
 use std::ops::Range;
 
@@ -11,18 +11,16 @@ use super::{OUR_PROPERTIES, argument, option_value};
 use crate::model::VmSettings;
 use crate::settings::DeviceName;
 
-/// Where our argument stands.
 #[derive(Debug)]
 pub(super) struct Place {
     /// From its `-device` to the end of its value.
     pub range: Range<usize>,
-    /// Whether everything that it says can be written as `name=value`.
+    /// Whether all of its properties can be written as `name=value`.
     pub can_be_rewritten: bool,
-    /// What the value says after the device's name, quotes gone.
+    /// After the device's name, without quotes.
     properties: Vec<String>,
-    /// The quote that the value was written in.
+    /// The quote around the value.
     quote: Option<char>,
-    /// What is set for it by `-set`.
     sets: Vec<Set>,
 }
 
@@ -35,21 +33,20 @@ struct Set {
 }
 
 impl Place {
-    /// What QEMU takes for a property: what is set counts more than what the device is made with, the last more than
-    /// those before it.
+    /// The value that QEMU uses: `-set` overrides the device's own properties, and later ones override earlier ones.
     pub fn property(&self, name: &str) -> Option<&str> {
         let texts = self.properties.iter().chain(self.sets.iter().map(|set| &set.property));
         texts.rev().find_map(|text| text.strip_prefix(name)?.strip_prefix('='))
     }
 
-    /// Something that has to go: what is set by `-set` of our properties, or, where the device itself goes, all of it:
-    /// QEMU ends when something is set for a device that is not there.
+    /// Something to remove: a `-set` of our properties, or everything if the device itself is removed, because QEMU exits if
+    /// `-set` names a missing device.
     pub fn surplus(&self, whole: bool) -> Option<Range<usize>> {
         let set = self.sets.iter().rev().find(|set| whole || is_ours(&set.property)).map(|set| set.range.clone());
         set.or_else(|| whole.then(|| self.range.clone()))
     }
 
-    /// Whether it says what is wanted to the letter: QEMU gets `pool_id=a` as it stands. Properties may come in any order.
+    /// Whether it has exactly these settings, because QEMU gets `pool_id=a` unchanged. The order of properties does not matter.
     pub fn says_exactly(&self, device: &DeviceName, settings: &VmSettings, args: &str) -> bool {
         let mut ours: Vec<_> = self.properties.iter().filter(|text| is_ours(text)).map(String::as_str).collect();
         let wanted = argument(device, settings);
@@ -60,7 +57,7 @@ impl Place {
         ours == wanted && (is_plain_value(text) || text == self.rewritten(device, settings))
     }
 
-    /// Our argument with these settings, and with the properties that are not ours.
+    /// Our argument with these settings, and with its other properties.
     pub fn rewritten(&self, device: &DeviceName, settings: &VmSettings) -> String {
         let others: Vec<_> = self.properties.iter().filter(|text| !is_ours(text)).cloned().collect();
         let value = option_value(device, settings, &others);
@@ -75,7 +72,7 @@ fn is_ours(property: &str) -> bool {
     OUR_PROPERTIES.contains(&property.split('=').next().unwrap_or_default())
 }
 
-/// Whether a text means the same to a program that splits at spaces and to one that reads quotes.
+/// Whether a program that splits at spaces and one that reads quotes understand a text in the same way.
 fn is_plain(text: &str) -> bool {
     !text.contains(char::is_whitespace) && is_plain_value(text)
 }
@@ -84,7 +81,7 @@ fn is_plain_value(text: &str) -> bool {
     !text.contains(['\'', '"', '\\'])
 }
 
-/// The range and one space beside it: the one before, or the one after where the range begins the string.
+/// The range and one space: the one before it, or the one after it if the range is at the start.
 pub(super) fn with_one_space(args: &str, range: &Range<usize>) -> Range<usize> {
     let before = args[..range.start].chars().next_back().filter(|character| character.is_whitespace());
     let after = args[range.end..].chars().next().filter(|character| character.is_whitespace());
@@ -95,14 +92,14 @@ pub(super) fn with_one_space(args: &str, range: &Range<usize>) -> Range<usize> {
     }
 }
 
-/// Every place of our device, in its order.
+/// In the order of the string.
 pub(super) fn places(device: &DeviceName, args: &str) -> Vec<Place> {
     let words = words(args);
     let (mut places, mut sets, mut ids) = (Vec::new(), Vec::new(), Vec::new());
     let mut rest = words.as_slice();
     while let [option, value, ..] = rest {
         let range = option.range.start..value.range.end;
-        // QEMU takes the word after -device for its value, whatever it is.
+        // For QEMU, the word after -device is always its value.
         let is_taken = match option.text.as_str() {
             "-device" | "--device" => {
                 let made = Device::read(value, &args[value.range.clone()]);
@@ -125,7 +122,7 @@ pub(super) fn places(device: &DeviceName, args: &str) -> Vec<Place> {
         rest = &rest[if is_taken { 2 } else { 1 }..];
     }
     for set in sets {
-        // Where two devices share an ID, nobody knows whose it is.
+        // If two devices share an ID, it is ambiguous.
         let is_unique = ids.iter().filter(|id| **id == set.id).count() == 1;
         let place = places.iter_mut().find(|place| id_of(&place.properties).as_ref() == Some(&set.id));
         if let Some(place) = place.filter(|_| is_unique) {
@@ -135,7 +132,7 @@ pub(super) fn places(device: &DeviceName, args: &str) -> Vec<Place> {
     places
 }
 
-/// What the value of `-device` says.
+/// The value of `-device`.
 struct Device {
     driver: String,
     properties: Vec<String>,
@@ -144,7 +141,7 @@ struct Device {
 
 impl Device {
     fn read(value: &Word, raw: &str) -> Self {
-        // Whoever splits the string at spaces only leaves the quotes that JSON needs; else they are in another pair.
+        // A program that splits at spaces keeps JSON's own quotes; one that reads quotes needs another pair around them.
         if let Some(device) = Self::from_json(&value.text).or_else(|| Self::from_json(raw)) {
             return device;
         }
@@ -154,7 +151,7 @@ impl Device {
         Self { driver, properties: parts.collect(), can_be_rewritten: true }
     }
 
-    /// QEMU takes a value that begins with a brace for JSON (since 6.2).
+    /// For QEMU, a value that begins with a brace is JSON (since 6.2).
     fn from_json(text: &str) -> Option<Self> {
         let mut members: IndexMap<String, Value> = serde_json::from_str(text).ok()?;
         let Value::String(driver) = members.shift_remove("driver")? else { return None };

@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-/// One word of the string: where it stands, and what it says without its quotes.
+/// One word of the string: its range, and its text without quotes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Word {
     pub range: Range<usize>,
     pub text: String,
 }
 
-/// Splits at commas as QEMU does: two in a row are one comma of the value (QEMU, `util/keyval.c`).
+/// Splits at commas as QEMU does: two in a row are a comma in the value (QEMU, `util/keyval.c`).
 pub(super) fn option_parts(value: &str) -> Vec<String> {
     let mut parts = vec![String::new()];
     let mut characters = value.chars().peekable();
@@ -24,8 +24,7 @@ pub(super) fn option_parts(value: &str) -> Vec<String> {
     parts
 }
 
-/// The words as a shell would read them. Where quotes do not pair up no shell could have read the string, so whoever
-/// splits it splits at spaces only, and so do we.
+/// The words as a shell would read them. If the quotes do not pair up, no shell can read the string, so it is split at spaces only.
 pub(super) fn words(args: &str) -> Vec<Word> {
     quoted_words(args).unwrap_or_else(|| {
         let start_of = |word: &str| word.as_ptr() as usize - args.as_ptr() as usize;

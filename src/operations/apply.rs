@@ -1,4 +1,4 @@
-//! Makes changed settings true now: a clean reboot of the running VMs that were started with others, one after the other.
+//! Applies changed settings now: reboots running VMs that were started with other settings, one after the other.
 
 use std::thread;
 use std::time::Duration;
@@ -13,15 +13,15 @@ use crate::xenapi::{self, RebootKind, Reference, Session, XapiError};
 
 /// How long a VM may take to reboot. XAPI itself waits 20 minutes for a guest to shut down
 /// (xapi-project/xen-api, `ocaml/xapi/xapi_globs.ml`, `domain_shutdown_total_timeout`).
-const REBOOT_PATIENCE: Duration = Duration::from_mins(25);
-/// How long between two looks at a reboot.
+const REBOOT_TIMEOUT: Duration = Duration::from_mins(25);
+/// The time between two checks of a reboot.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// XAPI's refusal of a clean reboot of a VM whose guest has no agent (`check_op_for_feature` in
 /// `ocaml/xapi/xapi_vm_lifecycle.ml`).
 const NO_AGENT: &str = "VM_LACKS_FEATURE";
 
-/// What the last start of every VM on this host was given.
+/// The arguments of the last start of every VM on this host.
 ///
 /// # Errors
 /// The database cannot be read.
@@ -39,12 +39,12 @@ pub fn last_starts(host: &Host) -> Result<Vec<StartReply>, Error> {
         .collect())
 }
 
-/// Reboots the running VMs that do not have their settings, all or one that is named, one after the other, and looks whether each has come back with
-/// them. Where one has not come back, the rest is left as it is. A VM whose guest cannot be told to reboot is left alone, or
-/// with `hard` reset. A dry run says what would be done.
+/// Reboots the running VMs that do not have their settings (all, or `only` one), one after the other, and checks that each comes
+/// back with them. Stops at the first that does not. A VM whose guest cannot be told to reboot is left alone, or reset if
+/// `hard`.
 ///
 /// # Errors
-/// XAPI or the database cannot be used, or the VM that is named is not registered.
+/// XAPI or the database cannot be used, or the VM is not registered.
 pub fn apply(host: &Host, only: Option<VmUuid>, hard: bool, dry_run: bool) -> Result<ApplyReply, Error> {
     let mut session = host.connect()?;
     let mut reply = ApplyReply { dry_run, ..ApplyReply::default() };
@@ -65,7 +65,8 @@ pub fn apply(host: &Host, only: Option<VmUuid>, hard: bool, dry_run: bool) -> Re
     Ok(reply)
 }
 
-/// Reboots a VM if it still lacks its settings: those before it may have taken long. An error says why it did not come back.
+/// Reboots a VM if it still lacks its settings, because the reboots before it may have taken long. The error is why it did not
+/// come back.
 fn apply_to(
     host: &Host,
     session: &mut Session,
@@ -74,7 +75,7 @@ fn apply_to(
     reply: &mut ApplyReply,
 ) -> Result<(), String> {
     let look = |session: &mut Session| {
-        session.set_deadline(Deadline::after(xenapi::TIMEOUT));
+        session.set_deadline(Deadline::after(xenapi::XAPI_TIMEOUT));
         AllHosts::look(host, session).map_err(|error| error.to_string())
     };
     let mut found = ApplyReply::default();
@@ -94,7 +95,7 @@ fn apply_to(
             Err(format!("it did not come back: {refused}"))
         };
     }
-    let unknown = |why: String| format!("it was rebooted, but what it has now cannot be told: {why}");
+    let unknown = |why: String| format!("it was rebooted, but its arguments are not known: {why}");
     let has = look(session).map_err(unknown)?.started_with(vm_uuid, wanted)?;
     log::info!("VM {vm_uuid}: rebooted, has '{has}'");
     reply.applied.push(AppliedVm { to: has, ..vm });
@@ -103,28 +104,28 @@ fn apply_to(
 
 fn why_it_runs_on(refused: &XapiError) -> String {
     if refused.has_code(NO_AGENT) {
-        return "it runs on: its guest has no agent that XAPI could tell to reboot. Reboot it from inside, or reset it with \
+        return "it keeps running: its guest has no agent, so XAPI cannot tell it to reboot. Reboot it from inside, or reset it with \
                 --hard (hard=true through the plugin)"
             .to_owned();
     }
-    format!("it could not be rebooted and runs on: {refused}")
+    format!("it could not be rebooted and keeps running: {refused}")
 }
 
-/// Reboots a VM and waits for the end of that. What is inside says why XAPI did not do it; an error, that nobody knows.
+/// Reboots a VM and waits until it is done. The inner error is XAPI's refusal; the outer one means that the result is unknown.
 fn reboot(session: &mut Session, vm: &Reference, kind: RebootKind) -> Result<Result<(), XapiError>, String> {
-    let until = Deadline::after(REBOOT_PATIENCE);
-    session.set_deadline(Deadline::after(xenapi::TIMEOUT));
+    let until = Deadline::after(REBOOT_TIMEOUT);
+    session.set_deadline(Deadline::after(xenapi::XAPI_TIMEOUT));
     let task = match session.begin_reboot(vm, kind) {
         Ok(task) => task,
         Err(error @ XapiError::Refused { .. }) => return Ok(Err(error)),
         Err(error) => return Err(error.to_string()),
     };
     loop {
-        session.set_deadline(Deadline::after(xenapi::TIMEOUT));
+        session.set_deadline(Deadline::after(xenapi::XAPI_TIMEOUT));
         let record = session.task(&task).map_err(|error| format!("it was told to reboot, then {error}"))?;
         match record.status.as_str() {
             "pending" | "cancelling" if until.remaining().is_none() => {
-                return Err(format!("it did not come back within {} minutes", REBOOT_PATIENCE.as_secs() / 60));
+                return Err(format!("it did not come back within {} minutes", REBOOT_TIMEOUT.as_secs() / 60));
             }
             "pending" | "cancelling" => thread::sleep(PAUSE),
             "success" => {

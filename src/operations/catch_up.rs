@@ -9,7 +9,7 @@ use crate::deadline::Deadline;
 use crate::entry::News;
 use crate::error::Error;
 use crate::shared_copy::SharedCopy;
-use crate::store::{PATIENCE, Reading, Store};
+use crate::store::{DATABASE_TIMEOUT, Reading, Store};
 use crate::transaction::{take_over, take_over_all};
 use crate::xenapi::Session;
 
@@ -23,7 +23,7 @@ pub(super) struct Current<'a> {
     host: &'a Host,
     /// A copy, where the database itself could not be written in time.
     copy: Option<Store>,
-    /// Where XAPI could not be asked: when this host last knew what all hosts have, UTC, or `unknown`.
+    /// Set if XAPI was away: when this host last had the settings of all hosts, UTC, or `unknown`.
     pub as_of: Option<String>,
 }
 
@@ -56,13 +56,13 @@ impl<'a> Current<'a> {
         if shared.news(host.store.read())?.is_empty() {
             return Ok(None);
         }
-        host.store.set_patience(CATCH_UP_TIMEOUT)?;
+        host.store.set_timeout(CATCH_UP_TIMEOUT)?;
         let taken = host.vm_locks().and_then(|locks| take_over(&host.store, shared, locks, &[]));
         match taken.and_then(|news| names(host, session, &news)) {
             Ok(()) => {}
             Err(error) => log::debug!("other hosts' changes are not taken over now: {error}"),
         }
-        host.store.set_patience(PATIENCE)?;
+        host.store.set_timeout(DATABASE_TIMEOUT)?;
         if shared.news(host.store.read())?.is_empty() {
             return Ok(None);
         }

@@ -179,7 +179,7 @@ fn change(host: &Host, uuid: VmUuid, change: &ChangeOfVm<'_>) -> Result<ChangeRe
         Some(_) => host.store.read().vm(&uuid).ok().flatten().or(after),
         None => before,
     };
-    let stored = stored.ok_or_else(|| Error::Internal(format!("VM {uuid} vanished")))?;
+    let stored = stored.ok_or_else(|| Error::Internal(format!("VM {uuid} has disappeared")))?;
     let vm_reply = VmReply::new(stored, &host.settings.device);
     log::info!("{}", log_line(&vm_reply, changed, outcome));
     let power_state = vm.power_state().map(str::to_owned);
@@ -188,29 +188,31 @@ fn change(host: &Host, uuid: VmUuid, change: &ChangeOfVm<'_>) -> Result<ChangeRe
 
 fn notes(transaction: &Transaction<'_>, vm: &XapiVm, uuid: &VmUuid) -> Vec<String> {
     match (vm, transaction.away()) {
-        (XapiVm::Unknown, _) => vec![format!("XAPI knows no VM {uuid}: see 'xe vm-list'.")],
-        (_, Some(why)) => vec![format!("{why}. Only the database was changed; the VM's next start tells XAPI.")],
+        (XapiVm::Unknown, _) => vec![format!("XAPI does not know VM {uuid}: see 'xe vm-list'.")],
+        (_, Some(why)) => {
+            vec![format!("{why}. Only the database was changed; XAPI is updated at the VM's next start.")]
+        }
         (_, None) => Vec::new(),
     }
 }
 
 fn note_on_name(given: Option<&str>, in_xapi: Option<&str>) -> Option<String> {
     let (given, in_xapi) = (given?, in_xapi?);
-    (given != in_xapi).then(|| format!("The name is '{in_xapi}', as XAPI has it, and not '{given}'."))
+    (given != in_xapi).then(|| format!("The name in XAPI is '{in_xapi}', so '{given}' was not used."))
 }
 
 fn note_on_template(unregistered: Unregistered) -> &'static str {
     match unregistered {
         Unregistered::Ignore => {
-            "This is a template, which never starts. VMs made from it get no vGPU: register each of them, or set \
+            "This is a template, which never starts. VMs created from it get no vGPU: register each of them, or set \
              unregistered = \"inherit\" in vgpu.toml."
         }
         Unregistered::Default => {
-            "This is a template, which never starts. VMs made from it are registered at their first start with the defaults of \
-             vgpu.toml, not with its settings."
+            "This is a template, which never starts. VMs created from it are registered with the defaults of vgpu.toml at their \
+             first start, not with its settings."
         }
         Unregistered::Inherit => {
-            "This is a template, which never starts. VMs made from it are registered at their first start with its settings."
+            "This is a template, which never starts. VMs created from it are registered with its settings at their first start."
         }
     }
 }

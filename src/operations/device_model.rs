@@ -1,4 +1,4 @@
-//! Whether this host's QEMU gets our argument, and knows what to do with it. Both are the GPU vendor's to provide.
+//! Whether this host's QEMU gets the argument and has the device. The GPU vendor provides both.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,28 +9,28 @@ use crate::device_args::PLATFORM_KEY;
 use crate::paths::Root;
 use crate::settings::DeviceName;
 
-/// The setting by which xenopsd is given another wrapper (xapi-project/xen-api, `ocaml/xenopsd/lib/resources.ml`).
+/// xenopsd's setting for another wrapper (xapi-project/xen-api, `ocaml/xenopsd/lib/resources.ml`).
 const WRAPPER_SETTING: &str = "upstream-compat-qemu-dm-wrapper";
 
-/// Whether the program that starts QEMU passes `platform/device-model-args` on. XCP-ng's stock one does not.
+/// XCP-ng's stock wrapper does not pass `platform/device-model-args` on to QEMU.
 pub(super) fn wrapper_passes_arguments(root: &Root) -> Result<String, String> {
     let wrapper = wrapper(root);
     let shown = wrapper.display();
-    let text = fs::read(&wrapper).map_err(|error| format!("{shown}: {error}; no VM with QEMU starts without it"))?;
+    let text =
+        fs::read(&wrapper).map_err(|error| format!("{shown}: {error}; without it, no VM that uses QEMU starts"))?;
     let is_executable = fs::metadata(&wrapper).is_ok_and(|file| file.permissions().mode() & 0o111 != 0);
     if !is_executable {
-        return Err(format!("{shown} is not executable, so no VM with QEMU starts: chmod 755 {shown}"));
+        return Err(format!("{shown} is not executable, so no VM that uses QEMU starts: chmod 755 {shown}"));
     }
     if reads(&text, PLATFORM_KEY) {
         return Ok(format!("{shown} reads platform/{PLATFORM_KEY}"));
     }
     Err(format!(
         "{shown} does not read platform/{PLATFORM_KEY}, so QEMU gets no vGPU: install the GPU vendor's qemu-wrapper again (an \
-         update of XCP-ng puts the stock one back)"
+         update of XCP-ng restores the stock one)"
     ))
 }
 
-/// Whether QEMU has the device.
 pub(super) fn qemu_knows_device(root: &Root, device: &DeviceName) -> Result<String, String> {
     let qemu = qemu(root);
     let shown = qemu.display();
@@ -40,12 +40,12 @@ pub(super) fn qemu_knows_device(root: &Root, device: &DeviceName) -> Result<Stri
         return Ok(format!("{shown} has the device {name}"));
     }
     Err(format!(
-        "{shown} has no device {name}, and a VM that is given one does not start: install the GPU vendor's QEMU again, or \
-         correct 'device' in vgpu.toml ({shown} -device help)"
+        "{shown} has no device {name}, so registered VMs do not start: install the GPU vendor's QEMU again, or correct 'device' in \
+         vgpu.toml ({shown} -device help)"
     ))
 }
 
-/// The wrapper that xenopsd starts: what its settings say, or the stock one.
+/// The wrapper from xenopsd's settings, or the stock one.
 fn wrapper(root: &Root) -> PathBuf {
     let configured = root.xenopsd_settings().into_iter().filter_map(|file| fs::read_to_string(file).ok());
     let value = |text: String| {
@@ -56,7 +56,7 @@ fn wrapper(root: &Root) -> PathBuf {
     root.xen_program(&name)
 }
 
-/// The QEMU that the wrapper starts: it names it in a line `qemu_dm = '/usr/lib64/xen/bin/qemu-system-i386'`.
+/// The QEMU from the wrapper's line `qemu_dm = '/usr/lib64/xen/bin/qemu-system-i386'`.
 fn qemu(root: &Root) -> PathBuf {
     let text = fs::read_to_string(wrapper(root)).unwrap_or_default();
     let named = text.lines().find_map(|line| {
@@ -67,7 +67,7 @@ fn qemu(root: &Root) -> PathBuf {
     root.xen_program(&named.filter(is_path).unwrap_or_else(|| "qemu-system-i386".to_owned()))
 }
 
-/// Whether a program has a text in it; of a script, comments do not count.
+/// Whether a program contains a text; comments of a script do not count.
 fn reads(program: &[u8], wanted: &str) -> bool {
     let has = |text: &[u8]| text.windows(wanted.len()).any(|window| window == wanted.as_bytes());
     if program.starts_with(b"#!") {
@@ -77,7 +77,7 @@ fn reads(program: &[u8], wanted: &str) -> bool {
     }
 }
 
-/// A line of a shell or Python script without its comment: from a `#` outside quotes that begins a word.
+/// A line of a shell or Python script without its comment, which begins with a `#` at the start of a word and outside quotes.
 fn code_of(line: &[u8]) -> &[u8] {
     let (mut quote, mut before) = (None, b' ');
     for (at, &byte) in line.iter().enumerate() {

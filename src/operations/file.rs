@@ -78,9 +78,11 @@ pub fn import(host: &Host, file: &ConfigFile, prune: bool, dry_run: bool) -> Res
     };
     let unchanged = file.vm.len() - changes.iter().filter(|change| change.to.is_some()).count();
     let unknown = told.iter().filter(|(_, outcome)| *outcome == XapiOutcome::UnknownVm);
-    let mut notes: Vec<_> = unknown.map(|(vm_uuid, _)| format!("XAPI knows no VM {vm_uuid} (yet).")).collect();
+    let mut notes: Vec<_> = unknown.map(|(vm_uuid, _)| format!("XAPI does not know VM {vm_uuid} (yet).")).collect();
     notes.extend(
-        transaction.away().map(|why| format!("{why}. Only the database was changed; each VM's next start tells XAPI.")),
+        transaction
+            .away()
+            .map(|why| format!("{why}. Only the database was changed; XAPI is updated at each VM's next start.")),
     );
     Ok(ImportReply { dry_run, changes, unchanged, notes })
 }

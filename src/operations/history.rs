@@ -1,4 +1,4 @@
-//! Who changed what, as far as this host knows.
+//! This host's history.
 
 use super::Host;
 use crate::error::Error;
@@ -6,7 +6,7 @@ use crate::model::VmUuid;
 use crate::reply::HistoryEntry;
 use crate::store::Through;
 
-/// The changes that this host has seen, the newest first: those of one VM, or all, and no more than `limit`.
+/// The newest changes first: of one VM or of all, at most `limit`.
 ///
 /// # Errors
 /// The database cannot be read.

@@ -1,5 +1,4 @@
-//! The other hosts of the resource pool. An operation is carried out on one of them by its plugin, which XAPI calls
-//! (`host.call_plugin`): xapi on whichever host brings the call there.
+//! Runs operations on the other hosts of the resource pool, through their plugins (`host.call_plugin`).
 
 use std::thread;
 use std::time::Duration;
@@ -12,19 +11,17 @@ use crate::paths::Root;
 use crate::request::{Reply, Request};
 use crate::xenapi::{self, HostRecord, Reference, Session, XapiError};
 
-/// The plugin's name.
 const PLUGIN: &str = "vgpu";
 /// How long a request to another host may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
-/// How long a request may take that changes many VMs, or reboots one after the other.
+/// For a request that changes or reboots many VMs, one after the other.
 const LONG_REQUEST_TIMEOUT: Duration = Duration::from_hours(24);
-/// How long one host may take where all of them are asked.
+/// For one host, if all are asked.
 const EVERY_HOST_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long a text may be for a plugin, which gets it within one argument of a program: each of its quotes takes six bytes
-/// there.
+/// The longest text for a plugin, in bytes. XAPI passes it in one program argument, where each quote takes six bytes.
 const LONGEST_TEXT: usize = 60_000;
 
-/// Another host of the resource pool, or this one seen from outside. Requests go through its plugin.
+/// A host of the resource pool, used through its plugin.
 #[derive(Debug)]
 pub struct OtherHost {
     session: Session,
@@ -33,7 +30,7 @@ pub struct OtherHost {
 }
 
 impl OtherHost {
-    /// Finds a host by its UUID or its name.
+    /// `wanted` is a UUID or a name.
     ///
     /// # Errors
     /// XAPI is away, or has no host of that name, or several.
@@ -55,26 +52,26 @@ impl OtherHost {
         }
     }
 
-    /// Carries out a request there.
-    ///
     /// # Errors
-    /// As [`Self::execute_to_json`], or the reply cannot be understood.
+    /// Those of [`Self::execute_to_json`], or the reply cannot be read.
     pub fn execute(&mut self, request: &Request) -> Result<Reply, Error> {
         let json = self.execute_to_json(request)?;
         self.read_reply(request, &json)
     }
 
-    /// Carries out a request there; the reply is the plugin's, byte for byte.
+    /// Returns the plugin's reply, byte for byte.
     ///
     /// # Errors
-    /// XAPI cannot reach the host, vgpu-config is not there, or the operation fails there.
+    /// XAPI cannot reach the host, vgpu-config is not installed there, or the operation fails.
     pub fn execute_to_json(&mut self, request: &Request) -> Result<String, Error> {
         let arguments = request.arguments();
         if let Some((name, text)) = arguments.iter().find(|(_, text)| text.len() > LONGEST_TEXT) {
             return Err(Error::InvalidParam {
                 name: name.to_owned(),
                 value: format!("{} bytes", text.len()),
-                expected: format!("at most {LONGEST_TEXT} bytes with --host; import it here, every host gets it"),
+                expected: format!(
+                    "at most {LONGEST_TEXT} bytes with --host; import it on this host, the others take it over"
+                ),
             });
         }
         let timeout = if request.may_take_long() { LONG_REQUEST_TIMEOUT } else { REQUEST_TIMEOUT };
@@ -84,10 +81,8 @@ impl OtherHost {
         answer.map_err(|error| of_host(&self.name, error))
     }
 
-    /// Reads the host's reply to a request.
-    ///
     /// # Errors
-    /// It cannot be understood.
+    /// The reply cannot be read.
     pub fn read_reply(&self, request: &Request, json: &str) -> Result<Reply, Error> {
         request.read_reply(json).map_err(|error| not_understood(&self.name, &error))
     }
@@ -105,14 +100,13 @@ fn of_host(host: &str, error: XapiError) -> Error {
     }
 }
 
-/// What one of all hosts has answered.
 pub(super) struct Answered<T> {
     pub host: HostRecord,
     pub answer: Result<T, Error>,
 }
 
-/// Carries out a request on every host at once, this one included, in the session's name. A host that
-/// hangs costs its own answer only. Sorted by name.
+/// Runs a request on every host at the same time, including this one, in the caller's session. If a host hangs, only its own
+/// answer is missing. Sorted by name.
 pub(super) fn on_every_host<T: DeserializeOwned + Send>(
     root: &Root,
     session: &mut Session,
@@ -144,7 +138,7 @@ pub(super) fn on_every_host<T: DeserializeOwned + Send>(
         };
         asked.into_iter().map(collect).collect()
     });
-    // Whoever was slow has not used up the time of what comes after.
-    session.set_deadline(Deadline::after(xenapi::TIMEOUT));
+    // A slow host must not use up the time for what follows.
+    session.set_deadline(Deadline::after(xenapi::XAPI_TIMEOUT));
     Ok(answers)
 }

@@ -1,5 +1,5 @@
-//! Whether what xapi and xenopsd run of ours is what the package installed, and whether anything else lies where xenopsd
-//! would run it.
+//! Checks that the hook and the plugin are those that the package installed, and that the hook's folder has nothing else that
+//! xenopsd would run.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -15,11 +15,11 @@ use crate::paths::Root;
 use crate::settings::Settings;
 use crate::store::CheckItem;
 
-/// What to do where the hook or its program is not as it should be.
+/// What to do if the hook or its program is wrong.
 const PUT_HOOK: &str = "run /usr/libexec/vgpu/put-hook, or install vgpu-config again";
 const INSTALL_AGAIN: &str = "install vgpu-config again";
-/// What a file that cannot be run does in the hook's folder.
-const REFUSES: &str = "No VM starts on this host as long as it lies there: xenopsd runs everything in that folder";
+/// The effect of a file in the hook's folder that cannot be run.
+const REFUSES: &str = "Until then no VM starts on this host, because xenopsd runs everything in this folder";
 
 /// The settings, and the copies that rpm may have put beside them.
 pub(super) fn settings(root: &Root) -> CheckItem {
@@ -28,12 +28,12 @@ pub(super) fn settings(root: &Root) -> CheckItem {
     let found = match Settings::load(&root.settings()) {
         Err(error) => Err(error.to_string()),
         Ok(_) if saved.exists() => Err(format!(
-            "the settings are valid, but {} has those from before vgpu-config was removed, and they are not in force: take over \
-             what you need, and delete it",
+            "the settings are valid, but {} has those from before vgpu-config was removed, which have no effect: copy what you \
+             need, then delete it",
             saved.display()
         )),
         Ok(_) if new.exists() => Ok(format!(
-            "the settings are valid; {} has the defaults of a newer version: take over what you need, and delete it",
+            "the settings are valid; {} has the defaults of a newer version: copy what you need, then delete it",
             new.display()
         )),
         Ok(_) => Ok("the settings are valid".to_owned()),
@@ -41,7 +41,7 @@ pub(super) fn settings(root: &Root) -> CheckItem {
     CheckItem::new("settings", found)
 }
 
-/// The hook with its program and its folder, and the plugin. Everything that is wrong is an item of its own.
+/// The hook with its program and its folder, and the plugin: one item for each problem.
 pub(super) fn hook_and_plugin(root: &Root) -> Vec<CheckItem> {
     let mut items = Vec::new();
     let digests = Digests::read(root).unwrap_or_else(|error| {
@@ -53,15 +53,16 @@ pub(super) fn hook_and_plugin(root: &Root) -> Vec<CheckItem> {
     wrong.extend(wrong_of_ours(&hook).or_else(|| digests.compare(root, &hook, PUT_HOOK).err()));
     wrong.extend(digests.compare(root, &program, PUT_HOOK).and_then(|()| runs(&program)).err());
     if wrong.is_empty() {
-        items.push(CheckItem::new("hook", Ok(format!("{} is in place, and its program runs", hook.display()))));
+        items.push(CheckItem::new("hook", Ok(format!("{} is installed, and its program runs", hook.display()))));
     }
     items.extend(wrong.into_iter().map(|wrong| CheckItem::new("hook", Err(wrong))));
-    let plugin_is = digests.compare(root, &plugin, INSTALL_AGAIN).map(|()| format!("{} is in place", plugin.display()));
+    let plugin_is =
+        digests.compare(root, &plugin, INSTALL_AGAIN).map(|()| format!("{} is installed", plugin.display()));
     items.push(CheckItem::new("plugin", plugin_is));
     items
 }
 
-/// The digests of what the package installed, by the files' paths in dom0, from a list as sha256sum writes it.
+/// The digests of the installed files by their paths in dom0, from a list in sha256sum's format.
 struct Digests(HashMap<String, String>);
 
 impl Digests {
@@ -73,7 +74,7 @@ impl Digests {
         Ok(Self(entries.map(|(digest, path)| (path.to_owned(), digest.to_owned())).collect()))
     }
 
-    /// Whether a file can be run and is the one that the package installed; where its digest is not known, the former.
+    /// Whether a file is executable and, if its digest is known, unchanged since the installation.
     fn compare(&self, root: &Root, path: &Path, remedy: &str) -> Result<(), String> {
         let shown = path.display();
         let file = fs::metadata(path).map_err(|error| format!("{shown}: {error}; {remedy}"))?;
@@ -111,7 +112,7 @@ fn hexadecimal(bytes: &[u8]) -> String {
     })
 }
 
-/// A program with the right digest may still not run, on another machine or without memory.
+/// A program with the right digest may still fail to run, on another machine or without memory.
 fn runs(program: &Path) -> Result<(), String> {
     let shown = program.display();
     let said =
@@ -120,14 +121,14 @@ fn runs(program: &Path) -> Result<(), String> {
     if said.trim() == expected {
         return Ok(());
     }
-    Err(format!("{shown} --version says '{}' and not '{expected}': {INSTALL_AGAIN}", said.trim()))
+    Err(format!("{shown} --version prints '{}' instead of '{expected}': {INSTALL_AGAIN}", said.trim()))
 }
 
 fn is_executable(file: &fs::Metadata) -> bool {
     file.permissions().mode() & 0o111 != 0
 }
 
-/// What lies beside the hook and must not: xenopsd runs every entry, and refuses every start where one cannot be run.
+/// Other entries of the hook's folder that are a problem: xenopsd runs every entry, and refuses every start if one cannot be run.
 fn wrong_in_folder(hook: &Path) -> Vec<String> {
     let folder = hook.parent().unwrap_or(hook);
     let entries = match fs::read_dir(folder) {
@@ -139,7 +140,7 @@ fn wrong_in_folder(hook: &Path) -> Vec<String> {
     paths.iter().filter(|path| *path != hook).filter_map(|path| wrong_of_others(path)).collect()
 }
 
-/// Our own hook is compared with what was installed. Here only that xenopsd cannot run it, which is worse.
+/// Our own hook is also compared with its digest. If xenopsd cannot run it, this message comes first.
 fn wrong_of_ours(path: &Path) -> Option<String> {
     let found = fs::metadata(path).ok()?;
     let is_run = found.is_file() && is_executable(&found) && can_be_run(path);
@@ -150,11 +151,11 @@ fn wrong_of_others(path: &Path) -> Option<String> {
     let (shown, quoted) = (path.display(), quoted(path));
     if is_left_by_rpm(path) {
         return Some(format!(
-            "{shown} was left by rpm, and xenopsd runs everything in that folder: delete it, rm {quoted}"
+            "{shown} was left behind by rpm, and xenopsd runs everything in this folder: delete it, rm {quoted}"
         ));
     }
     let Ok(found) = fs::metadata(path) else {
-        return Some(format!("{shown} is a link that leads nowhere: delete it, rm {quoted}. {REFUSES}"));
+        return Some(format!("{shown} is a broken link: delete it, rm {quoted}. {REFUSES}"));
     };
     if found.is_dir() {
         return Some(format!("{shown} is a folder: move it away, mv {quoted} /root/. {REFUSES}"));
@@ -169,14 +170,14 @@ fn wrong_of_others(path: &Path) -> Option<String> {
     })
 }
 
-/// Whether the kernel would take a file for a program: by its first bytes.
+/// Whether the kernel would run a file, judging by its first bytes.
 fn can_be_run(path: &Path) -> bool {
     let mut first = [0; 4];
     let length = File::open(path).and_then(|mut file| file.read(&mut first)).unwrap_or_default();
     first[..length].starts_with(b"#!") || first[..length] == *b"\x7fELF"
 }
 
-/// rpm's own names: what it saved or did not replace, and what it had not written whole when it was killed (`50vgpu;6561e0aa`).
+/// Names that rpm uses: for files that it saved or did not replace, and for temporary ones if it was killed (`50vgpu;6561e0aa`).
 fn is_left_by_rpm(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let is_temporary =
@@ -184,7 +185,7 @@ fn is_left_by_rpm(path: &Path) -> bool {
     is_temporary || [".rpmsave", ".rpmnew", ".rpmorig"].iter().any(|ending| name.ends_with(ending))
 }
 
-/// A path as a shell takes it for one word.
+/// A path, quoted for a shell.
 fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+".contains(&byte);

@@ -1,4 +1,4 @@
-//! Which running VMs do not have their settings: compares what the newest settings say with what the hosts have given.
+//! Finds running VMs that do not have their settings: compares the newest settings with the arguments of the last start.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,7 +16,7 @@ use crate::request::Request;
 use crate::shared_copy::{Comparison, SharedCopy};
 use crate::xenapi::{HostRecord, Reference, Session, VmRecord};
 
-/// Starts on two hosts that lie no more seconds apart than this are not put in an order: their clocks may differ.
+/// In seconds. The order of starts on two hosts within this time is unknown, because their clocks may differ.
 const CLOCKS_MAY_DIFFER: i64 = 600;
 
 /// A running VM that gets its settings by a reboot.
@@ -26,7 +26,6 @@ pub(super) struct Pending {
     pub wanted: Option<VmSettings>,
 }
 
-/// What has to be known of the resource pool.
 pub(super) struct AllHosts<'a> {
     host: &'a Host,
     shared: SharedCopy,
@@ -37,7 +36,7 @@ pub(super) struct AllHosts<'a> {
     numbers: HashMap<DeviceVmId, VmUuid>,
     /// The last start of each VM, on each host that has started it.
     starts: HashMap<String, Vec<StartReply>>,
-    /// Hosts that could not say what they have started, and why.
+    /// Hosts that did not report their starts, and why.
     silent: HashMap<String, String>,
 }
 
@@ -65,7 +64,7 @@ impl<'a> AllHosts<'a> {
         Ok(Self { host, shared, records, hosts, here, numbers, starts, silent })
     }
 
-    /// The running VMs that do not have their settings, by name; all of them, or one that is named.
+    /// The running VMs that do not have their settings, sorted by name: all, or `only` one.
     pub fn pending(&self, only: Option<VmUuid>, reply: &mut ApplyReply) -> Result<Vec<Pending>, Error> {
         let mut pending = Vec::new();
         let mut is_known = false;
@@ -79,7 +78,7 @@ impl<'a> AllHosts<'a> {
             if record.power_state != "Running" {
                 if only.is_some() {
                     let state = record.power_state.to_lowercase();
-                    reply.notes.push(format!("VM {vm_uuid} is {state}: its next start has its settings."));
+                    reply.notes.push(format!("VM {vm_uuid} is {state}: it gets its settings at its next start."));
                 }
                 continue;
             }
@@ -92,7 +91,7 @@ impl<'a> AllHosts<'a> {
             };
             if !self.lacks_settings(vm_uuid, &entry, start) {
                 if only.is_some() {
-                    reply.notes.push(format!("VM {vm_uuid} has its settings already."));
+                    reply.notes.push(format!("VM {vm_uuid} already has its settings."));
                 }
                 continue;
             }
@@ -112,25 +111,27 @@ impl<'a> AllHosts<'a> {
         self.record(vm_uuid).is_some_and(|record| record.power_state == "Running")
     }
 
-    /// What a VM that was just rebooted was started with. It should be what was wanted then, or what is wanted since.
+    /// The arguments of a VM that was just rebooted: those wanted at that time, or newer ones.
     pub fn started_with(&self, vm_uuid: VmUuid, wanted: Option<VmSettings>) -> Result<String, String> {
-        let unknown = |why: &str| format!("it was rebooted, but what it has now cannot be told: {why}");
+        let unknown = |why: &str| format!("it was rebooted, but its arguments are not known: {why}");
         let record = self.record(vm_uuid).filter(|record| record.power_state == "Running");
-        let record = record.ok_or("it did not come back: it does not run any more")?;
-        let on =
-            self.hosts.get(record.resident_on.as_str()).ok_or_else(|| unknown("XAPI does not say where it runs"))?;
+        let record = record.ok_or("it did not come back: it is not running")?;
+        let on = self
+            .hosts
+            .get(record.resident_on.as_str())
+            .ok_or_else(|| unknown("XAPI does not say on which host it runs"))?;
         if let Some(why) = self.silent.get(&on.uuid) {
             return Err(unknown(why));
         }
         let starts = self.starts.get(&record.uuid).map(Vec::as_slice).unwrap_or_default();
-        // It was started on this host, whatever the clocks of others say.
+        // It was started on the host where it runs, regardless of other hosts' clocks.
         let start = starts.iter().find(|start| start.host_uuid == on.uuid);
         let has = start.map(|start| start.device_argument.clone()).unwrap_or_default();
         let entry = self.shared.newest(&vm_uuid, self.here.get(&vm_uuid));
         let is_unchanged = entry.as_ref().is_some_and(|entry| entry.settings == wanted);
         if is_unchanged && entry.is_some_and(|entry| self.lacks_settings(vm_uuid, &entry, start)) {
             let has = if has.is_empty() { "no vGPU" } else { &has };
-            return Err(format!("it came back with {has}: the log of host {} says why", on.name_label));
+            return Err(format!("it came back with {has}: see the log of host {}", on.name_label));
         }
         Ok(has)
     }
@@ -140,13 +141,13 @@ impl<'a> AllHosts<'a> {
         self.records.iter().map(|(_, record)| record).find(|record| record.uuid == uuid)
     }
 
-    /// The VM's last start, on whichever host; or why nobody can tell what a reboot would change. Who names a VM wants it
-    /// rebooted where that is not clear.
+    /// The VM's last start on any host, or why it is not known. A VM that is given explicitly is rebooted even if it is unclear
+    /// which start was the last.
     fn last_start(&self, vm_uuid: VmUuid, record: &VmRecord, is_named: bool) -> Result<Option<&StartReply>, String> {
         match self.shared.compare(&vm_uuid, self.here.get(&vm_uuid)) {
-            Comparison::NotForUs(error) => return Err(format!("what the resource pool has of it {error}")),
+            Comparison::NotForUs(error) => return Err(format!("the shared copy's entry {error}")),
             Comparison::HostIsNewer => {
-                return Err("this host has changes that no other host knows: run 'vgpu-admin sync' first".to_owned());
+                return Err("this host has changes that no other host has: run 'vgpu-admin sync' first".to_owned());
             }
             Comparison::Same | Comparison::CopyIsNewer(_) => {}
         }
@@ -156,7 +157,7 @@ impl<'a> AllHosts<'a> {
         }
         let starts = self.starts.get(&record.uuid).map(Vec::as_slice).unwrap_or_default();
         let Some(newest) = starts.iter().max_by_key(|start| start.started) else { return Ok(None) };
-        // It runs there: a start on another host that is not clearly newer was before.
+        // A start on the host where it runs counts, unless another is clearly newer.
         let is_where_it_runs = |start: &&StartReply| on.is_some_and(|on| on.uuid == start.host_uuid);
         if let Some(start) = starts.iter().find(is_where_it_runs)
             && newest.started - start.started < CLOCKS_MAY_DIFFER
@@ -170,27 +171,27 @@ impl<'a> AllHosts<'a> {
         };
         match starts.iter().find(is_rival) {
             Some(rival) if !is_named => Err(format!(
-                "it was started on two hosts within minutes ({} and {}), whose clocks may differ: name it, and it is rebooted",
+                "it was started on two hosts within minutes ({} and {}), and their clocks may differ: to reboot it, use --vm-uuid",
                 newest.host_uuid, rival.host_uuid
             )),
             _ => Ok(Some(newest)),
         }
     }
 
-    /// Whether that start gave a VM something else than it is to have, or nobody knows what.
+    /// Whether that start had other settings than the VM has now, or its arguments are not known.
     fn lacks_settings(&self, vm_uuid: VmUuid, entry: &Entry, start: Option<&StartReply>) -> bool {
         let device = &self.host.settings.device;
         let had = start.and_then(|start| device_args::find(device, &start.device_argument));
         match (entry.settings, start) {
             (Some(wanted), Some(_)) => had.and_then(|had| had.settings()) != Some(wanted),
             (Some(_), None) => true,
-            // A VM that was removed keeps what it had until it is rebooted.
+            // A removed VM keeps its vGPU until it is rebooted.
             (None, _) => had.is_some_and(|had| self.is_no_longer_its(vm_uuid, entry, &had)),
         }
     }
 
-    /// Whether a removed VM's argument is the one that was taken from it, or another VM's by now. One that was written by
-    /// hand since is neither.
+    /// Whether a removed VM runs with its old argument, or with one that belongs to another VM now, as opposed to one that was
+    /// written by hand since.
     fn is_no_longer_its(&self, vm_uuid: VmUuid, entry: &Entry, had: &FoundDevice) -> bool {
         let Some(number) = had.vm_id else { return false };
         let is_anothers = self.numbers.get(&number).is_some_and(|owner| *owner != vm_uuid);

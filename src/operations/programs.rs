@@ -9,7 +9,7 @@ use std::time::Duration;
 use wait_timeout::ChildExt;
 
 /// How long a program may take to answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PROGRAM_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a program prints, whichever stream it prints it on.
 pub(super) fn ask(program: &Path, arguments: &[&str]) -> Result<String, String> {
@@ -22,11 +22,11 @@ pub(super) fn ask(program: &Path, arguments: &[&str]) -> Result<String, String> 
         .spawn()
         .map_err(say)?;
     let readers = [child.stdout.take().map(read_all), child.stderr.take().map(read_all)];
-    let ended = child.wait_timeout(PATIENCE).map_err(say)?;
+    let ended = child.wait_timeout(PROGRAM_TIMEOUT).map_err(say)?;
     if ended.is_none() {
         let _ = child.kill();
         let _ = child.wait();
-        return Err(format!("did not end within {} s", PATIENCE.as_secs()));
+        return Err(format!("did not end within {} s", PROGRAM_TIMEOUT.as_secs()));
     }
     let texts = readers.into_iter().flatten().map(|reader| reader.join().unwrap_or_default());
     Ok(texts.map(|text| String::from_utf8_lossy(&text).into_owned()).collect())

@@ -14,18 +14,17 @@ use crate::shared_copy::{Comparison, SharedCopy};
 use crate::store::{Damaged, Rebuilt, Registration, StoreError, Writing};
 use crate::xenapi::{self, Reference, Session, VmRecord, XapiError};
 
-/// What XAPI has of all VMs.
 struct FromXapi {
     shared: SharedCopy,
     records: Vec<(Reference, VmRecord)>,
 }
 
-/// Makes a new database, on this host and by its root alone, and keeps the damaged file aside. XAPI is asked before anything is
-/// held, and told nothing. A dry run says what would be saved.
+/// Makes a new database on this host, as root, and keeps the damaged file. XAPI is asked before the database is locked, and
+/// nothing is written to it.
 ///
 /// # Errors
-/// The database is healthy and `force` does not say that it is to be made anew all the same, nothing can be read of it and
-/// XAPI is away, or the new one cannot be written; nothing has changed then.
+/// The database is healthy (without `force`), nothing can be read from it and XAPI is away, or the new one cannot be
+/// written. Nothing has changed then.
 pub fn recover(root: &Root, force: bool, dry_run: bool) -> Result<RecoverReply, Error> {
     let settings = Settings::load(&root.settings())?;
     let xapi = ask(root);
@@ -53,13 +52,12 @@ pub fn recover(root: &Root, force: bool, dry_run: bool) -> Result<RecoverReply, 
 }
 
 fn ask(root: &Root) -> Result<FromXapi, XapiError> {
-    let mut session = Session::log_in(&root.xapi_socket(), Deadline::after(xenapi::TIMEOUT))?;
-    // In the order opposite to the one in which they are written.
+    let mut session = Session::log_in(&root.xapi_socket(), Deadline::after(xenapi::XAPI_TIMEOUT))?;
+    // In the reverse order of a change, which writes the shared copy first.
     let records = session.vm_records()?;
     Ok(FromXapi { shared: SharedCopy::load(&mut session)?, records })
 }
 
-/// What the file had.
 fn describe(rebuilt: &Rebuilt, reply: &mut RecoverReply) -> Result<(), StoreError> {
     let saved = rebuilt.saved();
     reply.from_file = rebuilt.store().read().counts()?.total();
@@ -70,11 +68,11 @@ fn describe(rebuilt: &Rebuilt, reply: &mut RecoverReply) -> Result<(), StoreErro
     if saved.unreadable_pages > 0 {
         reply.notes.push(format!("{} pages of the tables cannot be read", saved.unreadable_pages));
     }
-    reply.notes.extend(saved.rejected.iter().map(|row| format!("a row of vms was left out: {row}")));
+    reply.notes.extend(saved.rejected.iter().map(|row| format!("a row of vms was skipped: {row}")));
     Ok(())
 }
 
-/// Fills in what the file has lost, as far as XAPI has it, and says what nobody has.
+/// Restores lost settings from XAPI, and lists those that it does not have either.
 fn complete(
     rebuilt: &Rebuilt,
     settings: &Settings,
@@ -94,13 +92,13 @@ fn complete(
             reply.notes.extend(unregistered(&writing, settings, &xapi.records)?);
         }
         Err(error) => reply.notes.push(format!(
-            "{error}: what the file has lost could not be filled in; run 'vgpu-admin sync' when XAPI answers"
+            "{error}: lost settings were not restored from XAPI; run 'vgpu-admin sync' when XAPI answers"
         )),
     }
     writing.complete_all()?;
     for vm_uuid in &rebuilt.saved().lost {
         if let Registration::Unknown = writing.read().registration(vm_uuid)? {
-            let why = "it was registered, and its settings are neither in the file nor in XAPI's copy".to_owned();
+            let why = "it was registered, but its settings are neither in the file nor in the shared copy".to_owned();
             reply.lost.push(LeftAlone { vm_uuid: *vm_uuid, why });
         }
     }
@@ -108,8 +106,8 @@ fn complete(
     Ok(writing.commit()?)
 }
 
-/// A row of which it is not known how often it was changed gives way to what XAPI has, unless both have the VM registered and
-/// the row was changed later: XAPI was not told of that yet. What was removed stays removed.
+/// A row without a known revision is overridden by the shared copy, unless both have the VM registered and the row was changed
+/// later, which means that this change was not written to XAPI yet. A removed VM stays removed.
 fn keep_newer_rows(
     writing: &Writing<'_>,
     shared: &SharedCopy,
@@ -124,13 +122,13 @@ fn keep_newer_rows(
         let (Some(ours), Some(theirs)) = (here.settings, there.settings) else { continue };
         if here.changed_at > there.changed_at && content(ours) != content(theirs) {
             writing.count_after(uuid, &here, &there)?;
-            reply.notes.push(format!("VM {uuid} was changed on this host after XAPI was told last, and keeps that"));
+            reply.notes.push(format!("VM {uuid} has a change on this host that was not written to XAPI, and keeps it"));
         }
     }
     Ok(())
 }
 
-/// What two places can disagree about, however the number is to be chosen.
+/// The settings to compare; the number may be chosen anew.
 fn content(settings: VmSettings) -> impl PartialEq {
     (settings.pool, settings.priority)
 }
@@ -141,20 +139,20 @@ fn take_over(writing: &Writing<'_>, shared: &SharedCopy, reply: &mut RecoverRepl
         match (writing.read().entry(uuid)?, entry.settings) {
             (None, Some(_)) => reply.filled_in.push(*uuid),
             (None, None) => {}
-            // The file had lost no more than how often it was changed.
+            // The file had only lost the revision.
             (Some(here), there) if here.settings.map(content) == there.map(content) => {}
             (Some(_), _) => reply.newer_in_xapi.push(*uuid),
         }
     }
     for uuid in shared.vms() {
         if let Comparison::NotForUs(error) = shared.compare(&uuid, None) {
-            reply.notes.push(format!("VM {uuid}: what the resource pool has of it {error}"));
+            reply.notes.push(format!("VM {uuid}: the shared copy's entry {error}"));
         }
     }
     Ok(writing.take_over(&shared.news(writing.read())?)?)
 }
 
-/// VMs that have an argument of ours and are not registered: their settings were lost, or never there.
+/// VMs that have a vGPU argument but are not registered: their settings were lost, or never existed.
 fn unregistered(
     writing: &Writing<'_>,
     settings: &Settings,
@@ -170,6 +168,6 @@ fn unregistered(
     let count = records.iter().map(|(_, record)| record).filter(is_meant).count();
     Ok((count > 0).then(|| {
         let vms = if count == 1 { "1 VM has".to_owned() } else { format!("{count} VMs have") };
-        format!("{vms} a vGPU argument in XAPI and no settings: see 'vgpu-admin adopt --dry-run'")
+        format!("{vms} a vGPU argument in XAPI but no settings: see 'vgpu-admin adopt --dry-run'")
     }))
 }

@@ -68,7 +68,7 @@ pub fn adopt(host: &Host, dry_run: bool) -> Result<AdoptReply, Error> {
         match store.read().registration(&uuid)? {
             Registration::Registered(_) => continue,
             Registration::Removed { vm_id, .. } if vm_id.is_some() && vm_id == found.vm_id => {
-                let why = "it was removed, and its next start takes the argument out: register it if it is to have one";
+                let why = "it was removed, and its next start removes the argument: register it to keep the argument";
                 reply.left_alone.push(LeftAlone { vm_uuid: uuid, why: why.to_owned() });
                 continue;
             }
@@ -124,7 +124,7 @@ fn register(writing: &Writing<'_>, uuid: &VmUuid, record: &VmRecord, found: &Fou
     };
     let vm_id = found.vm_id.filter(|_| owner.is_none());
     writing.insert(uuid, Some(&record.name_label), pool, priority, vm_id)?;
-    let registered = writing.read().vm(uuid)?.ok_or_else(|| Error::Internal(format!("VM {uuid} vanished")))?;
+    let registered = writing.read().vm(uuid)?.ok_or_else(|| Error::Internal(format!("VM {uuid} has disappeared")))?;
     Ok(AdoptedVm {
         vm_uuid: *uuid,
         vm_name: record.name_label.clone(),

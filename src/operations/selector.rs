@@ -11,7 +11,7 @@ use crate::shared_copy::SharedCopy;
 use crate::xenapi::{self, Session, VmRecord};
 
 /// How long a request that only reads waits for XAPI to say who has a name.
-const READ_TIMEOUT: Duration = Duration::from_secs(3);
+const NAME_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A VM that is meant.
 pub(super) struct Meant {
@@ -27,7 +27,7 @@ pub(super) struct Meant {
 /// # Errors
 /// No VM has that name, or several have it.
 pub(super) fn find(host: &Host, vm: &VmSelector) -> Result<Meant, Error> {
-    find_within(xenapi::TIMEOUT, host, vm)
+    find_within(xenapi::XAPI_TIMEOUT, host, vm)
 }
 
 /// Finds the VM that is to be read about. XAPI is not waited for as long: nothing happens to a VM that is not meant.
@@ -35,7 +35,7 @@ pub(super) fn find(host: &Host, vm: &VmSelector) -> Result<Meant, Error> {
 /// # Errors
 /// As [`find`].
 pub(super) fn find_to_read(host: &Host, vm: &VmSelector) -> Result<Meant, Error> {
-    find_within(READ_TIMEOUT, host, vm)
+    find_within(NAME_TIMEOUT, host, vm)
 }
 
 fn find_within(timeout: Duration, host: &Host, vm: &VmSelector) -> Result<Meant, Error> {

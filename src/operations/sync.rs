@@ -172,7 +172,7 @@ pub fn prune(host: &Host, only: Option<&VmUuids>, dry_run: bool) -> Result<Prune
     let is_dead = |uuid: &VmUuid| match shared.compare(uuid, None) {
         _ if vms.contains_key(uuid) => false,
         Comparison::NotForUs(error) => {
-            log::warn!("VM {uuid}: what the resource pool has of it {error}");
+            log::warn!("VM {uuid}: the shared copy's entry {error}");
             false
         }
         _ => true,

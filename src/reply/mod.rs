@@ -1,6 +1,6 @@
-//! What operations answer: the plugin's JSON and `vgpu-admin --format json` are these types, byte for byte.
+//! Replies. The plugin and `vgpu-admin --format json` print these types as JSON, byte for byte.
 //!
-//! Fields are only ever added.
+//! Fields may be added, but never removed.
 
 mod resource_pool;
 mod state;
@@ -21,43 +21,36 @@ pub use state::{
     PoolsReply, StatusReply,
 };
 
-/// A registered VM.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VmReply {
-    /// Its UUID.
     pub vm_uuid: VmUuid,
-    /// Its name, for people.
     pub vm_name: Option<String>,
-    /// Its GPU pool.
     pub pool: PoolId,
-    /// Its priority.
     pub priority: Priority,
-    /// The device's number for it.
+    /// The device's number for the VM.
     pub vm_id: DeviceVmId,
-    /// What QEMU is given from the next start on.
+    /// QEMU's argument from the next start on.
     pub device_argument: String,
     /// Counts the changes of the settings.
     pub revision: i64,
-    /// Whether XAPI knows the VM, and was told of the last change.
+    /// Whether XAPI knows the VM and has the last change.
     pub in_xapi: bool,
-    /// When it was registered, UTC.
+    /// UTC.
     pub created_at: String,
-    /// When it was last changed, UTC.
+    /// UTC.
     pub updated_at: String,
-    /// What its last start was given; `null` before the first.
+    /// `null` before the first start.
     pub last_start: Option<LastStartReply>,
-    /// Where XAPI could not be asked: when this host last knew what all hosts have, UTC, or `unknown`.
+    /// Set if XAPI was away: when this host last had the settings of all hosts, UTC, or `unknown`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub as_of: Option<String>,
 }
 
-/// One VM that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShowReply {
-    /// The VM.
     #[serde(flatten)]
     pub vm: VmReply,
-    /// What else the administrator should know, in sentences.
+    /// Sentences for the administrator.
     #[serde(default)]
     pub notes: Vec<String>,
 }
@@ -65,7 +58,6 @@ pub struct ShowReply {
 /// The VMs of a list; as JSON an array of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListReply {
-    /// The VMs.
     pub vms: Vec<VmReply>,
     /// As [`VmReply::as_of`], also where there is no VM.
     pub as_of: Option<String>,
@@ -85,25 +77,19 @@ impl<'de> Deserialize<'de> for ListReply {
     }
 }
 
-/// What a VM's last start was given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastStartReply {
-    /// When, UTC.
     pub started_at: String,
-    /// The host on which it started.
     pub host_uuid: String,
-    /// What QEMU was given; empty where it got no vGPU.
+    /// QEMU's argument; empty for no vGPU.
     pub device_argument: String,
-    /// The GPU pool that it was given.
     pub pool: Option<PoolId>,
-    /// The priority that it was given.
     pub priority: Option<Priority>,
-    /// Whether that is what is configured now.
+    /// Whether that start had the current settings.
     pub is_current: bool,
 }
 
 impl VmReply {
-    /// A VM as the database has it, told as the device will be.
     #[must_use]
     pub fn new(vm: StoredVm, device: &DeviceName) -> Self {
         let in_xapi = vm.is_pushed() && vm.is_known_to_xapi;
@@ -135,61 +121,54 @@ impl VmReply {
     }
 }
 
-/// What XAPI has to do with a change.
+/// The effect of a change on XAPI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum XapiOutcome {
     /// XAPI's record of the VM was changed.
     Written,
-    /// XAPI's record of the VM said so already.
+    /// XAPI's record of the VM was already right.
     AlreadyRight,
-    /// XAPI knows no such VM.
+    /// XAPI does not know the VM.
     UnknownVm,
-    /// XAPI cannot be reached; it is told at the VM's next start or change.
+    /// XAPI cannot be reached; it is updated at the VM's next start or change.
     Away,
 }
 
-/// When a change is in effect.
+/// When a change takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TakesEffect {
-    /// The VM is not running: when it is started.
+    /// The VM is not running.
     AtNextStart,
-    /// The VM is running: when it is started again or rebooted.
+    /// The VM is running.
     AtNextStartOrReboot,
 }
 
-/// What a change did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangeReply {
-    /// Whether the settings are others than before.
+    /// Whether the settings have changed.
     pub changed: bool,
-    /// The VM as it is now, or as it was before it was removed.
+    /// The VM after the change, or before its removal.
     pub vm: VmReply,
-    /// What XAPI has to do with it.
     pub xapi: XapiOutcome,
-    /// The VM's power state, as XAPI has it; `null` where XAPI does not know.
+    /// As in XAPI; `null` if XAPI does not know the VM or is away.
     pub power_state: Option<String>,
-    /// When the change is in effect; `null` where nothing changed, or for a template, which never starts.
+    /// `null` if nothing changed, or for a template, which never starts.
     pub takes_effect: Option<TakesEffect>,
-    /// What else the administrator should know, in sentences.
+    /// Sentences for the administrator.
     pub notes: Vec<String>,
 }
 
-/// A VM that was left alone, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftAlone {
-    /// The VM.
     pub vm_uuid: VmUuid,
-    /// Why.
     pub why: String,
 }
 
-/// The version of vgpu-config.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionReply {
-    /// The version.
     pub version: String,
-    /// The newest schema that it knows.
+    /// The newest schema.
     pub schema: i64,
 }

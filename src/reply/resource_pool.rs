@@ -1,4 +1,4 @@
-//! What was done in the whole resource pool.
+//! Replies about the whole resource pool.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,160 +6,130 @@ use super::LeftAlone;
 use crate::model::{DeviceVmId, PoolId, Priority, VmSettings, VmUuid};
 use crate::store::HeldSettings;
 
-/// What was brought to one state.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SyncReply {
-    /// Whether this is only what would be done.
+    /// Nothing was changed.
     pub dry_run: bool,
-    /// VMs whose settings were taken over from other hosts.
+    /// Taken over from other hosts.
     pub taken: Vec<VmUuid>,
-    /// VMs whose settings were written for the other hosts.
+    /// Written to the shared copy.
     pub pushed: Vec<VmUuid>,
-    /// VMs whose record in XAPI said something else and was corrected.
+    /// XAPI's record of these VMs was different and was corrected.
     pub repaired: Vec<VmUuid>,
-    /// VMs for which it could not be done.
     pub left_alone: Vec<LeftAlone>,
-    /// Whether the resource pool has other hosts.
     #[serde(default)]
     pub has_other_hosts: bool,
 }
 
-/// What was saved of a damaged database.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecoverReply {
-    /// Whether this is only what would be done.
+    /// Nothing was changed.
     pub dry_run: bool,
-    /// The database.
     pub database: String,
-    /// The name under which the damaged file is kept; none where there was nothing in it, or nothing was done.
+    /// The path of the damaged file; none if it was empty, or for a dry run.
     pub kept_as: Option<String>,
-    /// What was wrong with it.
     pub problems: Vec<String>,
-    /// How many VMs are registered in the new one.
+    /// Registered in the new database.
     pub vms: u64,
-    /// How many of them the file had.
+    /// How many of these were in the file.
     pub from_file: u64,
-    /// Those of them that only the file's history had.
+    /// Those that were only in the file's history.
     pub from_history: Vec<VmUuid>,
-    /// VMs whose settings the file had lost and XAPI had.
+    /// Lost in the file and restored from XAPI.
     pub filled_in: Vec<VmUuid>,
-    /// VMs of which XAPI had newer settings than the file.
+    /// VMs with newer settings in XAPI than in the file.
     pub newer_in_xapi: Vec<VmUuid>,
-    /// How many removals the file had.
     pub removals: usize,
-    /// How many changes its history had.
+    /// Entries.
     pub history: usize,
-    /// The last starts of how many VMs it had.
     pub last_starts: usize,
-    /// VMs that were registered and whose settings nobody has.
+    /// Registered VMs whose settings are lost.
     pub lost: Vec<LeftAlone>,
     /// Sentences for people.
     pub notes: Vec<String>,
 }
 
 impl RecoverReply {
-    /// Whether nothing was saved.
+    /// Whether nothing was found in the file.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.from_file == 0 && self.removals == 0 && self.history == 0 && self.last_starts == 0
     }
 }
 
-/// What was forgotten.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PruneReply {
-    /// Whether this is only what would be done.
+    /// Nothing was changed.
     pub dry_run: bool,
-    /// VMs that XAPI does not know.
     pub pruned: Vec<VmUuid>,
 }
 
 /// A VM of the resource pool, registered or not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScannedVm {
-    /// Its UUID.
     pub vm_uuid: VmUuid,
-    /// Its name in XAPI.
     pub vm_name: String,
-    /// Its GPU pool; `null` where it is not registered.
+    /// `null` if it is not registered.
     pub pool: Option<PoolId>,
-    /// Its priority.
     pub priority: Option<Priority>,
-    /// The device's number for it.
+    /// The device's number for the VM.
     pub vm_id: Option<DeviceVmId>,
-    /// Its power state, as XAPI has it.
+    /// As in XAPI.
     pub power_state: String,
-    /// The host on which it runs.
     pub host_uuid: Option<String>,
-    /// That host's name.
     pub host_name: Option<String>,
 }
 
-/// What was registered of what had been written by hand.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdoptReply {
-    /// Whether this is only what would be done.
+    /// Nothing was changed.
     pub dry_run: bool,
-    /// The VMs that were registered.
     pub adopted: Vec<AdoptedVm>,
-    /// VMs that are not to be registered, or whose argument does not say how.
+    /// VMs that must not be registered, or whose argument cannot be read.
     pub left_alone: Vec<LeftAlone>,
     /// VMs whose registration failed.
     #[serde(default)]
     pub failed: Vec<LeftAlone>,
 }
 
-/// A VM that was registered as its hand-written argument said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdoptedVm {
-    /// Its UUID.
     pub vm_uuid: VmUuid,
-    /// Its name in XAPI.
     pub vm_name: String,
-    /// Its GPU pool.
     pub pool: PoolId,
-    /// Its priority.
     pub priority: Priority,
-    /// The device's number for it.
+    /// The device's number for the VM.
     pub vm_id: DeviceVmId,
-    /// The VM that had the number of its argument already, and keeps it; `null` where it could have its own.
+    /// The VM to which the number in the argument already belongs; `null` if the number was free.
     pub shared_with: Option<VmUuid>,
 }
 
-/// What an import changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportReply {
-    /// Whether this is only what would be done.
+    /// Nothing was changed.
     pub dry_run: bool,
-    /// The VMs that get other settings, get some, or lose them.
+    /// The VMs that are registered, changed or removed.
     pub changes: Vec<PlannedChange>,
-    /// How many VMs of the file are as it says already.
+    /// How many VMs of the file already have its settings.
     pub unchanged: usize,
-    /// What else the administrator should know, in sentences.
+    /// Sentences for the administrator.
     pub notes: Vec<String>,
 }
 
-/// A VM whose settings an import changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedChange {
-    /// Its UUID.
     pub vm_uuid: VmUuid,
-    /// Its name, for people.
     pub vm_name: Option<String>,
-    /// What it has; `null` where it is not registered.
+    /// `null` if it is not registered.
     pub from: Option<SettingsReply>,
-    /// What it gets; `null` where it is removed.
+    /// `null` if it is removed.
     pub to: Option<SettingsReply>,
 }
 
-/// A VM's settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SettingsReply {
-    /// The GPU pool.
     pub pool: PoolId,
-    /// The priority.
     pub priority: Priority,
-    /// The device's number.
     pub vm_id: DeviceVmId,
 }
 
@@ -169,89 +139,78 @@ impl From<VmSettings> for SettingsReply {
     }
 }
 
-/// What VMs' last starts on a host were given.
+/// A VM's last start on a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartReply {
-    /// The VM.
     pub vm_uuid: String,
-    /// When it started, UTC; by the clock of that host.
+    /// UTC, by that host's clock.
     pub started_at: String,
     /// The same in seconds since 1970.
     pub started: i64,
-    /// The host on which it started.
     pub host_uuid: String,
-    /// What QEMU was given; empty where it got no vGPU.
+    /// QEMU's argument; empty for no vGPU.
     pub device_argument: String,
 }
 
-/// What was made true for running VMs, by rebooting them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApplyReply {
-    /// Whether this is only what would be done.
+    /// Nothing was changed.
     pub dry_run: bool,
-    /// The VMs that were rebooted and have their settings, in that order.
+    /// The VMs that were rebooted and have their settings, in this order.
     pub applied: Vec<AppliedVm>,
-    /// The VM that did not come back, or came back without its settings; with it everything ended.
+    /// The VM that did not come back, or came back without its settings. No further VM was rebooted.
     pub failed: Option<LeftAlone>,
-    /// The VMs that were not rebooted because of that.
+    /// The VMs that were not rebooted because of this.
     pub not_tried: Vec<VmUuid>,
-    /// VMs of which it cannot be told whether they have their settings, or that could not be rebooted and run on.
+    /// VMs whose current arguments are not known, or that could not be rebooted and keep running.
     pub left_alone: Vec<LeftAlone>,
-    /// What else the administrator should know, in sentences.
+    /// Sentences for the administrator.
     pub notes: Vec<String>,
 }
 
-/// A running VM that does not have its settings, and gets them by a reboot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppliedVm {
-    /// Its UUID.
     pub vm_uuid: VmUuid,
-    /// Its name in XAPI.
     pub vm_name: String,
-    /// The name of the host on which it runs.
+    /// The host on which it runs.
     pub host_name: Option<String>,
-    /// What it was started with; empty for no vGPU, `null` where that is not known.
+    /// The argument of its last start; empty for no vGPU, `null` if not known.
     pub from: Option<String>,
-    /// What it gets; empty for no vGPU.
+    /// Empty for no vGPU.
     pub to: String,
 }
 
-/// A change of what a VM's device is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryEntry {
-    /// When, UTC; by the clock of the host on which it was changed.
+    /// UTC, by the clock of the host on which it was changed.
     pub changed_at: String,
-    /// The VM's UUID.
     pub vm_uuid: String,
-    /// The VM's name at that time.
+    /// At that time.
     pub vm_name: Option<String>,
-    /// What it had; `null` where it was not registered.
+    /// `null` if it was not registered.
     pub from: Option<HistorySettings>,
-    /// What it has since; `null` where it was removed.
+    /// `null` if it was removed.
     pub to: Option<HistorySettings>,
-    /// What the change came through: `vgpu-admin`, `plugin`, `hook`, `by hand` (the database was edited), or
-    /// `another host`, whose history knows more.
+    /// `vgpu-admin`, `plugin`, `hook`, `by hand` (the database was edited), or `another host`, whose history has more.
     pub through: String,
-    /// The user; `null` where that is not known.
+    /// The user; `null` if not known.
     pub changed_by: Option<String>,
-    /// The host on which it was changed; `null` where that is another one.
+    /// The host on which it was changed; `null` if it was another host.
     pub host_uuid: Option<String>,
 }
 
-/// Settings as a row held them.
+/// Settings as stored in a row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistorySettings {
-    /// The GPU pool.
     pub pool: String,
-    /// The priority.
     pub priority: String,
-    /// The device's number; `null` where none had been derived yet.
+    /// `null` if none had been derived yet.
     pub vm_id: Option<i64>,
 }
 
 impl From<HeldSettings> for HistorySettings {
     fn from(HeldSettings { pool, priority, vm_id }: HeldSettings) -> Self {
-        // What the database held when no trigger had refused it yet is shown as it was.
+        // An invalid value in the database is shown unchanged.
         let priority = priority.to_string();
         let priority = priority.parse::<Priority>().map_or(priority, |priority| priority.to_string());
         Self { pool, priority, vm_id }

@@ -1,4 +1,4 @@
-//! A request's arguments as text, which is all that XAPI passes to a plugin.
+//! A request's arguments as text, because XAPI passes only text to a plugin.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use crate::config_file::{ConfigFile, FileFormat};
 use crate::error::Error;
 use crate::model::{DeviceVmId, InvalidValue, PoolId, Priority, VmUuid, VmUuids};
 
-/// A call's arguments by name. `xe` cannot easily leave one out in a script, so an empty text is as good as none.
+/// A call's arguments by name. An empty one counts as left out, because that is easier in scripts that call `xe`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Arguments(BTreeMap<String, String>);
 
@@ -17,7 +17,6 @@ impl FromIterator<(String, String)> for Arguments {
 }
 
 impl Arguments {
-    /// The arguments, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, text)| (name.as_str(), text.as_str()))
     }
@@ -30,7 +29,7 @@ impl Arguments {
         self.0.insert(name.to_owned(), text);
     }
 
-    /// Refuses what nobody has taken: a mistyped name must not be mistaken for an argument that was left out.
+    /// Refuses unknown arguments, because a mistyped name would otherwise count as an argument that was left out.
     pub(super) fn end(self, known: &[&str]) -> Result<(), Error> {
         let Some((name, value)) = self.0.into_iter().next() else { return Ok(()) };
         let expected = match known {
@@ -41,9 +40,9 @@ impl Arguments {
     }
 }
 
-/// What a field of a request can be.
+/// A type of a request's field.
 pub(super) trait Argument: Sized {
-    /// The arguments that the field is made of: one, as a rule.
+    /// The names of the arguments for this field, usually one.
     fn names(field: &'static str) -> Vec<&'static str> {
         vec![field]
     }
@@ -53,9 +52,8 @@ pub(super) trait Argument: Sized {
     fn write(&self, field: &'static str, arguments: &mut Arguments);
 }
 
-/// A value that is one text.
+/// A value in one argument.
 pub(super) trait Word: Sized + ToString {
-    /// What is accepted.
     const EXPECTED: &'static str;
 
     fn parse(text: String) -> Result<Self, InvalidValue>;
@@ -84,7 +82,7 @@ impl<T: Word> Argument for Option<T> {
     }
 }
 
-/// A yes or no; no where it is left out. An older host may not know the argument, so a no is not written.
+/// False if left out. False is not written, because an older host may not know the argument.
 impl Argument for bool {
     fn read(field: &'static str, arguments: &mut Arguments) -> Result<Self, Error> {
         let Some(text) = arguments.take(field) else { return Ok(false) };
@@ -124,7 +122,7 @@ impl Argument for ConfigFile {
     }
 
     fn write(&self, field: &'static str, arguments: &mut Arguments) {
-        // Everything that it can hold can be written.
+        // A configuration can always be written.
         arguments.put(field, self.to_text(FileFormat::Toml).unwrap_or_default());
     }
 }

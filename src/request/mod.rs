@@ -1,4 +1,4 @@
-//! What can be asked of a host, and what it replies: one table, which the plugin, `vgpu-admin` and `--host` share.
+//! Requests and their replies: one table for the plugin, `vgpu-admin` and `--host`.
 
 mod arguments;
 mod vm;
@@ -16,8 +16,8 @@ use crate::reply::{
     ListReply, PoolsReply, PruneReply, ScannedVm, ShowReply, StartReply, StatusReply, SyncReply, VersionReply,
 };
 
-/// Makes [`Request`] and [`Reply`]. A field's name is the argument's name; its type says how the argument is read, whether
-/// it may be left out, and how it is written.
+/// Defines [`Request`] and [`Reply`]. A field has the argument's name, and its type determines how the argument is read and
+/// written, and whether it may be left out.
 macro_rules! requests {
     ($(
         $(#[$about:meta])*
@@ -25,13 +25,13 @@ macro_rules! requests {
             $($(#[$meaning:meta])* $argument:ident: $type:ty,)*
         } -> $reply:ty;
     )*) => {
-        /// A request: one variant for each function of the plugin, with its arguments.
+        /// One variant for each function of the plugin, with its arguments.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum Request {
             $($(#[$about])* $variant { $($(#[$meaning])* $argument: $type,)* },)*
         }
 
-        /// What a request is answered with.
+        /// One variant for each request.
         #[derive(Debug, serde::Serialize)]
         #[serde(untagged)]
         pub enum Reply {
@@ -39,10 +39,9 @@ macro_rules! requests {
         }
 
         impl Request {
-            /// The plugin's functions.
             pub const FUNCTIONS: &[&str] = &[$($function),*];
 
-            /// The names of a function's arguments; `None` where there is no such function.
+            /// The names of a function's arguments; `None` for an unknown function.
             #[must_use]
             pub fn arguments_of(function: &str) -> Option<Vec<&'static str>> {
                 let names: Vec<Vec<&'static str>> = match function {
@@ -52,10 +51,10 @@ macro_rules! requests {
                 Some(names.concat())
             }
 
-            /// Reads a request; `None` where there is no such function.
+            /// `None` for an unknown function.
             ///
             /// # Errors
-            /// An argument is missing, has a value that it cannot have, or is not one of the function's.
+            /// An argument is missing, invalid or unknown.
             pub fn read(function: &str, mut arguments: Arguments) -> Result<Option<Self>, Error> {
                 let Some(names) = Self::arguments_of(function) else { return Ok(None) };
                 let request = match function {
@@ -68,7 +67,6 @@ macro_rules! requests {
                 Ok(Some(request))
             }
 
-            /// The function's name.
             #[must_use]
             pub fn function(&self) -> &'static str {
                 match self {
@@ -76,7 +74,7 @@ macro_rules! requests {
                 }
             }
 
-            /// The arguments as the plugin takes them, without those that are left out.
+            /// The plugin's arguments, without those that are left out.
             #[must_use]
             pub fn arguments(&self) -> Arguments {
                 let mut arguments = Arguments::default();
@@ -88,10 +86,10 @@ macro_rules! requests {
                 arguments
             }
 
-            /// Reads the reply to this request, as [`Reply::to_json`] writes it.
+            /// Reads the reply to this request, as written by [`Reply::to_json`].
             ///
             /// # Errors
-            /// It is none.
+            /// It is not a reply to this request.
             pub fn read_reply(&self, json: &str) -> Result<Reply, serde_json::Error> {
                 Ok(match self {
                     $(Self::$variant { .. } => Reply::$variant(serde_json::from_str(json)?),)*
@@ -104,55 +102,43 @@ macro_rules! requests {
 requests! {
     /// Registers a VM.
     "register_vm" = RegisterVm {
-        /// The VM.
         vm: NewVm,
-        /// Its GPU pool; the default of the settings file where it is left out.
+        /// Default: from the settings file.
         pool: Option<PoolId>,
-        /// Its priority; the default of the settings file where it is left out.
+        /// Default: from the settings file.
         priority: Option<Priority>,
-        /// The device's number for it; derived from the UUID where it is left out.
+        /// The device's number; by default derived from the UUID.
         vm_id: Option<DeviceVmId>,
-        /// Register it although XAPI does not know it.
+        /// Even if XAPI does not know the VM.
         force: bool,
     } -> ChangeReply;
     /// Shows a VM.
     "show_vm" = ShowVm {
-        /// The VM.
         vm: VmSelector,
     } -> ShowReply;
     /// Moves a VM to another GPU pool.
     "set_pool" = SetPool {
-        /// The VM.
         vm: VmSelector,
-        /// Its new GPU pool.
         pool: PoolId,
     } -> ChangeReply;
     /// Gives a VM another priority.
     "set_priority" = SetPriority {
-        /// The VM.
         vm: VmSelector,
-        /// Its new priority.
         priority: Priority,
     } -> ChangeReply;
-    /// Changes a VM's GPU pool, priority and number; what is left out stays.
+    /// Changes only what is given.
     "update_vm" = UpdateVm {
-        /// The VM.
         vm: VmSelector,
-        /// Its new GPU pool.
         pool: Option<PoolId>,
-        /// Its new priority.
         priority: Option<Priority>,
-        /// The device's new number for it.
         vm_id: Option<DeviceVmId>,
     } -> ChangeReply;
     /// Lists the registered VMs.
     "list_vms" = ListVms {
-        /// Only those of this GPU pool.
         pool: Option<PoolId>,
-        /// Only those of this priority.
         priority: Option<Priority>,
     } -> ListReply;
-    /// Lists the GPU pools, with the number of their VMs by priority.
+    /// Counts the VMs of each GPU pool by priority.
     "list_pools" = ListPools {} -> PoolsReply;
     /// Counts the VMs of each GPU pool.
     "count_by_pool" = CountByPool {} -> CountByPool;
@@ -160,65 +146,60 @@ requests! {
     "count_by_priority" = CountByPriority {} -> CountByPriority;
     /// Removes a VM's settings.
     "remove_vm" = RemoveVm {
-        /// The VM.
         vm: VmSelector,
     } -> ChangeReply;
-    /// Lists every VM of the resource pool, registered or not.
+    /// Lists all VMs of the resource pool, registered or not.
     "scan_vms" = ScanVms {} -> Vec<ScannedVm>;
-    /// Registers the VMs whose argument was written by hand.
+    /// Registers VMs that have an argument written by hand.
     "adopt" = Adopt {
-        /// Only say what would be done.
+        /// Change nothing.
         dry_run: bool,
     } -> AdoptReply;
-    /// Brings this host, the other hosts and XAPI's records to one state.
+    /// Synchronises this host, the other hosts and XAPI's records.
     "sync" = Sync {
-        /// Only say what would be done.
+        /// Change nothing.
         dry_run: bool,
     } -> SyncReply;
-    /// Forgets VMs that XAPI does not know.
+    /// Deletes the settings of VMs that XAPI does not know.
     "prune" = Prune {
-        /// Only of these VMs, separated by commas.
+        /// Only these, separated by commas.
         vm_uuids: Option<VmUuids>,
-        /// Only say what would be done.
+        /// Change nothing.
         dry_run: bool,
     } -> PruneReply;
-    /// Gives the whole configuration.
+    /// Returns the whole configuration.
     "export" = Export {} -> ConfigFile;
-    /// Makes the configuration what a file says.
+    /// Applies a configuration file.
     "import" = Import {
-        /// The file.
         config: ConfigFile,
-        /// Remove the VMs that the file does not name.
+        /// Remove the VMs that are not in the file.
         prune: bool,
-        /// Only say what would be done.
+        /// Change nothing.
         dry_run: bool,
     } -> ImportReply;
-    /// Lists who changed what, the newest first.
+    /// Lists the changes, newest first.
     "history" = History {
-        /// Only of this VM.
         vm: Option<VmSelector>,
-        /// No more than so many entries.
+        /// At most this many entries.
         limit: Option<u32>,
     } -> Vec<HistoryEntry>;
     /// Reboots running VMs that do not have their settings.
     "apply" = Apply {
-        /// Which VMs.
         to: ApplyTo,
         /// Reset VMs whose guest has no agent.
         hard: bool,
-        /// Only say what would be done.
+        /// Change nothing.
         dry_run: bool,
     } -> ApplyReply;
-    /// Lists what the last start of each VM on this host was given.
+    /// Lists the last start of each VM on this host.
     "last_starts" = LastStarts {} -> Vec<StartReply>;
-    /// Shows the state of this host, and in short of the others.
+    /// Shows the state of this host, and a summary of the others.
     "status" = Status {} -> StatusReply;
-    /// Checks everything that has to be right.
+    /// Checks the installation.
     "check" = Check {
-        /// On every host of the resource pool.
+        /// Every host of the resource pool, not only this one.
         all_hosts: bool,
     } -> CheckedReply;
-    /// Tells the version.
     "version" = Version {} -> VersionReply;
 }
 
@@ -234,7 +215,7 @@ impl Request {
 }
 
 impl Reply {
-    /// Where XAPI could not be asked: when the host last knew what all hosts have, UTC, or `unknown`.
+    /// Set if XAPI was away: when the host last had the settings of all hosts, UTC, or `unknown`.
     #[must_use]
     pub fn as_of(&self) -> Option<&str> {
         match self {
@@ -249,13 +230,13 @@ impl Reply {
         }
     }
 
-    /// The reply as the plugin and `vgpu-admin --format json` answer it.
+    /// The JSON of the plugin and of `vgpu-admin --format json`.
     ///
     /// # Errors
-    /// Never with what a database can hold.
+    /// Never, for data from the database.
     pub fn to_json(&self) -> Result<String, Error> {
         match self {
-            // It is a file.
+            // In the format of the file.
             Self::Export(config) => Ok(config.to_text(FileFormat::Json)?),
             reply => serde_json::to_string(reply).map_err(|error| Error::Reply(error.to_string())),
         }

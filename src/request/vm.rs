@@ -1,15 +1,13 @@
-//! Which VM is meant: arguments that belong together.
+//! Arguments that select VMs.
 
 use super::arguments::{Argument, Arguments};
 use crate::error::Error;
 use crate::model::VmUuid;
 
-/// Which VM is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VmSelector {
-    /// The one with this UUID.
     Uuid(VmUuid),
-    /// The one with this name in XAPI, if only one has it.
+    /// Its name in XAPI, which must be unique.
     Name(String),
 }
 
@@ -57,17 +55,14 @@ impl Argument for VmSelector {
     }
 }
 
-/// Which VM is to be registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NewVm {
-    /// The one with this UUID.
     Uuid {
-        /// Its UUID.
         uuid: VmUuid,
-        /// Its name, where XAPI cannot tell it.
+        /// Its name, if XAPI does not know the VM.
         name: Option<String>,
     },
-    /// The one with this name in XAPI, if only one has it.
+    /// Its name in XAPI, which must be unique.
     Name(String),
 }
 
@@ -95,12 +90,10 @@ impl Argument for NewVm {
     }
 }
 
-/// Which VMs are to have their settings now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApplyTo {
-    /// This one.
     Vm(VmSelector),
-    /// Every running VM that was started with other settings than it has now.
+    /// All running VMs that do not have their current settings.
     Pending,
 }
 

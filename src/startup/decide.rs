@@ -59,7 +59,7 @@ impl Reconciliation<'_> {
                 report.last_change = last_change;
                 return (Goal::Have(vm.settings), true);
             }
-            Ok((None, _)) => "it vanished from the database".to_owned(),
+            Ok((None, _)) => "it has disappeared from the database".to_owned(),
             Err(why) => why,
         };
         report.problems.push(format!("the VM could not be registered: {problem}"));
@@ -92,19 +92,19 @@ impl Reconciliation<'_> {
             Registration::Removed { vm_id, pushed: true } => *vm_id,
             Registration::Unknown => None,
             Registration::Registered(_) | Registration::Removed { .. } => {
-                return Ok(Some(Deciding::Database("it has changes that XAPI was not told of")));
+                return Ok(Some(Deciding::Database("it has changes that were not written to XAPI")));
             }
         };
         let found = self.find(args).and_then(|found| Some((found.settings()?, found.text)));
         Ok(Some(match found {
             Some((settings, text)) if own_number == Some(settings.vm_id) => {
                 if self.store.read().has_overtaken(&self.start.vm_uuid, &text, &settings)? {
-                    Deciding::Database("it was changed since the VM's last start, and the arguments are older")
+                    Deciding::Database("it was changed after the VM's last start, and the arguments are older")
                 } else {
                     Deciding::Arguments
                 }
             }
-            _ => Deciding::Database("the arguments did not carry this VM's own vm_id"),
+            _ => Deciding::Database("the arguments did not have this VM's own vm_id"),
         }))
     }
 }

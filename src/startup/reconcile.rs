@@ -52,7 +52,7 @@ impl<'a> Reconciliation<'a> {
             match self.take_over(shared, locks, lock.is_ok()) {
                 Ok(()) => contact::note(self.start.root),
                 Err(error) => {
-                    let problem = format!("what other hosts have written could not be taken over: {error}");
+                    let problem = format!("the changes of other hosts could not be taken over: {error}");
                     log::warn!("VM {}: {problem}", self.start.vm_uuid);
                     // What XAPI would be told then would be older than what other hosts have written.
                     if self.is_edited_without(shared)? {
@@ -166,7 +166,7 @@ impl<'a> Reconciliation<'a> {
         report.name = record.map(|record| record.name_label.clone()).or(report.name);
         if let Some(error) = self.written_by_newer(&xapi) {
             // Whoever wrote it knows what the VM is to have, and has given it to XAPI.
-            report.problems.push(format!("what the resource pool has of this VM {error}"));
+            report.problems.push(format!("the shared copy's entry of this VM {error}"));
             report.this_boot = booting.left_alone();
             return Ok(report);
         }
@@ -222,7 +222,7 @@ impl<'a> Reconciliation<'a> {
         }
         match self.repair_xapi(xapi, &Goal::LeaveAlone) {
             (XapiState::Failed(error), _) => {
-                log::warn!("VM {}: XAPI could not be told: {error}", self.start.vm_uuid);
+                log::warn!("VM {}: XAPI could not be updated: {error}", self.start.vm_uuid);
                 (XapiState::NotAsked, None)
             }
             (XapiState::Repaired, told) if has_put_aside => (XapiState::Repaired, told),

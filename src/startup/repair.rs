@@ -63,14 +63,14 @@ impl Reconciliation<'_> {
     /// Notes in the database what this start is given, and that XAPI was told up to a revision. A start is right without it,
     /// and may wait for it as long as there is time.
     pub(super) fn note(&self, report: &Report, told: Option<i64>) {
-        let patience = self.deadline.remaining().unwrap_or_default();
+        let timeout = self.deadline.remaining().unwrap_or_default();
         let noted = self
             .store
-            .set_patience(patience)
+            .set_timeout(timeout)
             .and_then(|()| self.store.write())
             .and_then(|writing| self.write_notes(report, told, writing));
         if let Err(error) = noted {
-            log::warn!("VM {}: what this start is given could not be noted: {error}", self.start.vm_uuid);
+            log::warn!("VM {}: this start could not be recorded: {error}", self.start.vm_uuid);
         }
     }
 

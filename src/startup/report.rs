@@ -130,15 +130,15 @@ impl Report {
     pub fn problem(&self) -> Option<String> {
         let mut problems = Vec::new();
         if let ThisBoot::Unknown(reason) = &self.this_boot {
-            problems.push(format!("this boot could not be looked at: {reason}"));
+            problems.push(format!("the arguments of this boot could not be checked: {reason}"));
         }
         if let XapiState::Failed(reason) = &self.xapi {
             let consequence = match &self.this_boot {
                 _ if self.decided_by == Some(Deciding::Arguments) => {
-                    "the arguments at hand were kept, they are at least as new as the database"
+                    "the existing arguments were kept, they are at least as new as the database"
                 }
                 ThisBoot::AlreadyRight | ThisBoot::Repaired { .. } => {
-                    "this boot is right, the next start or reboot corrects XAPI's record"
+                    "this boot has the right arguments, XAPI's record is corrected at the next start or reboot"
                 }
                 ThisBoot::LeftAlone => "this boot was left alone",
                 ThisBoot::NotStarting { .. } | ThisBoot::Unknown(_) => "XAPI's record could not be checked",
@@ -213,9 +213,9 @@ impl Report {
                 format!("{now}: GPU pool {pool}, priority {priority}, vm_id {vm_id}.")
             }
             (None, Some(Unwanted::Inherited { origin })) => {
-                format!("is not registered and carries the vGPU argument of VM {origin}, from which it was made.")
+                format!("is not registered, and has the vGPU argument of VM {origin}, from which it was cloned.")
             }
-            (None, Some(Unwanted::Removed)) => "was removed, and is to have no vGPU argument.".to_owned(),
+            (None, Some(Unwanted::Removed)) => "was removed and gets no vGPU argument.".to_owned(),
             (None, None) => "is not registered.".to_owned(),
         }
     }
@@ -227,19 +227,16 @@ impl Report {
         };
         match &self.this_boot {
             _ if self.decided_by == Some(Deciding::Arguments) => {
-                format!(
-                    "XAPI cannot be asked, so {} was kept: it is at least as new as the database.",
-                    args(&self.args)
-                )
+                format!("XAPI is away, so {} was kept: it is at least as new as the database.", args(&self.args))
             }
             ThisBoot::LeftAlone => format!("left alone, it has {}.", args(&self.args)),
             ThisBoot::AlreadyRight => format!("nothing to change, it has {}.", args(&self.args)),
             ThisBoot::Repaired { was } => format!("changed from {} to {}.", args(was), args(&self.args)),
             ThisBoot::NotStarting { is_running: true } => {
-                "the VM is running already, its QEMU keeps what it has until a start or reboot.".to_owned()
+                "the VM is already running, its QEMU keeps its arguments until the next start or reboot.".to_owned()
             }
             ThisBoot::NotStarting { is_running: false } => "the VM is not being started.".to_owned(),
-            ThisBoot::Unknown(reason) => format!("could not be looked at: {reason}."),
+            ThisBoot::Unknown(reason) => format!("could not be checked: {reason}."),
         }
     }
 
@@ -247,8 +244,8 @@ impl Report {
         match &self.xapi {
             XapiState::NotAsked => "nothing to change in XAPI.".to_owned(),
             XapiState::AlreadyRight => "XAPI has the right arguments.".to_owned(),
-            XapiState::Repaired => "XAPI was given the right arguments.".to_owned(),
-            XapiState::UnknownVm => "XAPI knows no such VM.".to_owned(),
+            XapiState::Repaired => "XAPI's record was corrected.".to_owned(),
+            XapiState::UnknownVm => "XAPI does not know the VM.".to_owned(),
             XapiState::Failed(reason) => format!("{reason}."),
         }
     }

@@ -1,4 +1,4 @@
-//! Is the database what it should be? Every question has its own answer, and nothing is changed to find out.
+//! Checks the database, one item for each question. Changes nothing, except that SQLite may roll back an interrupted change.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -8,31 +8,28 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
 
-use super::{DATABASE_MODE, DIRECTORY_MODE, Filter, Reading, StoreError, connect, schema};
+use super::file::{DATABASE_MODE, DIRECTORY_MODE, connect};
+use super::{Filter, Reading, StoreError, schema};
 
-/// How long a check waits for another program.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a check waits for another program's transaction.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckItem {
-    /// What was looked at.
     pub name: String,
-    /// Whether it is as it should be.
     pub ok: bool,
-    /// What was found and, where it is wrong, what to do.
+    /// What was found and, if it is wrong, what to do.
     pub message: String,
 }
 
 impl CheckItem {
-    /// The answer to one question: what was found, or what is wrong.
-    pub fn new(name: impl Into<String>, answer: Result<String, String>) -> Self {
-        let ok = answer.is_ok();
-        Self { name: name.into(), ok, message: answer.unwrap_or_else(|wrong| wrong) }
+    pub fn new(name: impl Into<String>, result: Result<String, String>) -> Self {
+        let ok = result.is_ok();
+        Self { name: name.into(), ok, message: result.unwrap_or_else(|problem| problem) }
     }
 }
 
-/// Looks at the file and everything in it. Where one thing is so wrong that the next cannot be looked at, it ends there.
+/// Checks the file and its content. Ends early if one problem makes further checks impossible.
 #[must_use]
 pub fn check(path: &Path) -> Vec<CheckItem> {
     let mut items = Vec::new();
@@ -47,8 +44,8 @@ fn look(path: &Path, items: &mut Vec<CheckItem>) -> Result<(), StoreError> {
         return Err(StoreError::Missing(path.to_owned()));
     }
     items.push(CheckItem::new("file", permissions(path)));
-    // Not for reading only: a change that a power loss cut off is taken back first, as every program does.
-    let connection = connect(path, PATIENCE)?;
+    // Opened for writing, so that SQLite can roll back a change that a power failure interrupted.
+    let connection = connect(path, CHECK_TIMEOUT)?;
     items.push(CheckItem::new("integrity", integrity(&connection)?));
     let found = schema::version(&connection, path)?;
     let is_stated = schema::stated(&connection)? == found;
@@ -63,7 +60,7 @@ fn look(path: &Path, items: &mut Vec<CheckItem>) -> Result<(), StoreError> {
     if found == 0 {
         return Ok(());
     }
-    // An older one is compared with what it should be: what came later is no fault of its.
+    // An older schema is compared with what it should have, not with the newest one.
     let reference = schema::reference(found)?;
     for kind in ["table", "index", "trigger"] {
         items.push(CheckItem::new(plural(kind), all_there(&connection, &reference, kind)?));
@@ -95,7 +92,7 @@ fn permissions(path: &Path) -> Result<String, String> {
                 path.display()
             ));
         }
-        // Nobody but root, or whoever runs this in a scratch folder, may own it.
+        // In a scratch directory, the owner is the user who runs this.
         let user = fs::metadata("/proc/self").map_or(0, |process| process.uid());
         if found.uid() != 0 && found.uid() != user {
             return Err(format!(
@@ -105,7 +102,7 @@ fn permissions(path: &Path) -> Result<String, String> {
             ));
         }
     }
-    Ok(format!("{} is there, with the right permissions", path.display()))
+    Ok(format!("{} exists, with the right permissions", path.display()))
 }
 
 fn integrity(connection: &Connection) -> Result<Result<String, String>, StoreError> {
@@ -114,7 +111,7 @@ fn integrity(connection: &Connection) -> Result<Result<String, String>, StoreErr
     Ok(if findings == ["ok"] {
         Ok("the file is intact".to_owned())
     } else {
-        Err(format!("the file is damaged: {}; run 'vgpu-admin recover', which saves what is left", findings.join("; ")))
+        Err(format!("the file is damaged: {}; run 'vgpu-admin recover' to save what can be read", findings.join("; ")))
     })
 }
 
@@ -123,21 +120,21 @@ fn schema_version(path: &Path, found: i64, is_stated: bool) -> Result<String, St
     match found.cmp(&known) {
         std::cmp::Ordering::Less => Err(StoreError::Older { path, found, known }.to_string()),
         std::cmp::Ordering::Equal if !is_stated => Ok(format!(
-            "schema {found}, the newest, by what is in it; it states none, and the next vgpu-admin command or plugin call mends that"
+            "schema {found}, the newest, judging by its tables; it has no schema number, the next vgpu-admin command or plugin call sets it"
         )),
         std::cmp::Ordering::Equal => Ok(format!("schema {found}, the newest")),
         std::cmp::Ordering::Greater => Err(StoreError::Newer { path, found, known }.to_string()),
     }
 }
 
-/// What the reference has and the database has not, or all that there is.
+/// Ok with all expected names, or an error with those that are missing.
 fn compare(expected: &[String], found: &[String], what: &str) -> Result<String, String> {
     let missing: Vec<_> = expected.iter().filter(|name| !found.contains(name)).map(String::as_str).collect();
     if missing.is_empty() {
         Ok(expected.join(", "))
     } else {
         Err(format!(
-            "missing {what}: {}; run 'vgpu-admin recover', which makes a new database of the rows",
+            "missing {what}: {}; run 'vgpu-admin recover' to make a new database from the rows",
             missing.join(", ")
         ))
     }
@@ -158,7 +155,7 @@ fn columns(connection: &Connection, reference: &Connection) -> Result<Result<Str
         found.extend(columns_of(connection, &table)?);
     }
     let count = expected.len();
-    Ok(compare(&expected, &found, "columns").map(|_| format!("all {count} columns are there")))
+    Ok(compare(&expected, &found, "columns").map(|_| format!("all {count} columns exist")))
 }
 
 fn columns_of(connection: &Connection, table: &str) -> Result<Vec<String>, StoreError> {
@@ -166,14 +163,14 @@ fn columns_of(connection: &Connection, table: &str) -> Result<Vec<String>, Store
     Ok(columns.into_iter().map(|column| format!("{table}.{column}")).collect())
 }
 
-/// Tries what must be refused on an empty copy of the table, in memory.
+/// Tries to insert invalid rows into an empty copy of the table, in memory.
 fn constraints(connection: &Connection) -> Result<Result<String, String>, StoreError> {
     let table: String =
         match connection
             .query_row("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = 'vms'", [], |row| row.get(0))
         {
             Err(rusqlite::Error::QueryReturnedNoRows) => {
-                return Ok(Err("there is no table vms to have any".to_owned()));
+                return Ok(Err("there is no table vms".to_owned()));
             }
             other => other?,
         };
@@ -195,9 +192,9 @@ fn constraints(connection: &Connection) -> Result<Result<String, String>, StoreE
         .map(|(_, what)| *what)
         .collect();
     Ok(if accepted.is_empty() {
-        Ok("wrong GPU pools, wrong priorities and double UUIDs are refused".to_owned())
+        Ok("invalid GPU pools, invalid priorities and duplicate UUIDs are refused".to_owned())
     } else {
-        Err(format!("table vms lets in {}: it was not made by vgpu-config", accepted.join(", ")))
+        Err(format!("table vms accepts {}: it was not created by vgpu-config", accepted.join(", ")))
     })
 }
 
@@ -215,16 +212,15 @@ fn rows(connection: &Connection) -> Result<String, String> {
         .map_err(|error| error.to_string())
 }
 
-/// A VM that has two rows, in upper and in lower case: XAPI and the programs know it as one. What one of them says is not
-/// in force, so the administrator has to say which is meant.
+/// A VM with two rows, in upper and in lower case. Only one of them is used, so the administrator has to decide.
 fn registered_twice(connection: &Connection, path: &Path) -> Result<Option<String>, StoreError> {
     let sql = "SELECT lower(vm_uuid), group_concat('GPU pool ' || pool_id || ' priority ' || priority, ' and ')
                FROM vms GROUP BY lower(vm_uuid) HAVING count(*) > 1 LIMIT 1";
     let found = connection.query_row(sql, [], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)));
     Ok(found.optional()?.map(|(uuid, settings)| {
         format!(
-            "VM {uuid} has several rows, its UUID in upper and in lower case ({settings}): it is one VM. Delete them, and register \
-             it again: sqlite3 {} \"DELETE FROM vms WHERE lower(vm_uuid) = '{uuid}'\"",
+            "VM {uuid} has several rows, with its UUID in upper and in lower case ({settings}). Delete them and register the VM \
+             again: sqlite3 {} \"DELETE FROM vms WHERE lower(vm_uuid) = '{uuid}'\"",
             path.display()
         )
     }))

@@ -1,4 +1,4 @@
-//! Filling in what rows that were edited by hand leave out. Triggers note which those are.
+//! Completes rows that were inserted by hand. Triggers note which ones.
 
 use rusqlite::params;
 
@@ -9,7 +9,7 @@ use super::{Store, StoreError};
 use crate::model::VmUuid;
 
 impl Store {
-    /// Fills in what rows inserted by hand leave out, and notes the removal of those that are gone without a trace.
+    /// Completes rows that were inserted by hand, and records the removal of rows that have disappeared.
     pub(super) fn complete_rows(&self) -> Result<(), StoreError> {
         let sql = "SELECT EXISTS (SELECT 1 FROM vms_to_complete)";
         if !self.connection.query_row(sql, [], |row| row.get::<_, bool>(0))? {
@@ -20,7 +20,7 @@ impl Store {
         for vm in &vms {
             writing.note_if_vanished(vm)?;
         }
-        // Nobody of ours has removed them.
+        // They were removed by hand, so no program signs for them.
         writing.set_signed_until(last_entry(writing.transaction())?);
         for vm in &vms {
             writing.complete(vm)?;
@@ -31,7 +31,7 @@ impl Store {
 }
 
 impl Writing<'_> {
-    /// Fills in what only a program can, for every VM that lacks it.
+    /// Completes every VM that lacks something.
     ///
     /// # Errors
     /// The database cannot be written.
@@ -39,14 +39,14 @@ impl Writing<'_> {
         self.vms_to_complete()?.iter().try_for_each(|uuid| self.complete(uuid))
     }
 
-    /// The VMs that may lack something. One whose UUID cannot be read is left out: check names it.
+    /// The VMs that may lack something. An invalid UUID is left out here; `check` reports it.
     fn vms_to_complete(&self) -> Result<Vec<VmUuid>, StoreError> {
         let mut statement = self.transaction().prepare("SELECT vm_uuid FROM vms_to_complete ORDER BY vm_uuid")?;
         let texts = statement.query_map([], |row| text_of_people(row, 0))?.collect::<Result<Vec<_>, _>>()?;
         Ok(texts.into_iter().flatten().filter_map(|text| text.parse().ok()).collect())
     }
 
-    /// Fills in what only a program can: a row for a registered VM's state, and its device's number.
+    /// Adds what only a program can: a registered VM's row in `vm_state`, and its device's number.
     ///
     /// # Errors
     /// The database cannot be written.
@@ -67,8 +67,8 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// Notes a VM as removed by hand whose row is gone although no removal was seen: `REPLACE` does that to a row whose
-    /// place another takes, and fires no trigger.
+    /// Records a VM as removed by hand if its row has disappeared: `REPLACE` deletes the row in its place without firing a
+    /// trigger.
     fn note_if_vanished(&self, uuid: &VmUuid) -> Result<(), StoreError> {
         let key = uuid.to_string();
         let noted = self.execute(

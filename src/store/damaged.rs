@@ -1,4 +1,4 @@
-//! A damaged database, held until a new one is in its place.
+//! A damaged database, locked until a new one has replaced it.
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -7,26 +7,27 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::file::{DATABASE_MODE, DIRECTORY_MODE};
 use super::salvage::Salvage;
-use super::{DATABASE_MODE, DIRECTORY_MODE, PATIENCE, Rebuilt, StoreError, check, schema, whole_file};
+use super::{DATABASE_TIMEOUT, Rebuilt, StoreError, check, schema, whole_file};
 
-/// What may be wrong without the file being damaged: somebody else mends that, or the next command.
+/// Checks that may fail although the file is not damaged. The next command or the administrator corrects these.
 const NO_DAMAGE: [&str; 3] = ["file", "schema version", "rows"];
 
-/// A database of which a new one is to be made. Nobody writes to it as long as it is held; whoever has it open and writes
-/// afterwards is told by SQLite that the file was moved.
+/// A database to be replaced. No program can write to it meanwhile; one that has it open and writes afterwards gets an error
+/// from SQLite, because the file was moved.
 #[derive(Debug)]
 pub struct Damaged {
     path: PathBuf,
     bytes: Vec<u8>,
     problems: Vec<String>,
-    // Let go in this order.
+    // Released in this order.
     _writers_wait: Option<Connection>,
     _folder: File,
 }
 
 impl Damaged {
-    /// Holds a database and reads its file. One that is healthy is refused, unless it is to be made anew all the same.
+    /// Locks a database and reads its file. Refuses a healthy one unless `though_healthy`.
     ///
     /// # Errors
     /// The database is healthy, of another schema, locked, or cannot be opened.
@@ -58,25 +59,24 @@ impl Damaged {
                 let problems = problems(path, &connection, though_healthy)?;
                 Ok(held(bytes, problems, Some(connection)))
             }
-            // What SQLite does not take for a database, no program writes to.
+            // No program can write to a file that SQLite does not accept.
             Err(StoreError::Damaged(why)) => Ok(held(fs::read(path).map_err(unopenable)?, vec![why], None)),
             Err(error) => Err(error),
         }
     }
 
-    /// What is wrong with the file.
     #[must_use]
     pub fn problems(&self) -> &[String] {
         &self.problems
     }
 
-    /// Whether there is a file with anything in it.
+    /// Whether the file exists and is not empty.
     #[must_use]
     pub fn holds_anything(&self) -> bool {
         !self.bytes.is_empty()
     }
 
-    /// Makes a new database in memory of all that can be read.
+    /// Makes a new database in memory from what can be read.
     ///
     /// # Errors
     /// SQLite cannot be used at all.
@@ -84,10 +84,10 @@ impl Damaged {
         Rebuilt::of(Salvage::of(&self.bytes)?, history)
     }
 
-    /// Puts a new database in the place of this one by one rename, and answers under which name this one is kept.
+    /// Replaces this database by a single rename, and returns the name under which it is kept.
     ///
     /// # Errors
-    /// The new one cannot be written; this one is where it was then.
+    /// The new one cannot be written; this one is unchanged.
     pub fn replace(self, rebuilt: &Rebuilt) -> Result<Option<PathBuf>, StoreError> {
         let part = whole_file::write_beside(rebuilt.store().read().connection(), &self.path)?;
         let replaced = self.keep_aside(rebuilt).and_then(|kept| {
@@ -101,8 +101,8 @@ impl Damaged {
         })
     }
 
-    /// Gives the file a second name, so that there is a database at every moment, and takes a journal away with it: it would
-    /// be taken for the new one's.
+    /// Gives the file a second name, so that there is a database at every moment, and renames its journal, which SQLite would
+    /// otherwise apply to the new one.
     fn keep_aside(&self, rebuilt: &Rebuilt) -> io::Result<Option<PathBuf>> {
         if !self.holds_anything() {
             return Ok(None);
@@ -128,20 +128,20 @@ impl Damaged {
     }
 }
 
-/// Keeps other programs from writing, and reads the file as SQLite has it: with what a journal says.
+/// Locks out other writers, and reads the file as SQLite sees it, after any rollback.
 fn hold_writers(path: &Path) -> Result<(Connection, Vec<u8>), StoreError> {
     let connection =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
             .map_err(|error| StoreError::Unopenable { path: path.to_owned(), reason: error.to_string() })?;
-    connection.busy_timeout(PATIENCE)?;
-    // Nothing is written: it lets SQLite pass over a schema that is damaged.
+    connection.busy_timeout(DATABASE_TIMEOUT)?;
+    // Nothing is written; this makes SQLite tolerate a damaged schema.
     connection.pragma_update(None, "writable_schema", true)?;
     connection.execute_batch("BEGIN IMMEDIATE")?;
     let bytes = connection.serialize("main")?.to_vec();
     Ok((connection, bytes))
 }
 
-/// What is wrong with the database, or a refusal where nothing is.
+/// The problems of the database, or an error if it has none.
 fn problems(path: &Path, connection: &Connection, though_healthy: bool) -> Result<Vec<String>, StoreError> {
     let found = schema::stated(connection)?;
     if found > schema::LATEST_SCHEMA {

@@ -1,5 +1,5 @@
-//! Who changed what. Triggers note every change of the rows, whoever makes it; a program's transaction signs what it has
-//! changed, one entry for each VM, before it commits. What nobody has signed was changed by hand.
+//! Who changed what. Triggers record every change of the rows. Before it commits, a program's transaction signs its changes, one
+//! entry for each VM. An entry without a signature is a manual edit.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -12,20 +12,18 @@ use super::writing::Writing;
 use crate::entry::Entry;
 use crate::model::{VmSettings, VmUuid};
 
-/// What a change came through.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Through {
     /// `vgpu-admin`.
     Cli,
-    /// The plugin.
     Plugin,
     /// The vm-pre-start hook.
     Hook,
-    /// Another host of the resource pool: it was taken over from XAPI's database.
+    /// Taken over from the shared copy.
     AnotherHost,
-    /// Somebody with an sqlite3 shell.
+    /// An edit with an SQLite shell.
     ByHand,
-    /// Some other program that uses this library.
+    /// Another program that uses this library.
     #[default]
     Library,
 }
@@ -51,38 +49,34 @@ impl fmt::Display for Through {
     }
 }
 
-/// A change of what a VM's device is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// When, UTC.
     pub changed_at: String,
-    /// The VM's UUID, as it was written.
+    /// As it was written, so possibly not a UUID.
     pub vm_uuid: String,
     /// The VM's name at that time.
     pub vm_name: Option<String>,
-    /// What it came through: [`Through`].
+    /// [`Through`].
     pub through: String,
-    /// The user, where that is known.
     pub changed_by: Option<String>,
-    /// What the VM had; `None` where it was not registered.
+    /// `None` if the VM was not registered.
     pub from: Option<HeldSettings>,
-    /// What it has since; `None` where it was removed.
+    /// `None` if it was removed.
     pub to: Option<HeldSettings>,
 }
 
-/// Settings as a row held them. One that was inserted by hand has no number until a program sees it.
+/// Settings as stored in a row. One that was inserted by hand has no number until a program completes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldSettings {
-    /// The GPU pool.
     pub pool: String,
-    /// The priority: 0, 1 or 2.
+    /// 0, 1 or 2.
     pub priority: i64,
     /// The device's number.
     pub vm_id: Option<i64>,
 }
 
 impl Reading<'_> {
-    /// The changes, the newest first: all that are kept, or those of one VM, and no more than `limit`.
+    /// The newest changes first: of one VM or of all, at most `limit`.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -96,7 +90,7 @@ impl Reading<'_> {
         Ok(changes.collect::<Result<_, _>>()?)
     }
 
-    /// The number of a VM's last change; 0 where there is none.
+    /// The number of a VM's last change; 0 if there is none.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -105,8 +99,8 @@ impl Reading<'_> {
         Ok(self.connection().prepare_cached(sql)?.query_row([uuid.to_string()], |row| row.get(0))?)
     }
 
-    /// Whether this database has overtaken an argument with these settings: the VM had it at its last start on this host, or
-    /// had these settings since, and was changed after that.
+    /// Whether an argument with these settings is out of date: the VM had it at its last start on this host, or had these
+    /// settings since then, and was changed afterwards.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -143,7 +137,6 @@ pub(super) fn held(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<HeldS
     Ok(Some(HeldSettings { pool, priority: row.get(first + 1)?, vm_id: row.get(first + 2)? }))
 }
 
-/// The number of the last entry so far.
 pub(super) fn last_entry(connection: &Connection) -> Result<i64, StoreError> {
     let sql = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'history'), 0)";
     Ok(connection.query_row(sql, [], |row| row.get(0))?)
@@ -158,8 +151,8 @@ struct Noted {
 }
 
 impl Writing<'_> {
-    /// Signs what was changed since the last signature. The steps by which a VM got where it is are of no interest: they
-    /// become one entry, or none where it is what it was.
+    /// Signs the changes since the last signature. Several changes of one VM are merged into one entry, or into none if its
+    /// settings are the same as before.
     pub(super) fn sign(&self, through: impl Fn(&str) -> Through) -> Result<(), StoreError> {
         let mut first: HashMap<String, Noted> = HashMap::new();
         for noted in self.unsigned()? {
@@ -189,8 +182,8 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// Signs what was taken over from another host: it was changed there, and then. What else had to change because of
-    /// that, `own` has changed.
+    /// Signs changes that were taken over from another host, with their time there. Further changes that this made necessary
+    /// are signed by `own`.
     pub(super) fn sign_as_taken_over(&self, news: &[(VmUuid, Entry)], own: Through) -> Result<(), StoreError> {
         let before = self.signed_until();
         let taken: HashSet<_> = news.iter().map(|(uuid, _)| uuid.to_string()).collect();
@@ -205,8 +198,8 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// Forgets the oldest entries, so that so many stay. Edits by hand that XAPI was not told of stay too: from their entries it
-    /// is known what was edited.
+    /// Deletes the oldest entries so that at most `keep` remain. Edits by hand that XAPI was not told of are kept as well: their
+    /// entries say what was edited.
     pub(super) fn shorten_history(&self, keep: u32) -> Result<(), StoreError> {
         let sql = "DELETE FROM history
                    WHERE entry_id <= (SELECT entry_id FROM history ORDER BY entry_id DESC LIMIT 1 OFFSET ?1)

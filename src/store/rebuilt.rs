@@ -1,4 +1,4 @@
-//! A new database of what could be read of a damaged one, in memory until all of it is there.
+//! A new database from what could be read of a damaged one, in memory until it is complete.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -8,40 +8,35 @@ use super::salvage::{HistoryRow, Salvage, StartRow, StateRow, VmRow};
 use super::{Store, StoreError, Through, schema};
 use crate::model::{DeviceVmId, PoolId, Priority, VmUuid};
 
-/// What was saved of a damaged database, and what was not.
 #[derive(Debug, Clone, Default)]
 pub struct Saved {
-    /// The VMs of which it is not known how often they were changed: whatever another host says of them counts more.
+    /// VMs whose revision is lost: another host's settings override theirs.
     pub without_revision: Vec<VmUuid>,
-    /// The VMs whose settings only the history had.
+    /// VMs whose settings were only found in the history.
     pub from_history: Vec<VmUuid>,
-    /// The VMs that were registered and whose settings are nowhere in the file.
+    /// Registered VMs whose settings were not found.
     pub lost: Vec<VmUuid>,
-    /// Rows that make no sense.
+    /// Invalid rows.
     pub rejected: Vec<String>,
-    /// How many pages of our tables cannot be read.
     pub unreadable_pages: usize,
-    /// How many removals were saved.
     pub removals: usize,
-    /// How many changes of the history were saved.
+    /// Entries.
     pub history: usize,
-    /// The last starts of how many VMs were saved.
     pub last_starts: usize,
 }
 
-/// The new database.
 #[derive(Debug)]
 pub struct Rebuilt {
     store: Store,
     saved: Saved,
 }
 
-/// What the file says of a VM, put together from its tables.
+/// A VM, from all tables of the file.
 struct Known<'a> {
     name: Option<&'a str>,
     settings: Option<Settings<'a>>,
     number: Option<DeviceVmId>,
-    /// How often it was changed, and how often XAPI was told, where that is known.
+    /// Its revision, and the one last written to XAPI.
     revisions: Option<(i64, i64)>,
     is_in_xapi: bool,
     removed_at: Option<&'a str>,
@@ -64,19 +59,18 @@ impl Rebuilt {
         Ok(Self { store: Store::new(connection).with_history(Through::Cli, history), saved })
     }
 
-    /// The new database, to be completed from elsewhere.
+    /// The new database, to be completed from XAPI.
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// What was saved.
     #[must_use]
     pub fn saved(&self) -> &Saved {
         &self.saved
     }
 
-    /// The time, as file names have it.
+    /// The time, for a file name.
     pub(super) fn now(&self) -> Result<String, StoreError> {
         let sql = "SELECT strftime('%Y%m%dT%H%M%SZ', 'now')";
         Ok(self.store.connection.query_row(sql, [], |row| row.get(0))?)
@@ -112,15 +106,15 @@ fn write(connection: &Connection, salvage: Salvage) -> Result<Saved, StoreError>
     }
     registered.sort_by_key(|(_, known)| known.settings.as_ref().and_then(|settings| settings.vm_id));
     saved.removals = removed.len();
-    // Registered VMs first: a number that a removed one had is theirs if two have it.
+    // Registered VMs first: they win if a removed one has the same number.
     for (uuid, known) in registered.iter().chain(&removed) {
         write_vm(connection, uuid, known)?;
     }
-    // The triggers have noted all that as changes, which it is not.
+    // The triggers have recorded all of this as changes.
     connection.execute("DELETE FROM history", [])?;
     salvage.history.values().try_for_each(|change| write_change(connection, change))?;
     salvage.starts.values().try_for_each(|start| write_start(connection, start))?;
-    // What comes is newer than every entry that a last start remembers.
+    // New entries need higher numbers than those that last starts refer to.
     let remembered = salvage.starts.values().filter_map(|start| start.history_entry);
     let last = salvage.history.keys().copied().chain(remembered).chain([salvage.history_sequence]).max();
     connection.execute("DELETE FROM sqlite_sequence WHERE name = 'history'", [])?;
@@ -131,7 +125,7 @@ fn write(connection: &Connection, salvage: Salvage) -> Result<Saved, StoreError>
     Ok(saved)
 }
 
-/// What the file says of a VM; `None` where it was registered and nothing says with which settings.
+/// `None` if the VM was registered but its settings are lost.
 fn put_together<'a>(
     row: Option<&'a VmRow>,
     state: Option<&'a StateRow>,
@@ -139,7 +133,7 @@ fn put_together<'a>(
 ) -> Option<Known<'a>> {
     let revisions = state.map(|state| (state.revision, state.pushed_revision));
     let removed_at = state.and_then(|state| state.removed_at.as_deref());
-    // A row that is where it belongs is registered, as for every program; one that nothing leads to may be older than the removal.
+    // A row in its table is registered, as for every program; a stray one may be older than the removal.
     let is_after_removal = row.is_some_and(|row| row.updated_at.as_deref() > removed_at);
     let is_removed = removed_at.is_some() && row.is_none_or(|row| row.is_stray) && !is_after_removal;
     let settings = match row {
@@ -153,7 +147,7 @@ fn put_together<'a>(
         }),
         None => Some(settings_in(last?)?),
     };
-    // A row that is newer than the removal has come back since: that is one change more.
+    // A row that is newer than the removal was registered again: that is one more change.
     let is_back = settings.is_some() && removed_at.is_some() && is_after_removal;
     let number = last.and_then(|last| last.new.2.or(last.old.2)).and_then(|number| number.try_into().ok());
     Some(Known {
@@ -166,7 +160,7 @@ fn put_together<'a>(
     })
 }
 
-/// The settings that a VM has since a change.
+/// The settings after a change.
 fn settings_in(change: &HistoryRow) -> Option<Settings<'_>> {
     let (pool, priority, _) = &change.new;
     Some(Settings {
@@ -225,7 +219,7 @@ fn write_start(connection: &Connection, start: &StartRow) -> Result<(), StoreErr
     Ok(())
 }
 
-/// Thousands of rows are written with few statements.
+/// Cached, because thousands of rows use few statements.
 fn execute(connection: &Connection, sql: &str, params: impl Params) -> Result<usize, StoreError> {
     Ok(connection.prepare_cached(sql)?.execute(params)?)
 }

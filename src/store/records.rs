@@ -1,78 +1,70 @@
-//! What is read from the rows.
+//! Types read from the rows.
 
 use std::cmp::Reverse;
 
 use crate::entry::Entry;
 use crate::model::{DeviceVmId, PoolId, Priority, VmSettings, VmUuid};
 
-/// A registered VM as the database has it.
+/// A registered VM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredVm {
-    /// Its UUID.
     pub uuid: VmUuid,
-    /// Its name when it was registered or last changed, for people.
+    /// Its name in XAPI when a program last read its record.
     pub name: Option<String>,
-    /// What its device is told.
     pub settings: VmSettings,
-    /// Whether the device's number is only derived, not stored yet.
+    /// The number is derived and not stored yet.
     pub number_is_provisional: bool,
     /// Counts the changes of the settings.
     pub revision: i64,
-    /// The revision that XAPI was last told.
+    /// The revision last written to XAPI.
     pub pushed_revision: i64,
-    /// Whether XAPI knew the VM then.
+    /// Whether XAPI knew the VM at that time.
     pub is_known_to_xapi: bool,
-    /// When it was registered, UTC.
+    /// UTC.
     pub created_at: String,
-    /// When it was last changed, UTC.
+    /// UTC.
     pub updated_at: String,
-    /// What its last start was given; `None` before the first.
+    /// `None` before the first start.
     pub last_start: Option<LastStart>,
 }
 
 impl StoredVm {
-    /// Whether XAPI was told what the database says.
+    /// Whether the last change was written to XAPI.
     #[must_use]
     pub fn is_pushed(&self) -> bool {
         self.pushed_revision >= self.revision
     }
 
-    /// Where it stands in a list: by GPU pool, most urgent first, then by name.
+    /// Its place in a list: by GPU pool, then by priority, highest first, then by name.
     pub(super) fn order(&self) -> impl Ord {
         let settings = &self.settings;
         (settings.pool, Reverse(settings.priority), self.name.as_deref(), self.uuid)
     }
 }
 
-/// What a VM's start was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastStart {
-    /// When, UTC.
     pub started_at: String,
-    /// The UUID of the host on which it started.
     pub host_uuid: String,
-    /// The device's argument, empty where the VM got none.
+    /// Empty if the VM got none.
     pub device_argument: String,
 }
 
-/// What the database knows of a VM's registration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Registration {
-    /// It has settings.
     Registered(StoredVm),
-    /// It had settings and was removed.
     Removed {
-        /// The number that its device had, where it ever had one.
+        /// The number that its device had, if any.
         vm_id: Option<DeviceVmId>,
-        /// Whether XAPI was told of the removal.
+        /// Whether the removal was written to XAPI.
         pushed: bool,
     },
-    /// It was never registered.
+    /// Never registered.
     Unknown,
 }
 
 impl Registration {
-    /// The same with what another host has written since, for where it cannot be taken over.
+    /// The same with a newer entry of another host, for when it cannot be taken over.
     #[must_use]
     pub fn overtaken_by(self, uuid: &VmUuid, entry: &Entry) -> Self {
         let Some(settings) = entry.settings else {
@@ -97,12 +89,10 @@ impl Registration {
     }
 }
 
-/// Which VMs to list: all, of one GPU pool, of one priority, or both.
+/// Which VMs to list; `None` means any.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Only this GPU pool's.
     pub pool: Option<PoolId>,
-    /// Only those of this priority.
     pub priority: Option<Priority>,
 }
 
@@ -111,25 +101,21 @@ pub struct Filter {
 pub struct Counts(pub(super) [[u64; 3]; 2]);
 
 impl Counts {
-    /// How many of this GPU pool and priority.
     #[must_use]
     pub fn of(&self, pool: PoolId, priority: Priority) -> u64 {
         self.0[pool as usize][priority as usize]
     }
 
-    /// How many of this GPU pool.
     #[must_use]
     pub fn of_pool(&self, pool: PoolId) -> u64 {
         self.0[pool as usize].iter().sum()
     }
 
-    /// How many of this priority.
     #[must_use]
     pub fn of_priority(&self, priority: Priority) -> u64 {
         PoolId::ALL.iter().map(|&pool| self.of(pool, priority)).sum()
     }
 
-    /// How many altogether.
     #[must_use]
     pub fn total(&self) -> u64 {
         PoolId::ALL.iter().map(|&pool| self.of_pool(pool)).sum()

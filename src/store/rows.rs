@@ -1,4 +1,4 @@
-//! The rows, and reading them.
+//! Reads the rows.
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -14,7 +14,7 @@ const SELECT_VM: &str = "
     LEFT JOIN vm_state ON vm_state.vm_uuid = lower(vms.vm_uuid)
     LEFT JOIN last_starts ON last_starts.vm_uuid = lower(vms.vm_uuid)";
 
-/// What the database says, now or inside a change.
+/// Reads the database, or its state inside a change.
 #[derive(Debug, Clone, Copy)]
 pub struct Reading<'c>(&'c Connection);
 
@@ -27,7 +27,7 @@ impl<'c> Reading<'c> {
         self.0
     }
 
-    /// A registered VM.
+    /// `None` if the VM is not registered.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -37,8 +37,6 @@ impl<'c> Reading<'c> {
         rows.next()?.map(|row| self.stored_vm(row)).transpose()
     }
 
-    /// Whether a VM is registered, was removed, or never was.
-    ///
     /// # Errors
     /// The database cannot be read.
     pub fn registration(&self, uuid: &VmUuid) -> Result<Registration, StoreError> {
@@ -58,15 +56,13 @@ impl<'c> Reading<'c> {
         })
     }
 
-    /// The UUIDs of the registered VMs with a name.
-    ///
     /// # Errors
     /// The database cannot be read.
     pub fn vms_named(&self, name: &str) -> Result<Vec<VmUuid>, StoreError> {
         self.uuids("SELECT vm_uuid FROM vms WHERE vm_name = ?1 ORDER BY vm_uuid", &[&name])
     }
 
-    /// The registered VM to which a device's number belongs.
+    /// The registered VM with a device's number.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -75,7 +71,7 @@ impl<'c> Reading<'c> {
         Ok(self.uuids(sql, &[&vm_id.get()])?.pop())
     }
 
-    /// The VM that a device's number belongs to or belonged to: a registered one, or one that was removed.
+    /// The registered or removed VM with a device's number.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -83,11 +79,11 @@ impl<'c> Reading<'c> {
         Ok(self.uuids("SELECT vm_uuid FROM vm_state WHERE device_vm_id = ?1", &[&vm_id.get()])?.pop())
     }
 
-    /// Hands every VM that the filter lets through to `visit`, one by one: by GPU pool, most urgent first, then by name.
-    /// The database is not held meanwhile.
+    /// Calls `visit` for each VM that matches the filter: by GPU pool, then by priority, highest first, then by name. The database
+    /// is not locked meanwhile.
     ///
     /// # Errors
-    /// The database cannot be read, a row cannot be understood, or `visit` fails.
+    /// The database cannot be read, a row is invalid, or `visit` fails.
     pub fn for_each_vm<E: From<StoreError>>(
         &self,
         filter: Filter,
@@ -97,20 +93,18 @@ impl<'c> Reading<'c> {
         let mut statement = self.0.prepare_cached(&sql).map_err(StoreError::from)?;
         let pool = filter.pool.map(PoolId::as_str);
         let priority = filter.priority.map(Priority::as_number);
-        // All of them before the first is visited: whoever prints them into a pager must not hold up other programs' commits.
+        // All rows are read first: if the output goes to a pager, other programs' commits must not wait for it.
         let mut vms = Vec::new();
         let mut rows = statement.query(params![pool, priority]).map_err(StoreError::from)?;
         while let Some(row) = rows.next().map_err(StoreError::from)? {
             vms.push(self.stored_vm(row)?);
         }
         drop(rows);
-        // SQLite would sort whole rows, on the disk where they are many.
+        // SQLite would sort whole rows, and on the disk if there are many.
         vms.sort_unstable_by(|one, other| one.order().cmp(&other.order()));
         vms.into_iter().try_for_each(visit)
     }
 
-    /// How many VMs there are of each GPU pool and priority.
-    ///
     /// # Errors
     /// The database cannot be read.
     pub fn counts(&self) -> Result<Counts, StoreError> {
@@ -127,7 +121,7 @@ impl<'c> Reading<'c> {
         Ok(counts)
     }
 
-    /// What the last start of every VM on this host was given, removed ones included, with its time in seconds since 1970.
+    /// The last start of every VM on this host, including removed VMs, with its time in seconds since 1970.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -142,7 +136,7 @@ impl<'c> Reading<'c> {
         Ok(statement.query_map([], start)?.collect::<Result<_, _>>()?)
     }
 
-    /// How many changes, removals included, XAPI was not told of yet.
+    /// How many changes, including removals, were not written to XAPI yet.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -159,7 +153,7 @@ impl<'c> Reading<'c> {
         Ok(self.0.query_row("SELECT datetime(?1, 'unixepoch')", [seconds], |row| row.get(0))?)
     }
 
-    /// The number that a VM without one is to get: the one derived from its UUID, or the next that is free.
+    /// The number for a VM without one: derived from its UUID, or the next free one.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -211,7 +205,7 @@ impl<'c> Reading<'c> {
     }
 }
 
-/// A text that people have typed, in whatever encoding.
+/// Text that was typed by hand, in any encoding.
 pub(super) fn text_of_people(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
     Ok(match row.get_ref(column)? {
         ValueRef::Null => None,

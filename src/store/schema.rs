@@ -1,4 +1,4 @@
-//! The schema: the migrations, and the way from an older one to the newest.
+//! The schema and its migrations.
 
 use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
@@ -10,7 +10,8 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rusqlite_migration::{M, Migrations};
 
-use super::{PATIENCE, StoreError, whole_file};
+use super::error::in_short;
+use super::{DATABASE_TIMEOUT, StoreError, whole_file};
 use crate::deadline::Deadline;
 
 /// Released migrations are never edited.
@@ -22,16 +23,16 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/0005_vms_to_complete.sql")),
 ];
 
-/// The schema that this program knows; `PRAGMA user_version` of an up-to-date database.
+/// The newest schema; `PRAGMA user_version` of an up-to-date database.
 #[allow(clippy::cast_possible_wrap, reason = "a handful of migrations")]
 pub const LATEST_SCHEMA: i64 = MIGRATIONS.len() as i64;
 
-/// The schema that a database says it has: 0 for an empty file, one made by hand, or a dump that was read back.
+/// `PRAGMA user_version`: 0 for an empty file, a database created by hand, or a restored dump.
 pub(super) fn stated(connection: &Connection) -> Result<i64, StoreError> {
     Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
 }
 
-/// The schema of a database. One that states none is recognised by what is in it: `.dump` carries no version.
+/// The schema of a database. `.dump` does not save `user_version`, so a database without it is recognised by its tables.
 pub(super) fn version(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
     match stated(connection)? {
         0 => recognise(connection, path),
@@ -39,7 +40,7 @@ pub(super) fn version(connection: &Connection, path: &Path) -> Result<i64, Store
     }
 }
 
-/// A new database in memory with one of the schemas, to compare with.
+/// A new database in memory with the given schema, to compare with.
 pub(super) fn reference(version: i64) -> Result<Connection, StoreError> {
     let mut connection = Connection::open_in_memory()?;
     migrate_to(&mut connection, version)?;
@@ -49,16 +50,16 @@ pub(super) fn reference(version: i64) -> Result<Connection, StoreError> {
 fn migrate_to(connection: &mut Connection, version: i64) -> Result<(), StoreError> {
     let version = usize::try_from(version).unwrap_or_default();
     Migrations::from_slice(MIGRATIONS).to_version(connection, version).map_err(|error| match error {
-        // Without the migration itself, which the error holds too.
+        // Without the text of the migration.
         rusqlite_migration::Error::RusqliteError { err, .. } => match StoreError::from(err) {
-            StoreError::Sqlite(error) => StoreError::Migration(super::in_short(&error)),
+            StoreError::Sqlite(error) => StoreError::Migration(in_short(&error)),
             error => error,
         },
         error => StoreError::Migration(error.to_string()),
     })
 }
 
-/// The names of a kind of schema object, without those that SQLite makes itself.
+/// The names of all tables, indexes or triggers, without those that SQLite creates itself.
 pub(super) fn names(connection: &Connection, kind: &str) -> Result<Vec<String>, StoreError> {
     let sql = "SELECT name FROM sqlite_master WHERE type = ?1 AND name NOT LIKE 'sqlite_%' ORDER BY name";
     let mut statement = connection.prepare(sql)?;
@@ -66,14 +67,13 @@ pub(super) fn names(connection: &Connection, kind: &str) -> Result<Vec<String>, 
     Ok(names)
 }
 
-/// The names of a table's columns.
 pub(super) fn columns(connection: &Connection, table: &str) -> Result<Vec<String>, StoreError> {
     let mut statement = connection.prepare(&format!("PRAGMA table_info(\"{}\")", table.replace('"', "\"\"")))?;
     let columns = statement.query_map([], |row| row.get("name"))?.collect::<Result<_, _>>()?;
     Ok(columns)
 }
 
-/// Everything that makes up a schema: its tables with their columns, indexes and triggers.
+/// The tables with their columns, the indexes and the triggers.
 fn parts(connection: &Connection) -> Result<BTreeSet<String>, StoreError> {
     let mut parts = BTreeSet::new();
     for kind in ["index", "trigger"] {
@@ -86,8 +86,8 @@ fn parts(connection: &Connection) -> Result<BTreeSet<String>, StoreError> {
     Ok(parts)
 }
 
-/// Which of the schemas a database has that states none: the newest that is there whole. One of which only a part is there
-/// is nobody's: what is missing may have held settings.
+/// The schema of a database without a schema number: the newest that is complete. An incomplete one is refused, because the
+/// missing part may have had settings.
 fn recognise(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
     let found = parts(connection)?;
     if found.is_empty() {
@@ -98,7 +98,7 @@ fn recognise(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
         known.push((version, parts(&reference(version)?)?));
     }
     let whole = known.iter().rev().find(|(_, parts)| parts.is_subset(&found));
-    // The first migration also takes a table that was made by hand, without its indexes.
+    // The first migration also accepts a table that was created by hand, without its indexes.
     let is_of_table = |part: &&String| part.starts_with("table ") || part.starts_with("column ");
     let (version, has) = match (whole, known.first()) {
         (Some((version, parts)), _) => (*version, parts),
@@ -121,21 +121,21 @@ fn not_ours(path: &Path, found: &BTreeSet<String>) -> StoreError {
     StoreError::NotOurs { path: path.to_owned(), tables: shown }
 }
 
-/// Brings the schema up to date, after a copy of the file; refuses a newer one untouched.
+/// Migrates to the newest schema, after a copy of the file. A newer one is refused and not changed.
 pub(super) fn bring_up_to_date(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     if is_up_to_date(connection, path)? {
         return Ok(());
     }
-    // One program at a time: not SQLite's own locks, which two programs that want to raise theirs hold against each other.
+    // One program at a time. SQLite's own locks would not do: two programs that both upgrade theirs block each other.
     let _lock = lock_folder(path)?;
-    // Another program may have been faster.
+    // Another program may have done it meanwhile.
     if is_up_to_date(connection, path)? {
         return Ok(());
     }
     let (found, stated) = (version(connection, path)?, stated(connection)?);
     if found == LATEST_SCHEMA {
         return match state(connection, found) {
-            // Whoever only reads is served all the same.
+            // Reading still works.
             Err(StoreError::ReadOnly | StoreError::Locked) => Ok(()),
             stated => stated,
         };
@@ -163,18 +163,18 @@ fn state(connection: &Connection, version: i64) -> Result<(), StoreError> {
     Ok(connection.pragma_update(None, "user_version", version)?)
 }
 
-/// A damaged database is not migrated: that could take away what can still be read, and its copy the place of a good one.
+/// A damaged database is not migrated: this could destroy what can still be read, and its copy could replace a good one.
 fn refuse_damaged(connection: &Connection) -> Result<(), StoreError> {
     let finding: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if finding == "ok" { Ok(()) } else { Err(StoreError::Damaged(finding)) }
 }
 
-/// Holds the database's folder against other programs that migrate or recover; let go when it is dropped.
+/// Locks the database's directory against other programs that migrate or recover, until the file is dropped.
 pub(super) fn lock_folder(path: &Path) -> Result<File, StoreError> {
     let folder = path.parent().unwrap_or(path);
     let unopenable = |error: io::Error| StoreError::Unopenable { path: folder.to_owned(), reason: error.to_string() };
     let file = File::open(folder).map_err(unopenable)?;
-    let deadline = Deadline::after(PATIENCE);
+    let deadline = Deadline::after(DATABASE_TIMEOUT);
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
@@ -185,7 +185,7 @@ pub(super) fn lock_folder(path: &Path) -> Result<File, StoreError> {
     }
 }
 
-/// Copies the whole database to a file beside it that says from which schema: one for each, so that attempts that fail do not
+/// Copies the database to a file beside it with the schema in its name: one for each schema, so that failed attempts do not
 /// fill the disk.
 fn copy_beside(connection: &Connection, path: &Path, version: i64) -> Result<PathBuf, StoreError> {
     let mut name = path.as_os_str().to_owned();

@@ -1,4 +1,4 @@
-//! Writes a database to a file that is there whole or not at all, and readable by root alone from its first byte on.
+//! Writes a database to a file that is either complete or absent, and readable by root alone from the start.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -10,22 +10,22 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 
-use super::{DATABASE_MODE, PATIENCE, StoreError};
+use super::file::DATABASE_MODE;
+use super::{DATABASE_TIMEOUT, StoreError};
 use crate::deadline::Deadline;
 
-/// Writes a whole database to `path`, in place of what is there.
+/// Writes a whole database to `path`, replacing an existing file.
 pub(super) fn write(from: &Connection, path: &Path) -> Result<(), StoreError> {
     let part = write_beside(from, path)?;
     fs::rename(&part, path).and_then(|()| sync_folder(path)).map_err(|error| not_written(path, &error))
 }
 
-/// Writes a whole database to a file beside `path`, which whoever asked renames. Called by one program at a time: it holds the
-/// folder.
+/// Writes a whole database to a file beside `path`, for the caller to rename. The caller holds the directory's lock.
 pub(super) fn write_beside(from: &Connection, path: &Path) -> Result<PathBuf, StoreError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".part");
     let part = PathBuf::from(name);
-    // What a program left that was killed.
+    // Left by a program that was killed.
     let _ = fs::remove_file(&part);
     let written = make_private(&part)
         .map_err(|error| not_written(&part, &error))
@@ -42,17 +42,17 @@ pub(super) fn write_beside(from: &Connection, path: &Path) -> Result<PathBuf, St
 
 fn make_private(path: &Path) -> io::Result<()> {
     let file = OpenOptions::new().write(true).create_new(true).mode(DATABASE_MODE).open(path)?;
-    // Whatever the umask says.
+    // Independent of the umask.
     file.set_permissions(fs::Permissions::from_mode(DATABASE_MODE))
 }
 
-/// Copies all pages in one step: between two steps somebody could write, and it would begin anew, for ever.
+/// Copies all pages in one step: another program could write between two steps, and SQLite would start again each time.
 fn copy(from: &Connection, to: &Path) -> Result<(), StoreError> {
     let mut target = Connection::open(to)?;
-    // Should it end halfway, the file is thrown away, and a journal would be left.
+    // If it fails, the file is deleted, and a journal would remain.
     target.pragma_update(None, "journal_mode", "OFF")?;
     let backup = Backup::new(from, &mut target)?;
-    let deadline = Deadline::after(PATIENCE);
+    let deadline = Deadline::after(DATABASE_TIMEOUT);
     loop {
         match backup.step(-1)? {
             StepResult::Done => return Ok(()),
@@ -66,7 +66,7 @@ fn sync(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-/// A rename outlasts a power cut once its folder is on the disk.
+/// A rename survives a power failure once its directory is on the disk.
 pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     sync(path.parent().unwrap_or(path))
 }

@@ -1,4 +1,4 @@
-//! Changing the rows.
+//! Changes the rows.
 
 use std::cell::{Cell, RefCell};
 
@@ -10,7 +10,7 @@ use super::{HistoryKeeping, StoreError};
 use crate::entry::LARGEST_REVISION;
 use crate::model::{DeviceVmId, PoolId, Priority, VmUuid};
 
-/// A change under way: one transaction, which also reads what it has written.
+/// A change in progress: one transaction, which can also read its own changes.
 #[derive(Debug)]
 pub struct Writing<'c> {
     transaction: Transaction<'c>,
@@ -18,7 +18,7 @@ pub struct Writing<'c> {
     user: RefCell<Option<String>>,
     /// The last entry of the history before this change.
     began_after: i64,
-    /// The last entry of the history that says who changed what.
+    /// The last signed entry of the history.
     signed_until: Cell<i64>,
 }
 
@@ -28,7 +28,7 @@ impl<'c> Writing<'c> {
         Ok(Self { transaction, history, user: RefCell::default(), began_after, signed_until: Cell::new(began_after) })
     }
 
-    /// Says in whose name the change is made, for the history.
+    /// Sets the user, for the history.
     pub fn set_user(&self, user: Option<String>) {
         self.user.replace(user);
     }
@@ -57,10 +57,10 @@ impl<'c> Writing<'c> {
         Ok(self.transaction.prepare_cached(sql)?.execute(params)?)
     }
 
-    /// Does a part of the change: all of it, or, where it fails, nothing.
+    /// Makes a part of the change, all of it or nothing.
     ///
     /// # Errors
-    /// As the part has them, or the database cannot be written.
+    /// The part's own, or the database cannot be written.
     pub fn attempt<T, E: From<StoreError>>(&self, part: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         self.execute("SAVEPOINT part", [])?;
         let signed_until = self.signed_until();
@@ -73,17 +73,16 @@ impl<'c> Writing<'c> {
         outcome
     }
 
-    /// What the database says with this change in it.
+    /// Reads the database with this change in it.
     #[must_use]
     pub fn read(&self) -> Reading<'_> {
         Reading::new(&self.transaction)
     }
 
-    /// Adds a VM that is not registered. Its `vm_id` is the one asked for, the one it had before it was removed, or
-    /// one derived from its UUID.
+    /// Registers a VM. Its `vm_id` is the given one, the one that it had before it was removed, or one derived from its UUID.
     ///
     /// # Errors
-    /// The database cannot be written, or the number is another VM's.
+    /// The database cannot be written, or another VM has the number.
     pub fn insert(
         &self,
         uuid: &VmUuid,
@@ -102,8 +101,7 @@ impl<'c> Writing<'c> {
         }
     }
 
-    /// Adds a VM that was never registered, because a setting says so: it counts less than what anybody chooses, on whatever
-    /// host.
+    /// Registers a VM because of `unregistered` in the settings file. Any explicit setting on any host overrides it.
     ///
     /// # Errors
     /// The database cannot be written.
@@ -114,7 +112,7 @@ impl<'c> Writing<'c> {
         Ok(())
     }
 
-    /// Changes a registered VM's GPU pool and priority; the same again is no change.
+    /// Equal values are no change.
     ///
     /// # Errors
     /// The database cannot be written.
@@ -126,12 +124,10 @@ impl<'c> Writing<'c> {
         Ok(())
     }
 
-    /// Gives a VM's device another number.
-    ///
     /// # Errors
-    /// The database cannot be written, or the number is another VM's.
+    /// The database cannot be written, or another VM has the number.
     pub fn set_number(&self, uuid: &VmUuid, vm_id: DeviceVmId) -> Result<(), StoreError> {
-        // A removed VM keeps its number in case it comes back, but not against one that is here.
+        // A removed VM keeps its number in case it is registered again, but a registered VM takes precedence.
         self.execute(
             "UPDATE vm_state SET device_vm_id = NULL WHERE device_vm_id = ?1 AND removed_at IS NOT NULL AND vm_uuid <> ?2",
             params![vm_id.get(), uuid.to_string()],
@@ -143,7 +139,7 @@ impl<'c> Writing<'c> {
         Ok(())
     }
 
-    /// Notes a VM's name; it is for people only and no change of its settings.
+    /// The name is for people and not a change of the settings.
     ///
     /// # Errors
     /// The database cannot be written.
@@ -155,7 +151,7 @@ impl<'c> Writing<'c> {
         Ok(())
     }
 
-    /// Takes a VM's number away until another is set in the same change, as a change of its own.
+    /// Clears a VM's number until another is set in the same transaction. Counts as a change of its own.
     ///
     /// # Errors
     /// The database cannot be written.
@@ -165,7 +161,7 @@ impl<'c> Writing<'c> {
         Ok(())
     }
 
-    /// Removes a VM's settings. What stays is that it had some, and its device's number.
+    /// Removes a VM's settings. Its revision and its device's number stay.
     ///
     /// # Errors
     /// The database cannot be written.
@@ -174,7 +170,7 @@ impl<'c> Writing<'c> {
         Ok(())
     }
 
-    /// Forgets a VM altogether, as if this host had never heard of it.
+    /// Deletes everything about a VM, as if it had never been registered on this host.
     ///
     /// # Errors
     /// The database cannot be written.
@@ -185,8 +181,8 @@ impl<'c> Writing<'c> {
         Ok(())
     }
 
-    /// Notes that XAPI was told of a VM up to a revision, and whether it knows the VM. A row that has counted past the largest
-    /// revision was told with that one.
+    /// Records the revision that was written to XAPI, and whether XAPI knows the VM. For a row beyond the largest revision, the
+    /// largest counts as its revision.
     ///
     /// # Errors
     /// The database cannot be written.
@@ -200,7 +196,7 @@ impl<'c> Writing<'c> {
         Ok(())
     }
 
-    /// Notes what a VM's start is given, and the last change of the VM that it knows of ([`Reading::last_change`]).
+    /// Records the argument of a VM's start, and the last change that the start knew of ([`Reading::last_change`]).
     ///
     /// # Errors
     /// The database cannot be written.
@@ -220,10 +216,8 @@ impl<'c> Writing<'c> {
         Ok(())
     }
 
-    /// Makes the change.
-    ///
     /// # Errors
-    /// It could not be written; nothing has happened then.
+    /// The change could not be written and has no effect.
     pub fn commit(self) -> Result<(), StoreError> {
         self.sign(|_| self.history.through)?;
         if self.signed_until() > self.began_after {

@@ -119,7 +119,7 @@ impl<'a> Transaction<'a> {
     /// XAPI refuses, or is away and is needed.
     pub fn ask<T>(&mut self, call: impl FnOnce(&mut Session) -> Result<T, XapiError>) -> Result<Option<T>, Error> {
         let Ok(session) = &mut self.session else { return Ok(None) };
-        session.set_deadline(Deadline::after(xenapi::TIMEOUT));
+        session.set_deadline(Deadline::after(xenapi::XAPI_TIMEOUT));
         match call(session) {
             Err(error) if error.is_away() && self.may_work_without => {
                 self.session = Err(error);

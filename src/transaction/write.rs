@@ -21,7 +21,7 @@ impl Pace {
     /// XAPI's full time for each change, and for putting each back.
     #[must_use]
     pub fn full() -> Self {
-        Self { end: None, change: xenapi::TIMEOUT, needed: Duration::ZERO }
+        Self { end: None, change: xenapi::XAPI_TIMEOUT, needed: Duration::ZERO }
     }
 
     fn next(&self) -> Result<Deadline, XapiError> {

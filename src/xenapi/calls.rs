@@ -1,4 +1,4 @@
-//! The calls that we make.
+//! The XenAPI calls that vgpu-config makes.
 
 use indexmap::IndexMap;
 use serde_json::json;
@@ -7,9 +7,9 @@ use super::{HostRecord, MapField, RebootKind, Reference, Session, TaskRecord, Vm
 use crate::model::VmUuid;
 
 impl Session {
-    /// Makes sure that the session's role may change the resource pool's configuration, which is what a change of GPU
-    /// settings is. Not every change makes XAPI write anything, so its refusal cannot be waited for: this asks it to
-    /// remove a key that is not there, which does nothing and is refused to everybody below pool-operator.
+    /// Checks that the session's role may change the resource pool's configuration, as a change of GPU settings does. Some
+    /// changes write nothing to XAPI, so XAPI would not refuse them. Therefore this removes a key that does not exist, which
+    /// has no effect but needs the role pool-operator.
     ///
     /// # Errors
     /// XAPI is away, or refuses with its own `RBAC_PERMISSION_DENIED`.
@@ -21,8 +21,7 @@ impl Session {
         Ok(())
     }
 
-    /// Whose session it is: the user's name, and the program that logged in (`xe`, `xo-server`, …), for people. `None`
-    /// where XAPI does not say.
+    /// The session's user and the program that logged in (`xe`, `xo-server`, …), for people. `None` if XAPI does not say.
     pub fn user(&mut self) -> Option<String> {
         // XAPI gives a local superuser the name that it logged in with (`ocaml/xapi/xapi_session.ml`).
         let name: String = self.call("session.get_auth_user_name", &json!([self.token, self.token])).ok()?;
@@ -31,10 +30,10 @@ impl Session {
         Some(if originator.is_empty() { name } else { format!("{name} ({originator})") })
     }
 
-    /// A VM's reference.
+    /// `None` if XAPI does not know the VM.
     ///
     /// # Errors
-    /// XAPI is away or refuses; `None` means that it knows no such VM.
+    /// XAPI is away or refuses.
     pub fn vm_by_uuid(&mut self, uuid: &VmUuid) -> Result<Option<Reference>, XapiError> {
         match self.call("VM.get_by_uuid", &json!([self.token, uuid])) {
             Err(error) if error.has_code("UUID_INVALID") => Ok(None),
@@ -42,16 +41,12 @@ impl Session {
         }
     }
 
-    /// A VM's record.
-    ///
     /// # Errors
     /// XAPI is away or refuses.
     pub fn vm_record(&mut self, vm: &Reference) -> Result<VmRecord, XapiError> {
         self.call("VM.get_record", &json!([self.token, vm.0]))
     }
 
-    /// Looks a VM up.
-    ///
     /// # Errors
     /// XAPI is away or refuses.
     pub fn look_up(&mut self, uuid: &VmUuid) -> Result<XapiVm, XapiError> {
@@ -60,7 +55,7 @@ impl Session {
         Ok(XapiVm::Known { vm, record })
     }
 
-    /// The records of everything with that name: VMs, and also templates and snapshots.
+    /// The records of everything with this name, including templates and snapshots.
     ///
     /// # Errors
     /// XAPI is away or refuses.
@@ -69,7 +64,7 @@ impl Session {
         let mut records = Vec::new();
         for vm in found {
             match self.vm_record(&vm) {
-                // It was destroyed a moment ago.
+                // It was destroyed in the meantime.
                 Err(error) if error.has_code("HANDLE_INVALID") => {}
                 record => records.push(record?),
             }
@@ -77,8 +72,6 @@ impl Session {
         Ok(records)
     }
 
-    /// Every VM's record.
-    ///
     /// # Errors
     /// XAPI is away or refuses.
     pub fn vm_records(&mut self) -> Result<Vec<(Reference, VmRecord)>, XapiError> {
@@ -94,10 +87,10 @@ impl Session {
         self.call("host.get_all_records", &json!([self.token]))
     }
 
-    /// Calls a function of a plugin on a host, which XAPI reaches wherever it is.
+    /// Calls a function of a plugin on any host of the resource pool.
     ///
     /// # Errors
-    /// XAPI is away, or refuses with the plugin's own error, or cannot reach the host.
+    /// XAPI is away, cannot reach the host, or refuses; the plugin's own error is such a refusal.
     pub fn call_plugin(
         &mut self,
         host: &Reference,
@@ -109,8 +102,6 @@ impl Session {
         self.call("host.call_plugin", &json!([self.token, host.0, plugin, function, arguments]))
     }
 
-    /// The resource pool, and its `other_config`.
-    ///
     /// # Errors
     /// XAPI is away or refuses.
     pub fn pool_other_config(&mut self) -> Result<(Reference, IndexMap<String, String>), XapiError> {
@@ -119,7 +110,7 @@ impl Session {
         Ok((pool, other_config))
     }
 
-    /// What the resource pool's licence restricts, by name.
+    /// The licence's restrictions, by name.
     ///
     /// # Errors
     /// XAPI is away or refuses.
@@ -136,7 +127,7 @@ impl Session {
         })
     }
 
-    /// Begins a VM's clean or hard reboot, and does not wait for its end.
+    /// Begins a reboot and returns its task.
     ///
     /// # Errors
     /// XAPI is away or refuses.
@@ -144,25 +135,23 @@ impl Session {
         self.call(&format!("Async.{}", kind.method()), &json!([self.token, vm.0]))
     }
 
-    /// How a task stands.
-    ///
     /// # Errors
     /// XAPI is away or refuses.
     pub fn task(&mut self, task: &Reference) -> Result<TaskRecord, XapiError> {
         self.call("task.get_record", &json!([self.token, task.0]))
     }
 
-    /// Lets XAPI forget a task that has ended; where that fails, XAPI forgets it by itself a day later.
+    /// Deletes a task that has ended. If that fails, XAPI deletes it a day later.
     pub fn forget_task(&mut self, task: &Reference) {
         if let Err(error) = self.call::<String>("task.destroy", &json!([self.token, task.0])) {
             log::debug!("{error}");
         }
     }
 
-    /// Sets a key of one of XAPI's maps, or removes it, as `xe vm-param-set` does: remove, then add.
+    /// Sets or removes a key of one of XAPI's maps, as `xe vm-param-set` does: remove, then add.
     ///
     /// # Errors
-    /// XAPI is away or refuses; the key then holds the old value, the new one, or is not there.
+    /// XAPI is away or refuses; the key may then have the old value, the new one, or be missing.
     pub fn set_map_key(
         &mut self,
         map: MapField,
@@ -180,7 +169,7 @@ impl Session {
         let Some(new) = new else { return Ok(()) };
         match self.add_to(map, object, key, new) {
             Err(error) if error.has_code("MAP_DUPLICATE_KEY") => {
-                // Somebody else set it between our two calls: the later one counts.
+                // Another client set it between the two calls: the later change wins.
                 self.remove_from(map, object, key)?;
                 self.add_to(map, object, key, new)
             }
@@ -188,8 +177,7 @@ impl Session {
         }
     }
 
-    /// Puts an old value back after a change that failed, whatever became of that change. What somebody else has set
-    /// meanwhile stays.
+    /// Puts an old value back after a change that failed, even half-way. A value that another client has set since stays.
     ///
     /// # Errors
     /// XAPI is away or refuses.

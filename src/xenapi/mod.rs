@@ -21,42 +21,25 @@ use crate::http::{Connection, HttpError};
 pub use map_change::MapChange;
 pub use records::{HostRecord, MapField, PUT_ASIDE_KEY, RebootKind, Reference, TaskRecord, VmRecord, XapiVm};
 
-/// How long the CLI and the plugin wait for XAPI in one operation. Calls take 1 to 50 ms; a coordinator that was just
-/// lost lets them block.
-pub const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the CLI and the plugin wait for XAPI in one operation. Calls take 1 to 50 ms, but block for long after the
+/// coordinator is lost.
+pub const XAPI_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Why XAPI did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum XapiError {
-    /// xapi is not there.
     #[error("XAPI cannot be reached ({0}): is the toolstack running? (systemctl status xapi)")]
     Unreachable(String),
-    /// xapi did not answer in time.
     #[error("XAPI did not answer in time: is the coordinator reachable? (xe host-list)")]
     TimedOut,
-    /// What xapi answered cannot be understood.
-    #[error("XAPI's answer to {call} cannot be understood: {reason}")]
-    Nonsense {
-        /// The call.
-        call: String,
-        /// What is wrong with the answer.
-        reason: String,
-    },
-    /// xapi refused.
+    #[error("XAPI's answer to {call} cannot be read: {reason}")]
+    Nonsense { call: String, reason: String },
     #[error("XAPI refused {call}: {code}{}", in_brackets(params))]
-    Refused {
-        /// The call.
-        call: String,
-        /// XAPI's error code.
-        code: String,
-        /// Its parameters.
-        params: Vec<String>,
-    },
+    Refused { call: String, code: String, params: Vec<String> },
 }
 
 impl XapiError {
-    /// Whether XAPI is away, rather than of another opinion: nothing is known about what it has or would have said.
-    /// A host in emergency mode, or one whose coordinator is lost, answers with an error of its own.
+    /// Whether XAPI could not look at the request at all, as opposed to refusing it. A host in emergency mode, or one whose
+    /// coordinator is lost, answers with an error of its own.
     #[must_use]
     pub fn is_away(&self) -> bool {
         match self {
@@ -68,7 +51,7 @@ impl XapiError {
         }
     }
 
-    /// A refusal as XAPI words it: the code, then its parameters.
+    /// From XAPI's form: the code, then its parameters.
     pub(crate) fn refused(call: &str, mut error: Vec<String>) -> Self {
         let code = if error.is_empty() { "INTERNAL_ERROR".to_owned() } else { error.remove(0) };
         Self::Refused { call: call.to_owned(), code, params: error }
@@ -83,7 +66,7 @@ fn in_brackets(params: &[String]) -> String {
     if params.is_empty() { String::new() } else { format!(" ({})", params.join(", ")) }
 }
 
-/// A session's reference. It is as good as a password: no log and no message shows it.
+/// A session's reference. It grants the same access as a password, so no log and no message shows it.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Token(String);
@@ -100,19 +83,19 @@ impl fmt::Debug for Token {
     }
 }
 
-/// A session, ours or a caller's.
+/// A session: one that this program opened, or a caller's.
 pub struct Session {
     socket: PathBuf,
-    /// None after a call that went wrong on the way: its reply may still come, and would be taken for the next one's.
+    /// None after a call that failed on the connection: its reply may still arrive, and would be mistaken for the next one.
     connection: Option<Connection>,
     deadline: Deadline,
     token: Token,
-    /// A plugin's session is its caller's: ending it would throw the caller out.
+    /// A plugin uses its caller's session: ending it would log the caller out.
     is_ours: bool,
 }
 
 impl Session {
-    /// Logs in. On the local socket no password is asked for, and the session is a superuser's.
+    /// Logs in. The local socket needs no password, and gives a superuser's session.
     ///
     /// # Errors
     /// XAPI is away or refuses.
@@ -126,7 +109,7 @@ impl Session {
         Ok(session)
     }
 
-    /// Works with a session that somebody else opened and will close.
+    /// Uses a session that the caller has opened and will close.
     ///
     /// # Errors
     /// XAPI is away.
@@ -135,12 +118,12 @@ impl Session {
         Ok(Self { socket: socket.to_owned(), connection: Some(connection), deadline, token, is_ours: false })
     }
 
-    /// The session's reference, for calls that are made at the same time.
+    /// For further sessions that make calls at the same time.
     pub(crate) fn token(&self) -> &Token {
         &self.token
     }
 
-    /// Gives the calls that follow another deadline.
+    /// Sets the deadline of all further calls.
     pub fn set_deadline(&mut self, deadline: Deadline) {
         self.deadline = deadline;
     }
@@ -181,7 +164,7 @@ impl Drop for Session {
         if self.is_ours
             && let Err(error) = self.call::<String>("session.logout", &json!([self.token]))
         {
-            log::debug!("the session stays open until XAPI ends it: {error}");
+            log::debug!("cannot log out, the session stays open until XAPI ends it: {error}");
         }
     }
 }
@@ -205,15 +188,15 @@ struct Envelope<T> {
 impl<T: DeserializeOwned> Envelope<T> {
     fn read(body: &[u8]) -> serde_json::Result<Self> {
         serde_json::from_slice(body).or_else(|error| {
-            // Beside an error the result may be anything.
+            // With an error, the result can be of any type.
             let refusal: Envelope<IgnoredAny> = serde_json::from_slice(body)?;
             if refusal.error.is_some() { Ok(Self { result: None, error: refusal.error }) } else { Err(error) }
         })
     }
 }
 
-/// An error is an object in JSON-RPC 2.0; an array in 1.0, and even in 2.0 where a member forwarded the call or the
-/// error came before the call was looked at.
+/// An error is an object in JSON-RPC 2.0. It is an array in 1.0, and even in 2.0 if a member forwarded the call, or if the
+/// error occurred before the call was parsed.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum RpcError {
@@ -225,7 +208,7 @@ enum RpcError {
     Array(Vec<String>),
 }
 
-/// The parameters: an array of texts, as a rule.
+/// The parameters, usually an array of strings.
 #[derive(Deserialize, Default)]
 #[serde(untagged)]
 enum ErrorData {

@@ -1,23 +1,20 @@
-//! XAPI's objects, as far as we need to know them.
+//! XAPI's objects, with the fields that vgpu-config uses.
 
 use indexmap::IndexMap;
 use serde::Deserialize;
 
 use crate::device_args::PLATFORM_KEY;
 
-/// XAPI's reference to an object.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct Reference(pub(super) String);
 
 impl Reference {
-    /// A reference that XAPI has given.
     #[must_use]
     pub fn new(text: &str) -> Self {
         Self(text.to_owned())
     }
 
-    /// The reference as XAPI writes it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -27,14 +24,13 @@ impl Reference {
 /// How a VM is rebooted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RebootKind {
-    /// Its guest is told to.
+    /// The guest shuts down by itself.
     Clean,
-    /// It is reset.
+    /// The VM is reset.
     Hard,
 }
 
 impl RebootKind {
-    /// XAPI's method.
     pub(crate) fn method(self) -> &'static str {
         match self {
             Self::Clean => "VM.clean_reboot",
@@ -44,27 +40,18 @@ impl RebootKind {
 }
 
 /// The key of a VM's `other_config` that keeps its device-model-args while they are changed. XAPI changes a key of a map by
-/// removing and adding it; in between an administrator's own arguments would be nowhere else.
+/// removing and adding it, and in between an administrator's own arguments would be lost if the program were killed.
 pub const PUT_ASIDE_KEY: &str = "vgpu:device-model-args";
 
 /// A VM as XAPI has it.
 #[derive(Debug)]
 pub enum XapiVm {
-    /// XAPI knows it.
-    Known {
-        /// Its reference.
-        vm: Reference,
-        /// Its record.
-        record: Box<VmRecord>,
-    },
-    /// XAPI does not know it.
+    Known { vm: Reference, record: Box<VmRecord> },
     Unknown,
-    /// XAPI could not be asked.
     Away,
 }
 
 impl XapiVm {
-    /// The VM's record, where there is one.
     #[must_use]
     pub fn record(&self) -> Option<&VmRecord> {
         match self {
@@ -73,33 +60,28 @@ impl XapiVm {
         }
     }
 
-    /// The VM's name.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.record().map(|record| record.name_label.as_str())
     }
 
-    /// The VM's power state.
     #[must_use]
     pub fn power_state(&self) -> Option<&str> {
         self.record().map(|record| record.power_state.as_str())
     }
 
-    /// Whether it is a template, which never starts.
+    /// A template never starts.
     #[must_use]
     pub fn is_template(&self) -> bool {
         self.record().is_some_and(|record| record.is_a_template)
     }
 }
 
-/// A map of XAPI's of which we own keys.
+/// A map of XAPI's in which vgpu-config owns keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MapField {
-    /// A VM's `platform`.
     VmPlatform,
-    /// A VM's `other_config`.
     VmOtherConfig,
-    /// The resource pool's `other_config`.
     PoolOtherConfig,
 }
 
@@ -129,69 +111,58 @@ impl MapField {
     }
 }
 
-/// What we need to know of a VM.
 #[derive(Debug, Clone, Deserialize)]
 pub struct VmRecord {
-    /// Its UUID.
     pub uuid: String,
-    /// Its name.
     pub name_label: String,
     /// Halted, Running, Paused or Suspended.
     pub power_state: String,
-    /// Whether it is a template.
     pub is_a_template: bool,
-    /// Whether it is a snapshot, which is never started.
+    /// A snapshot never starts.
     pub is_a_snapshot: bool,
-    /// Whether it is dom0 itself.
+    /// True for dom0.
     pub is_control_domain: bool,
-    /// The host on which it runs.
     pub resident_on: Reference,
-    /// What goes to the device model, and more.
     pub platform: IndexMap<String, String>,
-    /// What add-ons keep with the VM.
     pub other_config: IndexMap<String, String>,
 }
 
 impl VmRecord {
-    /// Whether it is a VM that can be started: no template, no snapshot, not dom0.
+    /// Whether it can be started: neither a template, nor a snapshot, nor dom0.
     #[must_use]
     pub fn is_a_vm(&self) -> bool {
         !(self.is_a_template || self.is_a_snapshot || self.is_control_domain)
     }
 
-    /// What `platform` holds for the device model.
+    /// The arguments in `platform`.
     #[must_use]
     pub fn stored_args(&self) -> Option<&str> {
         self.platform.get(PLATFORM_KEY).map(String::as_str)
     }
 
-    /// The arguments that a program had taken out of `platform` to put others in, and was ended before it could.
+    /// The arguments that a program put aside while it changed `platform`, if it was killed before it was done.
     #[must_use]
     pub fn args_put_aside(&self) -> Option<&str> {
         self.other_config.get(PUT_ASIDE_KEY).map(String::as_str)
     }
 
-    /// The device model's arguments: those in `platform`, or those put aside where it holds none.
+    /// The arguments in `platform`, or those put aside if it has none.
     #[must_use]
     pub fn args(&self) -> Option<&str> {
         self.stored_args().or(self.args_put_aside())
     }
 }
 
-/// What we need to know of a host.
 #[derive(Debug, Clone, Deserialize)]
 pub struct HostRecord {
-    /// Its UUID.
     pub uuid: String,
-    /// Its name.
     pub name_label: String,
 }
 
-/// How a task stands.
 #[derive(Debug, Clone, Deserialize)]
 pub struct TaskRecord {
     /// `pending`, `success`, `failure`, `cancelling` or `cancelled`.
     pub status: String,
-    /// The error's code and parameters, where it failed.
+    /// The error's code and parameters, if it failed.
     pub error_info: Vec<String>,
 }

@@ -46,7 +46,7 @@ fn a_dry_run_and_a_no_change_nothing() {
         Ran::of(Command::new("sh").args(["-c", &line])).stdout
     };
     let said = on_a_terminal("n");
-    assert!(said.contains("Make this the database? [y/N]") && said.contains("Nothing was changed."), "{said}");
+    assert!(said.contains("Replace the database? [y/N]") && said.contains("Nothing was changed."), "{said}");
     assert!(fs::read(root.database()).unwrap() == before);
     assert_eq!(listing(&root), ["vgpu_config.db"]);
     let said = on_a_terminal("y");
@@ -85,7 +85,7 @@ fn only_on_this_host_and_not_through_the_plugin() {
     let root = damaged();
     let ran = root.admin(&["recover", "--yes", "--host=other"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
-    assert!(ran.stderr.contains("on the host whose database is damaged"), "{ran:?}");
+    assert!(ran.stderr.contains("on the host with the damaged database"), "{ran:?}");
     let call = "<methodCall><methodName>recover</methodName><params><param><value>OpaqueRef:x</value></param><param>\
         <value><struct/></value></param></params></methodCall>";
     assert!(root.plugin(call.as_bytes()).stdout.contains("UNKNOWN_XENAPI_PLUGIN_FUNCTION"));
@@ -147,7 +147,7 @@ fn whoever_has_the_old_file_open_cannot_write_to_it_any_more_and_is_told() {
         writing.commit()
     });
     assert!(matches!(written, Err(StoreError::Replaced)), "{written:?}");
-    assert!(written.unwrap_err().to_string().contains("do it again"));
+    assert!(written.unwrap_err().to_string().contains("try again"));
     assert_eq!(open.read().counts().unwrap().total(), 240, "who only reads is served");
 }
 

@@ -65,7 +65,7 @@ fn a_change_that_xapi_was_not_told_of_is_kept_even_where_its_revision_is_lost() 
         assert_eq!((&vm["pool"], &vm["priority"]), (&"B".into(), &"high".into()));
         assert_eq!((&vm["revision"], &vm["in_xapi"]), (&2.into(), &false.into()));
         assert!(
-            reply["notes"].to_string().contains(&format!("VM {} was changed on this host", uuid(number))),
+            reply["notes"].to_string().contains(&format!("VM {} has a change on this host", uuid(number))),
             "{reply}"
         );
     }
@@ -133,7 +133,7 @@ fn a_vm_whose_settings_nobody_has_but_whose_argument_xapi_has_is_pointed_out() {
     dom0.root.write("etc/vgpu/vgpu_config.db", vec![b'x'; 9000]);
     let said = dom0.root.admin_ok(&["recover", "--yes"]);
     assert!(
-        said.contains("1 VM has a vGPU argument in XAPI and no settings: see 'vgpu-admin adopt --dry-run'"),
+        said.contains("1 VM has a vGPU argument in XAPI but no settings: see 'vgpu-admin adopt --dry-run'"),
         "{said}"
     );
     assert_eq!(dom0.root.admin_json(&["adopt"])["adopted"][0]["vm_id"], 9);

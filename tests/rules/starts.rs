@@ -96,7 +96,7 @@ fn a_start_of_a_host_whose_xapi_is_slow_ends_by_itself_and_says_why() {
     pool.on(1).set_fault(Service::Xapi, Fault::Hangs).unwrap();
     let boot = pool.on(1).vm_start(&vm).unwrap();
     assert_eq!(boot.device_model_args, args(&pool, &vm));
-    assert!(!last_log(&pool, 1).contains("not done within"), "{}", last_log(&pool, 1));
+    assert!(!last_log(&pool, 1).contains("not finished within"), "{}", last_log(&pool, 1));
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn reboot(pool: &Pool, host: usize, vm: &str, exit: i32) -> (Option<String>, Str
     let boot = pool.on(host).guest_reboot(vm).unwrap();
     let line = last_log(pool, host);
     assert_eq!(hook_exit(&boot), Exit::Code(exit), "{line}");
-    assert!(line.contains(vm) && !line.contains("not done within"), "{line}");
+    assert!(line.contains(vm) && !line.contains("not finished within"), "{line}");
     (boot.device_model_args, line)
 }
 
@@ -74,8 +74,8 @@ fn a_row_with_a_change_that_xapi_was_not_told_of_wins() {
             line.contains("pool=B") && line.contains("changed=this-boot was=\"-device vgpu-stub,pool_id=A"),
             "{line}"
         );
-        assert!(line.contains("XAPI") && line.contains("this boot is right"), "{line}");
-        assert!(line.contains("has changes that XAPI was not told of"), "why the row won: {line}");
+        assert!(line.contains("XAPI") && line.contains("this boot has the right arguments"), "{line}");
+        assert!(line.contains("has changes that were not written to XAPI"), "why the row won: {line}");
         // The next boot with XAPI there tells all.
         pool.restore_coordinator();
         assert_eq!(pool.on(1).reboot_from_inside(&vm), got);
@@ -109,7 +109,7 @@ fn a_row_that_xapi_was_told_of_yields_to_arguments_with_the_vms_own_number() {
         let (got, line) = reboot(&pool, 1, &vm, 1);
         assert_eq!(got, newer, "{outage:?}");
         assert!(line.contains("changed=nothing") && line.contains("XAPI"), "{line}");
-        assert!(line.contains("the arguments at hand were kept, they are at least as new as the database"), "{line}");
+        assert!(line.contains("the existing arguments were kept, they are at least as new as the database"), "{line}");
         pool.restore_coordinator();
         assert_eq!(pool.on(1).reboot_from_inside(&vm), newer);
         assert_one_state(&pool, &vm, "after XAPI came back");
@@ -130,8 +130,8 @@ fn arguments_with_another_vms_number_or_none_are_corrected() {
             let (got, line) = reboot(&pool, 1, &vm, 1);
             assert_eq!(got, right, "{outage:?} {wrong:?}");
             let was = format!("changed=this-boot was=\"{}\"", wrong.unwrap_or_default());
-            assert!(line.contains(&was) && line.contains("this boot is right"), "{line}");
-            assert!(line.contains("did not carry this VM's own vm_id"), "why they were corrected: {line}");
+            assert!(line.contains(&was) && line.contains("this boot has the right arguments"), "{line}");
+            assert!(line.contains("did not have this VM's own vm_id"), "why they were corrected: {line}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How this host and the others are.
+//! The state of this host and the others.
 
 use std::fmt::Write;
 
@@ -9,7 +9,6 @@ use vgpu_config::text::one_line;
 
 use super::table;
 
-/// The state, in one screen.
 pub fn status(reply: &StatusReply) -> String {
     let xapi = match &reply.xapi_problem {
         None => "answers".to_owned(),
@@ -17,7 +16,7 @@ pub fn status(reply: &StatusReply) -> String {
     };
     let changes = match reply.not_in_xapi {
         0 => "all in XAPI".to_owned(),
-        count => format!("{count} not in XAPI yet: the VM's next start or change tells it"),
+        count => format!("{count} not in XAPI yet: written at the VM's next start or change"),
     };
     let rows = [
         ("vgpu-config", reply.version.clone()),
@@ -60,13 +59,11 @@ fn host_row(host: &HostState) -> Vec<String> {
     vec![host.host_name.clone(), version, state]
 }
 
-/// Every check with its answer.
 pub fn check(reply: &CheckReply) -> String {
     let wrong = reply.checks.iter().filter(|item| !item.ok).count();
     format!("{}\n{}", checks(&reply.checks), summary(wrong))
 }
 
-/// Every check of every host.
 pub fn check_all_hosts(reply: &PoolCheckReply) -> String {
     let mut text = String::new();
     for host in &reply.hosts {
@@ -84,13 +81,12 @@ fn checks(items: &[CheckItem]) -> String {
 
 fn summary(wrong: usize) -> String {
     match wrong {
-        0 => "Everything is as it should be.".to_owned(),
+        0 => "All checks passed.".to_owned(),
         1 => "1 check failed.".to_owned(),
         _ => format!("{wrong} checks failed."),
     }
 }
 
-/// What was saved of a damaged database, from where, and what was not.
 pub fn recovered(reply: &RecoverReply) -> String {
     let mut lines: Vec<_> =
         reply.problems.iter().map(|problem| format!("{}: {}", reply.database, one_line(problem))).collect();
@@ -104,9 +100,9 @@ pub fn recovered(reply: &RecoverReply) -> String {
     ));
     let mut vms =
         |uuids: &[VmUuid], what: &str| lines.extend(uuids.iter().map(|uuid| format!("{uuid}  {would}{what}")));
-    vms(&reply.from_history, "taken from the file's history, its row cannot be read");
-    vms(&reply.filled_in, "taken from XAPI, the file does not have it");
-    vms(&reply.newer_in_xapi, "taken from XAPI, which has newer settings than the file");
+    vms(&reply.from_history, "restored from the file's history, because its row cannot be read");
+    vms(&reply.filled_in, "restored from XAPI, because the file does not have it");
+    vms(&reply.newer_in_xapi, "restored from XAPI, which has newer settings than the file");
     lines.extend(reply.lost.iter().map(|lost| format!("{}  LOST: {}", lost.vm_uuid, one_line(&lost.why))));
     lines.extend(reply.notes.iter().map(|note| format!("Note: {}.", one_line(note))));
     let registered = if reply.vms == 1 { "1 VM is" } else { &format!("{} VMs are", reply.vms) };

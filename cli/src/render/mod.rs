@@ -1,4 +1,4 @@
-//! Replies as people read them.
+//! Replies as text for people.
 
 mod health;
 mod pool;
@@ -20,7 +20,6 @@ use pool::{adopted, history, imported, scanned, sync};
 pub use health::recovered;
 pub use pool::{applied, pruned};
 
-/// A reply.
 pub fn reply(reply: &Reply) -> Result<String, Error> {
     Ok(match reply {
         Reply::RegisterVm(reply) => change("registered", reply),
@@ -39,7 +38,7 @@ pub fn reply(reply: &Reply) -> Result<String, Error> {
         Reply::Status(reply) => status(reply),
         Reply::Check(CheckedReply::ThisHost(reply)) => check(reply),
         Reply::Check(CheckedReply::AllHosts(reply)) => check_all_hosts(reply),
-        // A file, and what no command asks for.
+        // Export writes a file; no command uses the others.
         Reply::Export(_)
         | Reply::CountByPool(_)
         | Reply::CountByPriority(_)
@@ -48,7 +47,7 @@ pub fn reply(reply: &Reply) -> Result<String, Error> {
     })
 }
 
-/// A table with a heading, columns two spaces apart, without lines: it can be read, cut and searched.
+/// A table without lines and with two spaces between columns, so that it can be processed with grep and cut.
 fn table(heading: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
@@ -68,7 +67,6 @@ fn name(vm: &VmReply) -> &str {
     vm.vm_name.as_deref().unwrap_or("-")
 }
 
-/// What a VM's last start was given, in a word or two.
 fn last_start_in_short(start: Option<&LastStartReply>) -> String {
     match start {
         None => "not started yet".to_owned(),
@@ -79,7 +77,6 @@ fn last_start_in_short(start: Option<&LastStartReply>) -> String {
     }
 }
 
-/// The registered VMs.
 fn list(vms: &[VmReply]) -> String {
     if vms.is_empty() {
         return "No registered VM matches. Register one with 'vgpu-admin register-vm'.".to_owned();
@@ -98,10 +95,9 @@ fn list_row(vm: &VmReply) -> Vec<String> {
     ]
 }
 
-/// A VM, whole.
 fn shown(ShowReply { vm, notes }: &ShowReply) -> String {
     let last_start = match &vm.last_start {
-        None => "none seen yet".to_owned(),
+        None => "not started yet".to_owned(),
         Some(start) => {
             let given = if start.device_argument.is_empty() { "no vGPU" } else { &start.device_argument };
             let current = if start.is_current { "as configured" } else { "NOT as configured" };
@@ -111,7 +107,7 @@ fn shown(ShowReply { vm, notes }: &ShowReply) -> String {
     let in_xapi = if vm.in_xapi {
         "yes"
     } else {
-        "no: XAPI is told at the VM's next start or change, or does not know the VM (xe vm-list)"
+        "no: XAPI is updated at the VM's next start or change, or does not know the VM (xe vm-list)"
     };
     let rows = [
         ("VM", vm.vm_uuid.to_string()),
@@ -130,7 +126,6 @@ fn shown(ShowReply { vm, notes }: &ShowReply) -> String {
     text
 }
 
-/// Adds what else is to be known.
 pub fn add_notes(text: &mut String, notes: &[String]) {
     for note in notes {
         // Writing to a string does not fail.
@@ -138,7 +133,6 @@ pub fn add_notes(text: &mut String, notes: &[String]) {
     }
 }
 
-/// What a change did, and when it is in effect.
 fn change(verb: &str, reply: &ChangeReply) -> String {
     let ChangeReply { changed, vm, .. } = reply;
     let done = if *changed { verb } else { "unchanged" };
@@ -159,7 +153,7 @@ fn change(verb: &str, reply: &ChangeReply) -> String {
         (None, _) => Ok(()),
     };
     if reply.xapi == XapiOutcome::Written && !changed {
-        text.push_str("\nXAPI's record of the VM said otherwise and was corrected.");
+        text.push_str("\nXAPI's record of the VM was different and was corrected.");
     }
     add_notes(&mut text, &reply.notes);
     text

@@ -1,4 +1,4 @@
-//! What was done in the whole resource pool.
+//! Replies about the whole resource pool.
 
 use vgpu_config::model::VmUuid;
 use vgpu_config::reply::{
@@ -9,7 +9,6 @@ use vgpu_config::text::one_line;
 
 use super::table;
 
-/// The VMs of the resource pool.
 pub fn scanned(vms: &[ScannedVm]) -> String {
     let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     let rows = vms.iter().map(|vm| {
@@ -25,12 +24,12 @@ pub fn scanned(vms: &[ScannedVm]) -> String {
     table(&["POOL", "PRIORITY", "STATE", "HOST", "VM", "NAME"], rows)
 }
 
-/// What was registered, VM by VM.
 pub fn adopted(reply: &AdoptReply) -> String {
     let verb = if reply.dry_run { "would be registered" } else { "registered" };
     let adopted = reply.adopted.iter().map(|vm| {
         let AdoptedVm { vm_uuid, pool, priority, vm_id, .. } = vm;
-        let shared = vm.shared_with.map(|other| format!("; its argument has the vm_id of {other}, which keeps it"));
+        let shared =
+            vm.shared_with.map(|other| format!("; the vm_id of its argument belongs to {other}, which keeps it"));
         let (name, shared) = (one_line(&vm.vm_name), shared.unwrap_or_default());
         format!("{vm_uuid} ({name})  {verb}: GPU pool {pool}, priority {priority}, vm_id {vm_id}{shared}")
     });
@@ -40,14 +39,13 @@ pub fn adopted(reply: &AdoptReply) -> String {
     if lines.is_empty() { "No VM has an argument that was written by hand.".to_owned() } else { lines.join("\n") }
 }
 
-/// What was forgotten.
 pub fn pruned(reply: &PruneReply) -> String {
-    let verb = if reply.dry_run { "would be forgotten" } else { "forgotten" };
+    let verb = if reply.dry_run { "would be deleted" } else { "deleted" };
     let lines: Vec<_> = reply.pruned.iter().map(|vm| format!("{vm}  {verb}: XAPI does not know it")).collect();
-    if lines.is_empty() { "XAPI knows every VM that there are settings for.".to_owned() } else { lines.join("\n") }
+    if lines.is_empty() { "XAPI knows every VM with settings.".to_owned() } else { lines.join("\n") }
 }
 
-/// What an import changes, like a diff.
+/// Like a diff.
 pub fn imported(reply: &ImportReply) -> String {
     let settings = |SettingsReply { pool, priority, vm_id }: SettingsReply| format!("{pool} {priority} vm_id {vm_id}");
     let line = |change: &PlannedChange| {
@@ -61,18 +59,20 @@ pub fn imported(reply: &ImportReply) -> String {
     };
     let mut lines: Vec<_> = reply.changes.iter().map(line).collect();
     let would = if reply.dry_run { "would be changed" } else { "changed" };
-    lines.push(format!("{} {would}, {} as the file says already.", reply.changes.len(), reply.unchanged));
+    lines.push(format!("{} {would}, {} unchanged.", reply.changes.len(), reply.unchanged));
     lines.extend(reply.notes.iter().map(|note| format!("Note: {}", one_line(note))));
     lines.join("\n")
 }
 
-/// What was brought to one state, VM by VM.
 pub fn sync(reply: &SyncReply) -> String {
     let done = |vms: &[VmUuid], what: &str| vms.iter().map(|vm| format!("{vm}  {what}")).collect::<Vec<_>>();
     let would = if reply.dry_run { "would be " } else { "" };
-    let (from, to) =
-        if reply.has_other_hosts { ("another host", "the other hosts") } else { ("XAPI's copy", "XAPI's copy") };
-    let (taken, pushed) = (format!("{would}taken over from {from}"), format!("{would}told to {to}"));
+    let (from, to) = if reply.has_other_hosts {
+        ("another host", "the other hosts")
+    } else {
+        ("the shared copy", "the shared copy")
+    };
+    let (taken, pushed) = (format!("{would}taken over from {from}"), format!("{would}written for {to}"));
     let repaired = if reply.dry_run { "XAPI's record would be corrected" } else { "XAPI's record was corrected" };
     let mut lines = done(&reply.taken, &taken);
     lines.extend(done(&reply.pushed, &pushed));
@@ -85,10 +85,9 @@ pub fn sync(reply: &SyncReply) -> String {
     }
 }
 
-/// Who changed what, the newest first.
 pub fn history(entries: &[HistoryEntry]) -> String {
     if entries.is_empty() {
-        return "Nothing has been changed yet, as far as this host knows.".to_owned();
+        return "The history of this host is empty.".to_owned();
     }
     let rows = entries.iter().map(|entry| {
         let by = match &entry.changed_by {
@@ -116,7 +115,6 @@ fn held(settings: Option<&HistorySettings>) -> String {
     }
 }
 
-/// What was made true, VM by VM.
 pub fn applied(reply: &ApplyReply) -> String {
     let given = |argument: &str| if argument.is_empty() { "no vGPU".to_owned() } else { argument.to_owned() };
     let verb = if reply.dry_run { "would be rebooted" } else { "rebooted" };
@@ -127,7 +125,7 @@ pub fn applied(reply: &ApplyReply) -> String {
     };
     let mut lines: Vec<_> = reply.applied.iter().map(line).collect();
     lines.extend(reply.failed.iter().map(|vm| format!("{}  FAILED: {}", vm.vm_uuid, one_line(&vm.why))));
-    lines.extend(reply.not_tried.iter().map(|vm| format!("{vm}  not rebooted, because of that")));
+    lines.extend(reply.not_tried.iter().map(|vm| format!("{vm}  not rebooted, because the one before failed")));
     lines.extend(reply.left_alone.iter().map(|left| format!("{}  left alone: {}", left.vm_uuid, one_line(&left.why))));
     lines.extend(reply.notes.iter().map(|note| one_line(note)));
     if lines.is_empty() { "Every running VM has its settings.".to_owned() } else { lines.join("\n") }

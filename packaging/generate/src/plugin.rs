@@ -1,14 +1,11 @@
-//! The plugin's functions and errors: one table each, from which the manual page `vgpu-plugin(8)` is made.
+//! Tables of the plugin's functions and errors, from which the manual page `vgpu-plugin(8)` is generated.
 
 use crate::roff::Page;
 
 /// A function of the plugin.
 pub struct Function {
-    /// Its name.
     pub name: &'static str,
-    /// Its arguments, for people.
     pub arguments: &'static str,
-    /// What it does and answers.
     pub about: &'static str,
 }
 
@@ -16,100 +13,102 @@ const fn function(name: &'static str, arguments: &'static str, about: &'static s
     Function { name, arguments, about }
 }
 
-/// Every function.
 pub const FUNCTIONS: &[Function] = &[
     function(
         "register_vm",
         "vm_uuid or vm_name (both for a VM that XAPI does not know); pool, priority, vm_id, force (all may be left out)",
-        "Registers a VM: from its next start on it has a vGPU. Answers what was changed.",
+        "Registers a VM: it has a vGPU from its next start on. Returns the change.",
     ),
-    function("show_vm", "vm_uuid or vm_name", "What is configured for a VM, and what its last start was given."),
-    function("set_pool", "vm_uuid or vm_name; pool", "Moves a VM to the other GPU pool. Answers what was changed."),
-    function("set_priority", "vm_uuid or vm_name; priority", "Gives a VM another priority. Answers what was changed."),
+    function("show_vm", "vm_uuid or vm_name", "Returns a VM's settings, and the arguments of its last start."),
+    function("set_pool", "vm_uuid or vm_name; pool", "Moves a VM to the other GPU pool. Returns the change."),
+    function("set_priority", "vm_uuid or vm_name; priority", "Gives a VM another priority. Returns the change."),
     function(
         "update_vm",
         "vm_uuid or vm_name; pool, priority, vm_id (at least one)",
-        "Changes a VM's GPU pool, priority or vm_id in one go. Answers what was changed.",
+        "Changes a VM's GPU pool, priority and vm_id at once. Returns the change.",
     ),
     function(
         "list_vms",
         "pool, priority (both may be left out)",
-        "The registered VMs, by GPU pool, most urgent first.",
+        "Returns the registered VMs by GPU pool, highest priority first.",
     ),
-    function("list_pools", "", "The GPU pools, with the number of their VMs by priority."),
-    function("count_by_pool", "", "How many VMs each GPU pool has."),
-    function("count_by_priority", "", "How many VMs there are of each priority."),
+    function("list_pools", "", "Returns the number of VMs of each GPU pool, by priority."),
+    function("count_by_pool", "", "Returns the number of VMs of each GPU pool."),
+    function("count_by_priority", "", "Returns the number of VMs of each priority."),
     function(
         "remove_vm",
         "vm_uuid or vm_name",
-        "Removes a VM's settings: from its next start on it has no vGPU. Answers what was changed.",
+        "Removes a VM's settings: it has no vGPU from its next start on. Returns the change.",
     ),
-    function("scan_vms", "", "All VMs of the resource pool, registered or not."),
+    function("scan_vms", "", "Returns all VMs of the resource pool, registered or not."),
     function(
         "adopt",
         "dry_run",
-        "Registers the VMs whose vGPU argument was written by hand, as it says. Answers what was registered.",
+        "Registers the VMs that have a vGPU argument written by hand, with its settings. Returns those VMs.",
     ),
     function(
         "sync",
         "dry_run",
-        "Brings this host, the other hosts and XAPI to one state. Answers what was taken over, pushed, repaired and left alone.",
+        "Synchronises this host, the other hosts and XAPI. Returns the VMs that were taken over, pushed, repaired and left alone.",
     ),
     function(
         "prune",
         "vm_uuids (only these, separated by commas), dry_run",
-        "Forgets the VMs that XAPI does not know. Answers which.",
+        "Deletes the settings of VMs that XAPI does not know. Returns those VMs.",
     ),
-    function("export", "", "The whole configuration, as the text of a JSON file."),
+    function("export", "", "Returns the whole configuration as a JSON file."),
     function(
         "import",
         "config (the text of a file that export wrote, TOML or JSON); prune, dry_run",
-        "Makes the configuration what the file says, all of it or nothing. Answers what was changed.",
+        "Applies a configuration file, all of it or nothing. Returns the changes.",
     ),
     function(
         "history",
         "vm_uuid or vm_name, limit (all may be left out)",
-        "Who changed what on this host, the newest first: of one VM, or of all, no more than limit entries.",
+        "Returns the changes on this host, newest first: of one VM or of all, at most limit entries.",
     ),
     function(
         "apply",
         "vm_uuid or vm_name, or pending (true: all); hard, dry_run",
-        "Reboots running VMs that were started with other settings than they have now, one after the other. Answers which \
-         have their settings, and which one did not come back. With hard (true), VMs whose guest has no agent are reset.",
+        "Reboots running VMs that do not have their current settings, one after the other. Returns the VMs that have their \
+         settings now, and the one that did not come back. With hard (true), VMs whose guest has no agent are reset.",
     ),
-    function("last_starts", "", "What the last start of each VM on this host was given, removed VMs included."),
-    function("status", "", "The state of vgpu-config on this host, and in short on every other."),
     function(
-        "check",
-        "all_hosts",
-        "Everything that has to be right on this host, or with all_hosts (true) on every host; changes nothing.",
+        "last_starts",
+        "",
+        "Returns the arguments of the last start of each VM on this host, including removed VMs.",
     ),
-    function("version", "", "The version of vgpu-config and of its database's schema."),
+    function("status", "", "Returns the state of vgpu-config on this host, and a summary of every other."),
+    function("check", "all_hosts", "Checks this host, or with all_hosts (true) every host; changes nothing."),
+    function("version", "", "Returns the versions of vgpu-config and of its database's schema."),
 ];
 
-/// Every error's code, and what it means.
+/// Codes and their meanings.
 pub const ERRORS: &[(&str, &str)] = &[
     (
         "VGPU_INVALID_PARAM",
         "An argument is wrong, missing or unknown. Parameters: name, value, what is allowed; or a message.",
     ),
     ("VGPU_NOT_FOUND", "The VM is not registered, or there is no such host."),
-    ("VGPU_ALREADY_EXISTS", "The VM is registered already, or the vm_id is another VM's."),
-    ("VGPU_UNKNOWN_VM", "XAPI knows no such VM."),
+    ("VGPU_ALREADY_EXISTS", "The VM is already registered, or another VM has the vm_id."),
+    ("VGPU_UNKNOWN_VM", "XAPI does not know the VM."),
     ("VGPU_ARGS_TOO_LONG", "device-model-args would be longer than 2048 bytes."),
-    ("VGPU_ARGS_UNCLEAR", "device-model-args ends so that nothing can be added."),
+    (
+        "VGPU_ARGS_UNCLEAR",
+        "device-model-args has an open quote or ends with a backslash, or the argument cannot be read.",
+    ),
     ("VGPU_NEWER_FORMAT", "A newer vgpu-config has written this VM's settings; update this host."),
     ("VGPU_DB_ERROR", "The database cannot be used."),
     ("VGPU_BUSY", "Another program is changing the VM."),
-    ("VGPU_INTERRUPTED", "The program was told to end by a signal."),
-    ("VGPU_XAPI_ERROR", "XAPI is away or refused."),
-    ("VGPU_XENOPSD_ERROR", "xenopsd is away or refused."),
-    ("RBAC_PERMISSION_DENIED", "The caller's role may look, but changes need pool-operator. Parameters: XAPI's own."),
+    ("VGPU_INTERRUPTED", "A signal has ended the program."),
+    ("VGPU_XAPI_ERROR", "XAPI is away or refused the call."),
+    ("VGPU_XENOPSD_ERROR", "xenopsd is away or refused the call."),
+    ("RBAC_PERMISSION_DENIED", "The caller's role may only read; changes need pool-operator. Parameters: XAPI's own."),
     ("VGPU_SETTINGS_ERROR", "/etc/vgpu/vgpu.toml is not valid; the message names the line."),
-    ("VGPU_INVALID_FILE", "The file to import says what such a file cannot say; the message names the line."),
-    ("VGPU_FILE_ERROR", "The file to import or to write cannot be read or written."),
-    ("VGPU_INVALID_CALL", "This was no call of XAPI's."),
-    ("VGPU_INTERNAL_ERROR", "A mistake of vgpu-config: please report it."),
+    ("VGPU_INVALID_FILE", "The file to import is not valid; the message names the line."),
+    ("VGPU_FILE_ERROR", "A file cannot be read or written."),
+    ("VGPU_INVALID_CALL", "The plugin was not called by XAPI."),
+    ("VGPU_INTERNAL_ERROR", "An internal error of vgpu-config; please report it."),
     ("UNKNOWN_XENAPI_PLUGIN_FUNCTION", "There is no such function. Parameters: the function."),
 ];
 
@@ -121,9 +120,9 @@ pub fn manual_page() -> String {
     page.paragraph("xe host-call-plugin host-uuid=UUID plugin=vgpu fn=FUNCTION [args:NAME=VALUE ...]");
     page.section("DESCRIPTION");
     page.paragraph(
-        "/etc/xapi.d/plugins/vgpu answers host.call_plugin on the host whose database is meant. Answers are JSON, the same \
-         that vgpu-admin --format json prints. An empty argument is as good as none, an unknown one is an error. Nothing \
-         has changed when a call fails.",
+        "/etc/xapi.d/plugins/vgpu answers host.call_plugin, and uses the database of the host that is called. Answers are JSON, the \
+         same that vgpu-admin --format json prints. An empty argument counts as left out; an unknown one is an error. A call \
+         that fails changes nothing.",
     );
     page.section("FUNCTIONS");
     for function in FUNCTIONS {
@@ -136,16 +135,16 @@ pub fn manual_page() -> String {
     page.section("ARGUMENTS");
     page.entry(
         "vm_name",
-        "the VM's name in XAPI; where several VMs have it, the call fails and lists them. Where XAPI is away, the name that the \
-         VM had when XAPI was last asked",
+        "the VM's name in XAPI; if several VMs have it, the call fails and lists them. If XAPI is away, the name that the VM had when \
+         XAPI was last asked",
     );
-    page.entry("pool", "A or B; vgpu.toml(5) has the default for register_vm");
-    page.entry("priority", "low, medium or high; or 0, 1, 2; vgpu.toml(5) has the default for register_vm");
-    page.entry("vm_id", "the device's number for the VM, 1 to 4294967295; derived from the UUID where it is left out");
+    page.entry("pool", "A or B; the default for register_vm is in vgpu.toml(5)");
+    page.entry("priority", "low, medium or high; or 0, 1, 2; the default for register_vm is in vgpu.toml(5)");
+    page.entry("vm_id", "the device's number for the VM, 1 to 4294967295; derived from the UUID if left out");
     page.entry("force", "true registers a VM that XAPI does not know (yet)");
-    page.entry("dry_run", "true only says what would be done");
+    page.entry("dry_run", "true only shows what would be done");
     page.section("ERRORS");
-    page.paragraph("Where nothing else is said, the one parameter is a message for people.");
+    page.paragraph("Unless stated otherwise, the only parameter is a message for people.");
     for (code, meaning) in ERRORS {
         page.entry(code, meaning);
     }
@@ -170,7 +169,8 @@ mod tests {
 
     use super::*;
 
-    const SOURCES: [&str; 2] = [include_str!("../../../plugin/src/main.rs"), include_str!("../../../src/error.rs")];
+    const SOURCES: [&str; 2] =
+        [include_str!("../../../plugin/src/main.rs"), include_str!("../../../src/error/code.rs")];
 
     fn found(pattern: &str, sources: &[&str]) -> BTreeSet<String> {
         let pattern = Regex::new(pattern).unwrap();

@@ -1,7 +1,7 @@
-//! What is left of a damaged database: every row that can still be read, wherever it lies.
+//! Reads every row that can still be read from a damaged database.
 //!
-//! The pages that the schema leads to come first. What no page leads to any more is told apart by its shape; what the file
-//! keeps for later use is not looked at, for it holds rows of long ago.
+//! Pages that are reachable from the schema come first. The rows of unreachable pages are recognised by their columns. Free
+//! pages are skipped, because their rows are out of date.
 
 mod pages;
 mod rows;
@@ -18,36 +18,33 @@ use pages::{Pages, Record, Value};
 use rows::Fields;
 pub(super) use rows::{HistoryRow, StartRow, StateRow, VmRow};
 
-/// Everything that could be read.
 #[derive(Debug, Default)]
 pub(super) struct Salvage {
     pub vms: HashMap<VmUuid, VmRow>,
     pub states: HashMap<VmUuid, StateRow>,
     pub starts: HashMap<VmUuid, StartRow>,
     pub history: BTreeMap<i64, HistoryRow>,
-    /// The highest number that the history has given away.
+    /// The highest entry number ever used.
     pub history_sequence: i64,
-    /// How many pages of our tables hold nothing that can be read.
+    /// How many pages of the tables could not be read.
     pub unreadable_pages: usize,
-    /// Rows of `vms` that are there and mean nothing, or the same VM as another.
+    /// Rows of `vms` that are invalid, or older than another row of the same VM.
     pub rejected: Vec<String>,
 }
 
-/// Our tables, with the columns that they have in the newest schema.
+/// The tables and their columns in the newest schema.
 type Columns = BTreeMap<&'static str, Vec<String>>;
 
 const TABLES: [&str; 4] = ["vms", "vm_state", "last_starts", "history"];
 
 impl Salvage {
-    /// Reads whatever can be read of a file.
-    ///
     /// # Errors
     /// SQLite cannot be used at all.
     pub fn of(file: &[u8]) -> Result<Self, StoreError> {
         let reference = schema::reference(schema::LATEST_SCHEMA)?;
         let columns = TABLES.iter().map(|table| Ok((*table, schema::columns(&reference, table)?)));
         let columns = columns.collect::<Result<Columns, StoreError>>()?;
-        // Where the header is damaged, the right size of a page is the one by which most is found.
+        // If the header is damaged, the right page size is the one that gives the most rows.
         let attempts = Pages::candidates(file).into_iter().map(|pages| Self::of_pages(pages, &columns));
         Ok(attempts.max_by_key(Self::count).unwrap_or_default())
     }
@@ -66,7 +63,7 @@ impl Salvage {
             }
             let Some(table) = TABLES.into_iter().find(|table| *table == name) else { continue };
             salvage.unreadable_pages += below.unreadable;
-            // A table that was made by hand may have its columns in another order.
+            // A table that was created by hand may have its columns in another order.
             let columns = columns_of(&name, &sql).unwrap_or_else(|| columns[table].clone());
             for record in &records {
                 salvage.keep(table, Fields { record, columns: &columns });
@@ -94,7 +91,7 @@ impl Salvage {
         }
     }
 
-    /// Keeps a row, if it is one, and newer than what there is of its VM.
+    /// Keeps a row if it is valid and the newest of its VM.
     fn keep(&mut self, table: &str, fields: Fields<'_>) {
         match table {
             "vms" => match VmRow::read(fields) {
@@ -118,7 +115,7 @@ impl Salvage {
         }
     }
 
-    /// Takes what is not there from rows that nothing leads to: they may be of long ago.
+    /// Adds stray rows only where others are missing: they may be out of date.
     fn fill_up(&mut self, strays: Self) {
         let Self { vms, states, starts, history, .. } = strays;
         fill_up(&mut self.vms, vms);
@@ -136,7 +133,7 @@ fn fill_up<T>(rows: &mut HashMap<VmUuid, T>, strays: HashMap<VmUuid, T>) {
     }
 }
 
-/// Keeps the newer one of two rows, and hands out the other.
+/// Keeps the newer of two rows and returns the other.
 fn keep_newer<T, R: PartialOrd>(
     rows: &mut HashMap<VmUuid, T>,
     key: VmUuid,
@@ -149,14 +146,14 @@ fn keep_newer<T, R: PartialOrd>(
     }
 }
 
-/// A table, as the schema has it.
+/// A table in the schema.
 struct Described {
     name: String,
     root: usize,
     sql: String,
 }
 
-/// The tables of the schema, as far as it can be read.
+/// The tables of the schema that can be read.
 fn described(pages: Pages<'_>, seen: &mut HashSet<usize>) -> Vec<Described> {
     let below = pages.below(1, seen);
     let described = |record: Record| match record.values.as_slice() {
@@ -169,14 +166,14 @@ fn described(pages: Pages<'_>, seen: &mut HashSet<usize>) -> Vec<Described> {
     pages.records(&below.leaves).into_iter().filter_map(described).collect()
 }
 
-/// The columns that a table was made with, in their order.
+/// The columns in the order of the CREATE statement.
 fn columns_of(table: &str, sql: &str) -> Option<Vec<String>> {
     let connection = Connection::open_in_memory().ok().filter(|_| sql.starts_with("CREATE TABLE "))?;
     connection.execute(sql, []).ok()?;
     schema::columns(&connection, table).ok().filter(|columns| !columns.is_empty())
 }
 
-/// Which of our tables a row is of, told by its columns alone.
+/// Finds the table of a row by its columns alone.
 fn table_by_shape(record: &Record, columns: &Columns) -> Option<&'static str> {
     let is_text = |column: usize| matches!(record.values.get(column), Some(Value::Text(_)));
     let is_null = |column: usize| matches!(record.values.get(column), Some(Value::Null));

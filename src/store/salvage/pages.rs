@@ -1,5 +1,5 @@
-//! The pages of a SQLite file, read without SQLite (<https://www.sqlite.org/fileformat2.html>): it refuses a whole table where
-//! one page is damaged. Nothing in a page is believed before it was looked at.
+//! Reads the pages of a SQLite file without SQLite, which refuses a whole table if one page is damaged
+//! (<https://www.sqlite.org/fileformat2.html>). Everything in a page is validated.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,6 @@ const FILE_HEADER: usize = 100;
 const TABLE_INTERIOR: u8 = 5;
 const TABLE_LEAF: u8 = 13;
 
-/// A value of a row.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
     Null,
@@ -21,18 +20,17 @@ pub(super) enum Value {
     Blob,
 }
 
-/// A row of some table.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Record {
     pub rowid: i64,
     pub values: Vec<Value>,
 }
 
-/// What a table's root leads to.
+/// The pages below a table's root.
 #[derive(Debug, Default)]
 pub(super) struct Below {
     pub leaves: Vec<usize>,
-    /// How many pages of it are none of a table.
+    /// How many of them are not pages of a table.
     pub unreadable: usize,
 }
 
@@ -41,12 +39,12 @@ pub(super) struct Below {
 pub(super) struct Pages<'a> {
     bytes: &'a [u8],
     size: usize,
-    /// How many bytes of a page are used: the end may be reserved.
+    /// The used bytes of a page: the rest may be reserved.
     usable: usize,
 }
 
 impl<'a> Pages<'a> {
-    /// The file as its header says, or, where that is damaged, in each of the ways in which it may be cut.
+    /// The file with the page size from its header or, if that is damaged, with every possible page size.
     pub fn candidates(bytes: &'a [u8]) -> Vec<Self> {
         let sizes = (9..=16).map(|power| 1 << power);
         let stated = bytes.starts_with(MAGIC).then(|| big_endian(bytes, 16, 2)).flatten();
@@ -58,19 +56,18 @@ impl<'a> Pages<'a> {
         }
     }
 
-    /// How many pages there are.
     pub fn count(&self) -> usize {
         self.bytes.len().div_ceil(self.size)
     }
 
-    /// A page, numbered from 1; the last may have been cut off.
+    /// A page, numbered from 1; the last may be truncated.
     fn page(&self, number: usize) -> Option<&'a [u8]> {
         let start = number.checked_sub(1)?.checked_mul(self.size)?;
         let page = self.bytes.get(start..)?;
         page.get(..self.usable).or(Some(page)).filter(|page| !page.is_empty())
     }
 
-    /// The pages that the file keeps for later: what they hold is no longer true.
+    /// The free pages, whose content is out of date.
     pub fn free(&self) -> HashSet<usize> {
         let mut free = HashSet::new();
         let mut next = big_endian(self.bytes, 32, 4).filter(|_| self.bytes.starts_with(MAGIC)).unwrap_or_default();
@@ -83,8 +80,7 @@ impl<'a> Pages<'a> {
         free
     }
 
-    /// The leaves of a table that can be reached from its root, which may be the root itself. Every page on the way is
-    /// noted as seen, and none is looked at twice.
+    /// The leaves of a table that are reachable from its root, which may itself be a leaf. No page is visited twice.
     pub fn below(&self, root: usize, seen: &mut HashSet<usize>) -> Below {
         let (mut below, mut todo) = (Below::default(), vec![root]);
         while let Some(number) = todo.pop() {
@@ -106,7 +102,7 @@ impl<'a> Pages<'a> {
         self.kind(number) == Some(TABLE_LEAF)
     }
 
-    /// The rows of leaves that can be read.
+    /// The readable rows of the leaves.
     pub fn records(&self, leaves: &[usize]) -> Vec<Record> {
         let of_leaf = |leaf: &usize| {
             let page = self.page(*leaf).unwrap_or_default();
@@ -123,7 +119,7 @@ impl<'a> Pages<'a> {
         self.page(number)?.get(Self::header(number)).copied()
     }
 
-    /// Where the cells of a page begin; the page's own header has so many bytes.
+    /// The offsets of a page's cells; `header` is the length of the page's own header.
     fn cells(&self, number: usize, header: usize) -> impl Iterator<Item = usize> {
         let page = self.page(number).unwrap_or_default();
         let start = Self::header(number);
@@ -145,7 +141,7 @@ impl<'a> Pages<'a> {
         Some(Record { rowid, values: values(&payload)? })
     }
 
-    /// A row's bytes. What does not fit into its page is on a chain of others.
+    /// A row's bytes. Those that do not fit into its page are in a chain of overflow pages.
     fn payload(&self, page: &[u8], length: usize, start: usize) -> Option<Vec<u8>> {
         let most = self.usable - 35;
         if length <= most {
@@ -159,7 +155,7 @@ impl<'a> Pages<'a> {
         let local = if wished <= most { wished } else { least };
         let mut payload = page.get(start..start + local)?.to_vec();
         let mut next = big_endian(page, start + local, 4)?;
-        // The chain is no longer than the row: a circle in it ends there too.
+        // The chain is not longer than the row, so even a cycle ends.
         while payload.len() < length {
             let overflow = self.page(next)?;
             let more = (length - payload.len()).min(self.usable - 4);
@@ -170,13 +166,12 @@ impl<'a> Pages<'a> {
     }
 }
 
-/// A number of so many bytes, the highest first.
 fn big_endian(bytes: &[u8], start: usize, length: usize) -> Option<usize> {
     let bytes = bytes.get(start..start.checked_add(length)?)?;
     Some(bytes.iter().fold(0, |number, &byte| number << 8 | usize::from(byte)))
 }
 
-/// SQLite's number of one to nine bytes, and where what follows begins.
+/// SQLite's integer of one to nine bytes, and the offset after it.
 fn varint(bytes: &[u8], start: usize) -> Option<(i64, usize)> {
     let mut number = 0_i64;
     for length in 0..8 {
@@ -189,7 +184,7 @@ fn varint(bytes: &[u8], start: usize) -> Option<(i64, usize)> {
     Some((number << 8 | i64::from(*bytes.get(start + 8)?), start + 9))
 }
 
-/// The values of a row; `None` where its parts do not fit together.
+/// The values of a row; `None` if it is inconsistent.
 fn values(payload: &[u8]) -> Option<Vec<Value>> {
     let (header, mut at) = varint(payload, 0)?;
     let mut body = usize::try_from(header).ok()?;
@@ -204,7 +199,7 @@ fn values(payload: &[u8]) -> Option<Vec<Value>> {
     (body == payload.len()).then_some(values)
 }
 
-/// A value of a kind, and how many bytes it has.
+/// A value of a serial type, and its length in bytes.
 fn value(payload: &[u8], start: usize, kind: i64) -> Option<(Value, usize)> {
     let integer = |length: usize| {
         let bytes = payload.get(start..start + length)?;

@@ -1,14 +1,13 @@
-//! The rows of our tables, from what was read of the pages. Only what makes sense becomes one: it may be left of anything.
+//! Rows of the tables, from records of the pages. Only valid ones are accepted: a record may be left over from anything.
 
 use std::ops::RangeInclusive;
 
 use super::pages::{Record, Value};
 use crate::model::{DeviceVmId, PoolId, Priority, VmUuid};
 
-/// As [`crate::entry::Entry`] has them: a revision that makes no sense would outvote every later change.
+/// As in [`crate::entry::Entry`]: an invalid, too high revision would override every later change.
 const REVISIONS: RangeInclusive<i64> = 0..=1 << 53;
 
-/// A row of `vms`.
 #[derive(Debug, Clone)]
 pub(in crate::store) struct VmRow {
     pub vm_id: i64,
@@ -18,11 +17,10 @@ pub(in crate::store) struct VmRow {
     pub priority: Priority,
     pub created_at: Option<String>,
     pub updated_at: Option<String>,
-    /// Whether nothing leads to it any more: it may be of long ago.
+    /// No page leads to it any more, so it may be out of date.
     pub is_stray: bool,
 }
 
-/// A row of `vm_state`.
 #[derive(Debug, Clone)]
 pub(in crate::store) struct StateRow {
     pub uuid: VmUuid,
@@ -33,7 +31,6 @@ pub(in crate::store) struct StateRow {
     pub known_to_xapi: bool,
 }
 
-/// A row of `last_starts`.
 #[derive(Debug, Clone)]
 pub(in crate::store) struct StartRow {
     pub uuid: VmUuid,
@@ -43,7 +40,6 @@ pub(in crate::store) struct StartRow {
     pub history_entry: Option<i64>,
 }
 
-/// A row of `history`.
 #[derive(Debug, Clone)]
 pub(in crate::store) struct HistoryRow {
     pub entry_id: i64,
@@ -56,7 +52,7 @@ pub(in crate::store) struct HistoryRow {
     pub new: HeldRow,
 }
 
-/// What a VM had before or after a change.
+/// GPU pool, priority and number before or after a change.
 pub(in crate::store) type HeldRow = (Option<String>, Option<i64>, Option<i64>);
 
 /// A row with the names of its columns.
@@ -79,7 +75,7 @@ impl Fields<'_> {
         }
     }
 
-    /// A text that people may have typed, in whatever form.
+    /// Text that may have been typed by hand, stored as any type.
     fn text(&self, column: &str) -> Option<String> {
         match self.get(column)? {
             Value::Text(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
@@ -160,7 +156,7 @@ impl StartRow {
 
 impl HistoryRow {
     pub(super) fn read(fields: Fields<'_>) -> Option<Self> {
-        // Its uuid is what was written, and need not be one.
+        // The UUID is stored as it was written, and may be invalid.
         Some(Self {
             entry_id: Some(fields.record.rowid).filter(|entry| *entry > 0)?,
             changed_at: fields.text("changed_at")?,

@@ -1,0 +1,197 @@
+//! The command line, for clap.
+
+mod options;
+mod vm;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum, ValueHint};
+use vgpu_config::model::{PoolId, Priority};
+
+use crate::words;
+
+pub use options::{Apply, Change, RegisterVm, UpdateVm};
+pub use vm::{ApplyTo, NewVm, OneVm, Vm};
+
+const AFTER_HELP: &str = "\
+Examples:
+  vgpu-admin register-vm --vm-uuid=cda8bcd3-f410-bd1f-3688-8c308ff28e90 --pool=A --priority=high
+  vgpu-admin list-vms --pool=A
+  vgpu-admin list-vms --format json
+
+Exit status: 0 success, 1 failure, 2 wrong usage.
+A change takes effect when the VM is next started or rebooted.";
+
+/// Manage per-VM vGPU settings on XCP-ng: GPU pool and priority
+#[derive(Debug, Parser)]
+#[command(name = "vgpu-admin", version, after_help = AFTER_HELP, max_term_width = 100)]
+pub struct Arguments {
+    /// A table for people, or JSON for programs (the same as the plugin's)
+    #[arg(long, value_enum, default_value_t, global = true)]
+    pub format: Format,
+    /// Run the command on another host of the resource pool, through its plugin
+    #[arg(long, value_name = "UUID|NAME", global = true)]
+    pub host: Option<String>,
+    /// Log more (repeat for even more)
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+    /// The command
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A table for people
+    #[default]
+    Table,
+    /// JSON for programs
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Register a VM: it has a vGPU from its next start on
+    #[command(
+        after_help = "Example:\n  vgpu-admin register-vm --vm-uuid=cda8bcd3-f410-bd1f-3688-8c308ff28e90 --pool=A --priority=high\n  vgpu-admin register-vm --vm-name=web01"
+    )]
+    RegisterVm(RegisterVm),
+    /// Move a VM to the other GPU pool
+    #[command(after_help = "Example:\n  vgpu-admin set-pool --vm-uuid=cda8bcd3-f410-bd1f-3688-8c308ff28e90 --pool=B")]
+    SetPool {
+        /// The VM
+        #[command(flatten)]
+        vm: Vm,
+        /// Its new GPU pool: A or B
+        #[arg(long, value_parser = words::pool(), hide_possible_values = true)]
+        pool: PoolId,
+    },
+    /// Give a VM another priority
+    #[command(after_help = "Example:\n  vgpu-admin set-priority --vm-name=web01 --priority=low")]
+    SetPriority {
+        /// The VM
+        #[command(flatten)]
+        vm: Vm,
+        /// The new priority: low, medium or high (or 0, 1, 2)
+        #[arg(long, value_parser = words::priority(), hide_possible_values = true)]
+        priority: Priority,
+    },
+    /// Change a VM's GPU pool, priority and number at once
+    #[command(
+        after_help = "Example:\n  vgpu-admin update-vm --vm-uuid=cda8bcd3-f410-bd1f-3688-8c308ff28e90 --pool=B --priority=medium"
+    )]
+    UpdateVm(UpdateVm),
+    /// Show a VM's settings, and the arguments of its last start
+    #[command(after_help = "Example:\n  vgpu-admin show-vm --vm-uuid=cda8bcd3-f410-bd1f-3688-8c308ff28e90")]
+    ShowVm {
+        /// The VM
+        #[command(flatten)]
+        vm: Vm,
+    },
+    /// List the registered VMs by GPU pool, highest priority first
+    #[command(after_help = "Example:\n  vgpu-admin list-vms --pool=A --priority=high")]
+    ListVms {
+        /// Only VMs of this GPU pool: A or B
+        #[arg(long, value_parser = words::pool(), hide_possible_values = true)]
+        pool: Option<PoolId>,
+        /// Only VMs with this priority: low, medium or high (or 0, 1, 2)
+        #[arg(long, value_parser = words::priority(), hide_possible_values = true)]
+        priority: Option<Priority>,
+    },
+    /// Count the VMs of each GPU pool
+    #[command(after_help = "Example:\n  vgpu-admin list-pools")]
+    ListPools,
+    /// Remove a VM's settings: it has no vGPU from its next start on
+    #[command(after_help = "Example:\n  vgpu-admin remove-vm --vm-uuid=cda8bcd3-f410-bd1f-3688-8c308ff28e90 --yes")]
+    RemoveVm {
+        /// The VM
+        #[command(flatten)]
+        vm: Vm,
+        /// Do not ask for confirmation
+        #[arg(long)]
+        yes: bool,
+    },
+    /// List all VMs of the resource pool, registered or not, with power state and host
+    #[command(after_help = "Example:\n  vgpu-admin scan-vms")]
+    ScanVms,
+    /// Register the VMs that have a vGPU argument written by hand, with its settings
+    #[command(after_help = "Example:\n  vgpu-admin adopt --dry-run")]
+    Adopt {
+        /// Only show what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Write the whole configuration to a file: TOML, or JSON with --format json
+    #[command(after_help = "Example:\n  vgpu-admin export /root/vgpu.toml")]
+    Export {
+        /// The file, or - for standard output
+        #[arg(default_value = "-", value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
+    /// Register and change VMs according to a file, all or nothing
+    #[command(after_help = "Example:\n  vgpu-admin import --dry-run /root/vgpu.toml")]
+    Import {
+        /// A file written by export, or - for standard input
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// Remove the VMs that are not in the file
+        #[arg(long)]
+        prune: bool,
+        /// Only show what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Synchronise this host, the other hosts of the resource pool and XAPI's records
+    #[command(after_help = "Example:\n  vgpu-admin sync --dry-run")]
+    Sync {
+        /// Only show what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Delete the settings of VMs that XAPI does not know (asks first)
+    #[command(after_help = "Example:\n  vgpu-admin prune --dry-run")]
+    Prune {
+        /// Only show what would be done
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask for confirmation
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Show who changed what, newest first
+    #[command(after_help = "Example:\n  vgpu-admin history --vm-uuid=cda8bcd3-f410-bd1f-3688-8c308ff28e90")]
+    History {
+        /// Only for one VM
+        #[command(flatten)]
+        vm: OneVm,
+        /// Show at most this many entries
+        #[arg(long, value_name = "NUMBER")]
+        limit: Option<u32>,
+    },
+    /// Reboot running VMs that do not have their current settings, one after the other (asks first)
+    #[command(after_help = "Example:\n  vgpu-admin apply --pending --dry-run")]
+    Apply(Apply),
+    /// Show the state of vgpu-config on this host, and a summary of the others
+    #[command(after_help = "Example:\n  vgpu-admin status")]
+    Status,
+    /// Check the settings file, the database and the installation; changes nothing
+    #[command(after_help = "Example:\n  vgpu-admin check --all-hosts")]
+    Check {
+        /// Check every host of the resource pool
+        #[arg(long)]
+        all_hosts: bool,
+    },
+    /// Make a new database from a damaged one, and restore the rest from XAPI (asks first)
+    #[command(after_help = "Example:\n  vgpu-admin recover --dry-run")]
+    Recover {
+        /// Only show what would be saved
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask for confirmation
+        #[arg(long)]
+        yes: bool,
+        /// Even if the database is healthy, or if nothing can be read from it and XAPI is away
+        #[arg(long)]
+        force: bool,
+    },
+}
