@@ -1,10 +1,9 @@
 //! Whether this host's QEMU gets the argument and has the device. The GPU vendor provides both.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use super::programs::ask;
+use super::programs::{ask, is_executable};
 use crate::device_args::PLATFORM_KEY;
 use crate::paths::Root;
 use crate::settings::DeviceName;
@@ -18,8 +17,7 @@ pub(super) fn wrapper_passes_arguments(root: &Root) -> Result<String, String> {
     let shown = wrapper.display();
     let text =
         fs::read(&wrapper).map_err(|error| format!("{shown}: {error}; without it, no VM that uses QEMU starts"))?;
-    let is_executable = fs::metadata(&wrapper).is_ok_and(|file| file.permissions().mode() & 0o111 != 0);
-    if !is_executable {
+    if !fs::metadata(&wrapper).is_ok_and(|file| is_executable(&file)) {
         return Err(format!("{shown} is not executable, so no VM that uses QEMU starts: chmod 755 {shown}"));
     }
     if reads(&text, PLATFORM_KEY) {

@@ -5,12 +5,11 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::programs::ask;
+use super::programs::{ask, is_executable};
 use crate::paths::Root;
 use crate::settings::Settings;
 use crate::store::CheckItem;
@@ -122,10 +121,6 @@ fn runs(program: &Path) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("{shown} --version prints '{}' instead of '{expected}': {INSTALL_AGAIN}", said.trim()))
-}
-
-fn is_executable(file: &fs::Metadata) -> bool {
-    file.permissions().mode() & 0o111 != 0
 }
 
 /// Other entries of the hook's folder that are a problem: xenopsd runs every entry, and refuses every start if one cannot be run.

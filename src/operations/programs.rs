@@ -1,19 +1,33 @@
-//! Programs that are asked something, and are not waited for forever.
+//! Other programs: whether a file is one, and what it prints.
 
+use std::fs::Metadata;
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
 use wait_timeout::ChildExt;
 
+use crate::deadline::Deadline;
+
 /// How long a program may take to answer.
 const PROGRAM_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What a program prints, whichever stream it prints it on.
+pub(super) fn is_executable(file: &Metadata) -> bool {
+    file.permissions().mode() & 0o111 != 0
+}
+
+/// Runs a program and returns what it prints on both streams.
 pub(super) fn ask(program: &Path, arguments: &[&str]) -> Result<String, String> {
+    ask_within(PROGRAM_TIMEOUT, program, arguments)
+}
+
+fn ask_within(timeout: Duration, program: &Path, arguments: &[&str]) -> Result<String, String> {
     let say = |error: std::io::Error| error.to_string();
+    let deadline = Deadline::after(timeout);
     let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
@@ -21,23 +35,62 @@ pub(super) fn ask(program: &Path, arguments: &[&str]) -> Result<String, String> 
         .stderr(Stdio::piped())
         .spawn()
         .map_err(say)?;
-    let readers = [child.stdout.take().map(read_all), child.stderr.take().map(read_all)];
-    let ended = child.wait_timeout(PROGRAM_TIMEOUT).map_err(say)?;
+    let outputs = [child.stdout.take().map(read_in_background), child.stderr.take().map(read_in_background)];
+    let ended = child.wait_timeout(timeout).map_err(say)?;
     if ended.is_none() {
         let _ = child.kill();
         let _ = child.wait();
-        return Err(format!("did not end within {} s", PROGRAM_TIMEOUT.as_secs()));
+        return Err(format!("did not end within {} s", timeout.as_secs()));
     }
-    let texts = readers.into_iter().flatten().map(|reader| reader.join().unwrap_or_default());
+    let texts = outputs.into_iter().flatten().map(|output| received(&output, deadline));
     Ok(texts.map(|text| String::from_utf8_lossy(&text).into_owned()).collect())
 }
 
-/// Reads to the end, so that the program is not held up by a full pipe.
-fn read_all(mut stream: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
+/// Reads while the program runs, so that a full pipe does not block it.
+fn read_in_background(mut stream: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
-        let mut text = Vec::new();
-        // What came until it broke is good enough to look for a name in.
-        let _ = stream.read_to_end(&mut text);
-        text
-    })
+        let mut chunk = vec![0; 1 << 16];
+        // On an error, what was read so far has to suffice.
+        while let Ok(length @ 1..) = stream.read(&mut chunk) {
+            if sender.send(chunk[..length].to_vec()).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// The output up to its end or the deadline: a process that the program has left behind may keep the stream open.
+fn received(output: &Receiver<Vec<u8>>, deadline: Deadline) -> Vec<u8> {
+    let mut text = Vec::new();
+    while let Ok(chunk) = output.recv_timeout(deadline.remaining().unwrap_or_default()) {
+        text.extend(chunk);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+
+    use super::*;
+
+    #[test]
+    fn a_process_that_keeps_the_output_open_does_not_hold_up_the_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo");
+        assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        let (sender, answer) = mpsc::channel();
+        let left_behind = fifo.display().to_string();
+        thread::spawn(move || {
+            // The shell ends at once. What it leaves in the background reads until the test opens and closes the other end.
+            let script = "cat <\"$0\" & echo here; echo there >&2";
+            let _ =
+                sender.send(ask_within(Duration::from_secs(1), Path::new("/bin/sh"), &["-c", script, &left_behind]));
+        });
+        let answer = answer.recv_timeout(Duration::from_mins(1));
+        drop(OpenOptions::new().write(true).open(&fifo).unwrap());
+        assert_eq!(answer.expect("it waits for what was left behind"), Ok("here\nthere\n".to_owned()));
+    }
 }
