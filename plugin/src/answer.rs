@@ -1,14 +1,12 @@
 //! The plugin's output: one XML-RPC document that xapi accepts, for any content
 //! (xapi-project/xen-api, `ocaml/xapi/xapi_plugins.ml`).
 
-use std::collections::BTreeMap;
-
-use dxr::{MethodResponse, Value};
+use quick_xml::escape::escape;
 use vgpu_config::{Error, text};
 
 #[derive(Debug)]
 pub enum Answer {
-    /// A text, JSON as a rule.
+    /// JSON.
     Success(String),
     /// A XAPI error: a code and its parameters.
     Failure(String, Vec<String>),
@@ -23,21 +21,24 @@ impl From<Error> for Answer {
 impl Answer {
     #[must_use]
     pub fn to_xml(&self) -> String {
-        let string = |text: &str| Value::String(text.to_owned());
-        let members = match self {
-            Self::Success(json) => [("Status", string("Success")), ("Value", Value::String(text::json(json.clone())))],
+        let (status, member) = match self {
+            Self::Success(json) => ("Success", member("Value", &string(&text::json(json.clone())))),
             Self::Failure(code, params) => {
-                let parts = std::iter::once(code).chain(params);
-                let description = parts.map(|part| Value::String(text::xml(part))).collect();
-                [("Status", string("Failure")), ("ErrorDescription", Value::Array(description))]
+                let parts: String = std::iter::once(code).chain(params).map(|part| string(&text::xml(part))).collect();
+                ("Failure", member("ErrorDescription", &format!("<value><array><data>{parts}</data></array></value>")))
             }
         };
-        let members: BTreeMap<_, _> = members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        MethodResponse { value: Value::Struct(members) }.to_xml().unwrap_or_else(|_| UNPRINTABLE.to_owned())
+        let status = self::member("Status", &string(status));
+        format!(
+            "<methodResponse><params><param><value><struct>{status}{member}</struct></value></param></params></methodResponse>"
+        )
     }
 }
 
-/// For the case that cannot be: no text that is printable is beyond XML.
-const UNPRINTABLE: &str = "<methodResponse><params><param><value><struct><member><name>Status</name><value>Failure</value>\
-    </member><member><name>ErrorDescription</name><value><array><data><value>VGPU_INTERNAL_ERROR</value></data></array>\
-    </value></member></struct></value></param></params></methodResponse>";
+fn member(name: &str, value: &str) -> String {
+    format!("<member><name>{name}</name>{value}</member>")
+}
+
+fn string(text: &str) -> String {
+    format!("<value><string>{}</string></value>", escape(text))
+}

@@ -1,56 +1,60 @@
-//! What xapi hands to a plugin: one argument, an XML-RPC call with the caller's session and a struct of texts
+//! xapi's call of a plugin: one argument, an XML-RPC call with the caller's session and a struct of strings
 //! (xapi-project/xen-api, `ocaml/xapi/xapi_plugins.ml`).
 
-use dxr::{MethodCall, Value};
+use roxmltree::{Document, Node};
 use vgpu_config::request::Arguments;
 use vgpu_config::xenapi::Token;
 
-/// A call: the function, in whose name, and its arguments.
 #[derive(Debug)]
 pub struct Call {
     pub function: String,
+    /// The caller's.
     pub session: Token,
     pub arguments: Arguments,
 }
 
 impl Call {
-    /// Parses the call. Broken UTF-8 in a value becomes U+FFFD, so that the value can at least be shown.
+    /// Invalid UTF-8 in a value becomes U+FFFD, so that the value can at least be shown.
     ///
     /// # Errors
-    /// It is no XML-RPC call of the form that xapi sends; says why.
+    /// It is not an XML-RPC call in the form that xapi sends.
     pub fn parse(xml: &[u8]) -> Result<Self, String> {
-        let xml = named(&String::from_utf8_lossy(xml));
-        let call = MethodCall::from_xml(&xml).map_err(|error| error.to_string())?;
-        let mut params = call.params.into_iter();
+        let xml = String::from_utf8_lossy(xml);
+        let document = Document::parse(&xml).map_err(|error| error.to_string())?;
+        let call = Some(document.root_element()).filter(|root| root.has_tag_name("methodCall"));
+        let call = call.ok_or("expected a methodCall")?;
+        let params = child(call, "params")?;
+        let mut params = params.children().filter(Node::is_element).map(|param| child(param, "value"));
         match (params.next(), params.next(), params.next()) {
-            (Some(Value::String(session)), Some(Value::Struct(members)), None) => Ok(Self {
-                function: unnamed(call.name.into_owned()),
-                session: session.into(),
-                arguments: members.into_iter().map(text_member).collect::<Result<_, _>>()?,
+            (Some(session), Some(arguments), None) => Ok(Self {
+                function: text(child(call, "methodName")?),
+                session: string(session?)?.into(),
+                arguments: members(arguments?)?,
             }),
             _ => Err("expected two parameters, a session and a struct".to_owned()),
         }
     }
 }
 
-/// Stands for an empty name; no caller can send it, for xapi drops control characters.
-const NO_NAME: &str = "\u{1}";
-
-/// The call with names that the parser takes: xapi passes on empty ones, the parser misses their text. Where a value
-/// holds such tags they are escaped.
-fn named(xml: &str) -> String {
-    ["methodName", "name"]
-        .into_iter()
-        .fold(xml.to_owned(), |xml, tag| xml.replace(&format!("<{tag}></{tag}>"), &format!("<{tag}>{NO_NAME}</{tag}>")))
+fn members(value: Node<'_, '_>) -> Result<Arguments, String> {
+    let member = |member: Node<'_, '_>| Ok((text(child(member, "name")?), string(child(member, "value")?)?));
+    child(value, "struct")?.children().filter(Node::is_element).map(member).collect()
 }
 
-fn unnamed(name: String) -> String {
-    if name == NO_NAME { String::new() } else { name }
-}
-
-fn text_member((name, value): (String, Value)) -> Result<(String, String), String> {
-    match value {
-        Value::String(text) => Ok((unnamed(name), text)),
-        other => Err(format!("expected a text as argument '{name}', got {other:?}")),
+/// XML-RPC's string, with or without its tag.
+fn string(value: Node<'_, '_>) -> Result<String, String> {
+    match value.first_element_child() {
+        None => Ok(text(value)),
+        Some(string) if string.has_tag_name("string") => Ok(text(string)),
+        Some(other) => Err(format!("expected a string, got {}", other.tag_name().name())),
     }
+}
+
+fn text(node: Node<'_, '_>) -> String {
+    node.children().filter_map(|child| child.text()).collect()
+}
+
+fn child<'a, 'input>(node: Node<'a, 'input>, name: &str) -> Result<Node<'a, 'input>, String> {
+    let found = node.children().find(|child| child.has_tag_name(name));
+    found.ok_or_else(|| format!("{} has no {name}", node.tag_name().name()))
 }
