@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use simulated_host::{Fault, Outage, Role, Service};
 use vgpu_tests::root::Ran;
-use vgpu_tests::{Dom0, Pool, uuid};
+use vgpu_tests::{Dom0, ResourcePool, uuid};
 
 /// A host on which so many registered VMs run: `vm1`, `vm2`, …
 fn running(vms: u32) -> (Dom0, Vec<String>) {
@@ -151,7 +151,7 @@ fn a_vm_that_ran_before_it_was_registered_is_pending() {
 
 #[test]
 fn a_vm_that_has_moved_is_rebooted_where_it_runs() {
-    let pool = Pool::new(3);
+    let pool = ResourcePool::new(3);
     let vm = pool.host(0).create_vm("web01");
     pool.on(0).register(&vm, "A", "low");
     pool.on(1).start(&vm);
@@ -171,7 +171,7 @@ fn a_vm_that_has_moved_is_rebooted_where_it_runs() {
 
 #[test]
 fn a_vm_on_a_host_that_cannot_say_what_it_has_is_left_alone() {
-    let pool = Pool::new(2);
+    let pool = ResourcePool::new(2);
     let vm = pool.host(0).create_vm("web01");
     pool.on(0).register(&vm, "A", "low");
     pool.on(1).start(&vm);
@@ -316,7 +316,7 @@ fn a_vm_whose_guest_has_no_agent_is_left_alone_until_it_may_be_reset() {
 
 #[test]
 fn a_vm_without_an_agent_can_be_reset_on_another_host_through_the_plugin() {
-    let pool = Pool::new(2);
+    let pool = ResourcePool::new(2);
     let vm = pool.host(0).create_vm("web01");
     pool.on(0).register(&vm, "A", "low");
     pool.on(1).start(&vm);
@@ -331,7 +331,7 @@ fn a_vm_without_an_agent_can_be_reset_on_another_host_through_the_plugin() {
 }
 
 /// A VM that was started on the first host, whose clock is five minutes ahead, then with another GPU pool on the second.
-fn started_on_two_hosts(pool: &Pool) -> String {
+fn started_on_two_hosts(pool: &ResourcePool) -> String {
     let vm = pool.host(0).create_vm("web01");
     pool.on(0).register(&vm, "A", "low");
     pool.on(0).start(&vm);
@@ -345,7 +345,7 @@ fn started_on_two_hosts(pool: &Pool) -> String {
 
 #[test]
 fn of_two_hosts_that_have_started_a_vm_the_one_where_it_runs_is_believed_whatever_the_clocks_say() {
-    let pool = Pool::new(2);
+    let pool = ResourcePool::new(2);
     let vm = started_on_two_hosts(&pool);
     let reply = pool.on(0).plugin("apply", &[("pending", "true")]);
     assert_eq!((&reply["applied"], &reply["left_alone"]), (&json!([]), &json!([])), "it has its settings");
@@ -358,7 +358,7 @@ fn of_two_hosts_that_have_started_a_vm_the_one_where_it_runs_is_believed_whateve
 
 #[test]
 fn where_a_vm_runs_on_a_third_host_the_starts_on_two_others_are_not_put_in_an_order() {
-    let pool = Pool::new(3);
+    let pool = ResourcePool::new(3);
     let vm = started_on_two_hosts(&pool);
     pool.migrate(&vm, 1, 2).unwrap();
     let reply = pool.on(0).plugin("apply", &[("pending", "true")]);

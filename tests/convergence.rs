@@ -66,7 +66,7 @@ fn any_step() -> impl Strategy<Value = Step> {
 }
 
 /// XAPI's database and the hosts' own.
-struct Pool {
+struct PoolModel {
     copy: IndexMap<String, String>,
     older_copy: IndexMap<String, String>,
     stores: Vec<Store>,
@@ -75,7 +75,7 @@ struct Pool {
     disputed: HashSet<VmUuid>,
 }
 
-impl Pool {
+impl PoolModel {
     fn new(folder: &TempDir, template: &PathBuf) -> Self {
         let store = |host: usize| {
             let path = folder.path().join(format!("{host}.db"));
@@ -213,7 +213,7 @@ fn all_hosts_come_to_one_state_and_no_two_vms_to_one_number() {
         None => TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha)),
     };
     let outcome = runner.run(&proptest::collection::vec(any_step(), 1..25), |steps| {
-        let mut pool = Pool::new(&folder, &template);
+        let mut pool = PoolModel::new(&folder, &template);
         for step in &steps {
             pool.happen(step);
         }

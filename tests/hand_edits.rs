@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 use vgpu_tests::tools::sql_ok;
-use vgpu_tests::{Pool, uuid};
+use vgpu_tests::{ResourcePool, uuid};
 
 /// Two hosts and a VM at low priority in GPU pool A that both know. Then the first host moves it to B, and back, and to B.
-fn pool_whose_second_host_is_behind() -> (Pool, String) {
-    let pool = Pool::new(2);
+fn pool_whose_second_host_is_behind() -> (ResourcePool, String) {
+    let pool = ResourcePool::new(2);
     let vm = pool.host(0).create_vm("web01");
     pool.on(0).register(&vm, "A", "low");
     pool.on(1).plugin("sync", &[]);
@@ -16,18 +16,18 @@ fn pool_whose_second_host_is_behind() -> (Pool, String) {
     (pool, vm)
 }
 
-fn edit(pool: &Pool, host: usize, sql: &str) {
+fn edit(pool: &ResourcePool, host: usize, sql: &str) {
     sql_ok(&pool.on(host).root.database(), sql);
 }
 
 /// GPU pool, priority and revision.
-fn shown(pool: &Pool, host: usize, vm: &str) -> Value {
+fn shown(pool: &ResourcePool, host: usize, vm: &str) -> Value {
     let shown = pool.on(host).plugin("show_vm", &[("vm_uuid", vm)]);
     json!([shown["pool"], shown["priority"], shown["revision"], shown["in_xapi"]])
 }
 
 /// Who changed a VM on a host, the oldest change first.
-fn changers(pool: &Pool, host: usize, vm: &str) -> Vec<String> {
+fn changers(pool: &ResourcePool, host: usize, vm: &str) -> Vec<String> {
     let history = pool.on(host).plugin("history", &[("vm_uuid", vm)]);
     let by = |entry: &Value| match &entry["changed_by"] {
         Value::String(who) => format!("{}: {who}", entry["through"].as_str().unwrap()),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use simulated_host::Role;
-use vgpu_tests::{Dom0, Pool, VM, VM_ARGUMENT, uuid};
+use vgpu_tests::{Dom0, ResourcePool, VM, VM_ARGUMENT, uuid};
 
 fn history(dom0: &Dom0) -> Vec<Value> {
     dom0.root.admin_json(&["history"]).as_array().unwrap().clone()
@@ -109,7 +109,7 @@ fn an_import_and_a_prune_leave_one_entry_for_each_vm_that_they_change() {
 
 #[test]
 fn what_was_taken_over_is_another_hosts_and_has_its_time() {
-    let pool = Pool::new(2);
+    let pool = ResourcePool::new(2);
     let vm = pool.host(0).create_vm("web01");
     pool.on(0).register(&vm, "A", "high");
     pool.on(0).plugin("set_pool", &[("vm_uuid", &vm), ("pool", "B")]);

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use simulated_host::{Fault, Service};
 use vgpu_tests::tools::sql_ok;
-use vgpu_tests::{Pool, uuid};
+use vgpu_tests::{ResourcePool, uuid};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Two hosts and two VMs that both know, in the order in which they are worked on.
-fn two_hosts_and_two_vms() -> (Pool, [String; 2]) {
-    let pool = Pool::new(2);
+fn two_hosts_and_two_vms() -> (ResourcePool, [String; 2]) {
+    let pool = ResourcePool::new(2);
     let vms = [uuid(1), uuid(2)];
     for vm in &vms {
         pool.host(0).create_vm_with_uuid(vm, "vm");
@@ -26,7 +26,12 @@ fn two_hosts_and_two_vms() -> (Pool, [String; 2]) {
 }
 
 /// Carries an operation out on the first host, whose first change takes two seconds, and something else meanwhile.
-fn meanwhile(pool: &Pool, function: &str, arguments: &[(&str, &str)], something: impl FnOnce()) -> serde_json::Value {
+fn meanwhile(
+    pool: &ResourcePool,
+    function: &str,
+    arguments: &[(&str, &str)],
+    something: impl FnOnce(),
+) -> serde_json::Value {
     let first = || pool.host(0).pool_other_config().get(&format!("vgpu:{}", uuid(1))).cloned();
     let before = first();
     pool.on(0).set_fault_in(Service::Xapi, "VM.remove_from_platform", Fault::Slow(Duration::from_secs(2))).unwrap();
@@ -66,7 +71,7 @@ fn a_sync_does_not_overwrite_what_another_host_has_changed_since_it_began() {
 
 #[test]
 fn adopt_does_not_register_again_what_another_host_has_registered_since_it_began() {
-    let pool = Pool::new(2);
+    let pool = ResourcePool::new(2);
     let vms = [uuid(1), uuid(2)];
     for (vm, number) in vms.iter().zip([1, 2]) {
         pool.host(0).create_vm_with_uuid(vm, "vm");
@@ -83,7 +88,7 @@ fn adopt_does_not_register_again_what_another_host_has_registered_since_it_began
 
 #[test]
 fn adopt_takes_the_argument_that_a_vm_has_when_it_is_its_turn() {
-    let pool = Pool::new(1);
+    let pool = ResourcePool::new(1);
     let vms = [uuid(1), uuid(2)];
     let argument =
         |pool_id: &str, number: u32| format!("-device vgpu-stub,priority=1,pool_id={pool_id},vm_id={number}");

@@ -4,17 +4,17 @@ use std::fs;
 
 use serde_json::{Value, json};
 use simulated_host::{Fault, Outage, Role, Service};
-use vgpu_tests::{Dom0, Pool, uuid};
+use vgpu_tests::{Dom0, ResourcePool, uuid};
 
 /// A resource pool whose second host has a VM registered that no other has heard of.
-fn three_hosts() -> (Pool, String) {
-    let pool = Pool::new(3);
+fn three_hosts() -> (ResourcePool, String) {
+    let pool = ResourcePool::new(3);
     let vm = pool.host(0).create_vm("web01");
     pool.on(1).register(&vm, "A", "high");
     (pool, vm)
 }
 
-fn check(pool: &Pool) -> Value {
+fn check(pool: &ResourcePool) -> Value {
     serde_json::from_str(&pool.on(0).root.admin(&["check", "--all-hosts", "--format=json"]).stdout).unwrap()
 }
 

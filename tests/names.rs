@@ -1,7 +1,7 @@
 //! VMs by their names: a name means the VM that XAPI calls so now.
 
 use simulated_host::{Fault, Identity, Service};
-use vgpu_tests::{Dom0, Pool, uuid};
+use vgpu_tests::{Dom0, ResourcePool, uuid};
 
 /// A host on which the registered `web01` was renamed to `web-old`, and another registered VM has got its name.
 fn renamed() -> Dom0 {
@@ -101,7 +101,7 @@ fn a_vm_that_is_not_registered_is_told_by_its_uuid() {
 
 #[test]
 fn a_vm_registered_on_one_host_is_found_by_its_name_on_another() {
-    let pool = Pool::new(2);
+    let pool = ResourcePool::new(2);
     for number in 1..=2 {
         pool.host(0).create_vm_with_uuid(&uuid(number), "web01");
     }

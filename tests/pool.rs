@@ -2,7 +2,7 @@
 
 use simulated_host::{Fault, Service};
 use vgpu_config::entry::{Entry, LONGEST_VALUE};
-use vgpu_tests::{Dom0, Pool, VM, uuid};
+use vgpu_tests::{Dom0, ResourcePool, VM, uuid};
 
 fn key(vm: &str) -> String {
     format!("vgpu:{vm}")
@@ -233,7 +233,7 @@ fn sync_says_what_it_does_and_a_dry_run_only_says() {
 #[test]
 fn sync_speaks_of_other_hosts_only_where_there_are_any() {
     let alone = Dom0::new();
-    let pool = Pool::new(2);
+    let pool = ResourcePool::new(2);
     let register = format!("INSERT INTO vms (vm_uuid, pool_id, priority) VALUES ('{VM}', 'A', 2)");
     for (root, told, agreed) in [
         (&alone.root, "written for the shared copy", "this host and XAPI agree"),

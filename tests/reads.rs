@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 use simulated_host::{Fault, Role, Service};
-use vgpu_tests::{Pool, ScratchRoot, uuid};
+use vgpu_tests::{ResourcePool, ScratchRoot, uuid};
 
 /// Two hosts and a VM that is registered on the first.
-fn two_hosts() -> (Pool, String) {
-    let pool = Pool::new(2);
+fn two_hosts() -> (ResourcePool, String) {
+    let pool = ResourcePool::new(2);
     let vm = pool.host(0).create_vm("web01");
     pool.on(0).register(&vm, "B", "high");
     (pool, vm)

@@ -1,7 +1,7 @@
 //! The second act: three hosts in one resource pool, and a VM that moves.
 
 use simulated_host::Outage;
-use vgpu_tests::Pool;
+use vgpu_tests::ResourcePool;
 
 use crate::stage::Stage;
 
@@ -11,12 +11,12 @@ const NAME: &str = "cad01";
 /// An administrator's day in a resource pool.
 pub struct ThreeHosts<'a> {
     stage: &'a Stage,
-    pool: Pool,
+    pool: ResourcePool,
 }
 
 impl<'a> ThreeHosts<'a> {
     pub fn play(stage: &'a Stage) {
-        let pool = Pool::new(3);
+        let pool = ResourcePool::new(3);
         for host in 0..3 {
             Stage::install_xe(pool.on(host).root);
         }

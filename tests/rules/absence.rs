@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use simulated_host::{Fault, Service};
-use vgpu_tests::Pool;
+use vgpu_tests::ResourcePool;
 
 use crate::support::{
     HOSTS, args, assert_one_state, entry, key, known_vm, pool_with_known_vm, pool_with_registered_vm, row, set_pool,
@@ -13,7 +13,7 @@ use crate::support::{
 };
 
 /// Waits until there is no entry of a VM: a change is between its two halves.
-fn wait_for_gap(pool: &Pool, vm: &str) {
+fn wait_for_gap(pool: &ResourcePool, vm: &str) {
     wait_until("the gap", || value(pool, vm).is_none());
 }
 

@@ -1,7 +1,7 @@
 //! Rule 1: a change on one host is what a start on another gets, with no step between.
 
 use serde_json::json;
-use vgpu_tests::Pool;
+use vgpu_tests::ResourcePool;
 
 use crate::support::{
     args, argument, assert_one_state, entry, pool_with_registered_vm, pool_with_vm, row, set_args, set_pool, shown,
@@ -9,7 +9,7 @@ use crate::support::{
 };
 
 /// What a VM's start on a host gets; it has to be what the pool-wide copy says, and to contain this.
-fn assert_start(pool: &Pool, host: usize, vm: &str, part: &str) {
+fn assert_start(pool: &ResourcePool, host: usize, vm: &str, part: &str) {
     let got = started(pool, host, vm).unwrap_or_else(|| panic!("host {host}: {vm} got nothing instead of {part}"));
     assert!(got.contains(part), "host {host}: {got} has no {part}");
     assert_eq!(entry(pool, vm).and_then(|entry| argument(&entry)), Some(got));

@@ -3,14 +3,14 @@
 
 use serde_json::json;
 use simulated_host::Outage;
-use vgpu_tests::Pool;
+use vgpu_tests::ResourcePool;
 
 use crate::support::{
     args, assert_one_state, entry, known_vm, pool_with_known_vm, revision, set_pool, shown, started, value,
 };
 
 /// Three hosts, and a VM whose move to GPU pool B on the first of them is lost with the coordinator.
-fn pool_after_failover() -> (Pool, String) {
+fn pool_after_failover() -> (ResourcePool, String) {
     let (pool, vm) = pool_with_known_vm();
     pool.sync_replica(1).unwrap();
     set_pool(&pool, 0, &vm, "B");
@@ -21,7 +21,7 @@ fn pool_after_failover() -> (Pool, String) {
 }
 
 /// The coordinator fails, the second host takes over with what it has, and the first comes back as a member.
-fn fail_over(pool: &Pool) {
+fn fail_over(pool: &ResourcePool) {
     pool.lose_coordinator(Outage::Hangs);
     pool.failover(1).unwrap();
     pool.heal(0);

@@ -1,7 +1,7 @@
 //! What an administrator has written beside our argument is never lost, whatever is cut off when.
 
 use simulated_host::{Fault, Service};
-use vgpu_tests::Pool;
+use vgpu_tests::ResourcePool;
 
 use crate::support::{HOSTS, args, known_vm, pool_with_vm, set_args, started};
 
@@ -12,7 +12,7 @@ const BEFORE: &str = "-vga std -name 'two words' ";
 const AFTER: &str = ",bus=pci.0 -device foo,admin=1";
 
 /// A VM with arguments of the administrator's around ours; says what they are.
-fn vm_with_foreign_arguments(pool: &Pool) -> (String, String) {
+fn vm_with_foreign_arguments(pool: &ResourcePool) -> (String, String) {
     let vm = known_vm(pool);
     let all = format!("{BEFORE}{}{AFTER}", args(pool, &vm).unwrap());
     set_args(pool, &vm, Some(&all));
@@ -20,14 +20,14 @@ fn vm_with_foreign_arguments(pool: &Pool) -> (String, String) {
 }
 
 /// Lets an operation lose XAPI after so many calls, and says whether it succeeded all the same.
-fn cut(pool: &Pool, host: usize, calls: usize, operation: impl FnOnce() -> bool) -> bool {
+fn cut(pool: &ResourcePool, host: usize, calls: usize, operation: impl FnOnce() -> bool) -> bool {
     pool.on(host).set_fault_after_any(Service::Xapi, calls, Fault::Absent);
     let succeeded = operation();
     pool.on(host).clear_faults().unwrap();
     succeeded
 }
 
-fn put_aside(pool: &Pool, vm: &str) -> Option<String> {
+fn put_aside(pool: &ResourcePool, vm: &str) -> Option<String> {
     pool.host(0).other_config(vm).get("vgpu:device-model-args").cloned()
 }
 
@@ -37,7 +37,7 @@ fn assert_whole(found: Option<&str>, all: &str, why: &str) {
 }
 
 /// Cuts a change off after every one of its calls. What comes next on whatever host puts back what is missing.
-fn cut_everywhere(what_next: &str, next: impl Fn(&Pool, usize, &str)) {
+fn cut_everywhere(what_next: &str, next: impl Fn(&ResourcePool, usize, &str)) {
     let (pool, _) = pool_with_vm();
     let mut missing = 0;
     for calls in 0..MANY {

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::thread;
 
 use simulated_host::{Fault, Service};
-use vgpu_tests::Pool;
+use vgpu_tests::ResourcePool;
 
 use crate::support::{
     HOSTS, assert_one_state, entry, known_vm, pool_with_vm, row, set_pool, started, sync_all, wait_until,
@@ -23,7 +23,7 @@ enum Next {
 }
 
 impl Next {
-    fn happen(self, pool: &Pool, host: usize, vm: &str) {
+    fn happen(self, pool: &ResourcePool, host: usize, vm: &str) {
         match self {
             Self::Start => drop(started(pool, host, vm)),
             // What it asks for is what is there: nothing but what was left undone has to be done.
@@ -34,7 +34,7 @@ impl Next {
 }
 
 /// Calls a function on a host whose XAPI is gone after so many calls, and says whether it succeeded all the same.
-fn call_cut_after(pool: &Pool, host: usize, calls: usize, function: &str, arguments: &[(&str, &str)]) -> bool {
+fn call_cut_after(pool: &ResourcePool, host: usize, calls: usize, function: &str, arguments: &[(&str, &str)]) -> bool {
     pool.on(host).set_fault_after_any(Service::Xapi, calls, Fault::Absent);
     let outcome = pool.on(host).call_plugin("vgpu", function, arguments);
     pool.on(host).clear_faults().unwrap();
@@ -142,7 +142,7 @@ const KILLED_IN: [(&str, &str); 4] = [
 ];
 
 /// Waits until the last call that XAPI has carried out is this one: the next one hangs, or is about to.
-fn wait_for(pool: &Pool, call: &str) {
+fn wait_for(pool: &ResourcePool, call: &str) {
     wait_until(call, || pool.calls().last().map(String::as_str) == Some(call));
 }
 

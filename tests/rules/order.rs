@@ -3,7 +3,7 @@
 
 use serde_json::json;
 use simulated_host::{Fault, Service};
-use vgpu_tests::Pool;
+use vgpu_tests::ResourcePool;
 
 use crate::support::{
     HOSTS, args, assert_unchanged, known_vm, pool_with_known_vm, pool_with_vm, set_args, state, value,
@@ -15,12 +15,12 @@ const VM_ADD: &str = "VM.add_to_platform";
 const VM_REMOVE: &str = "VM.remove_from_platform";
 
 /// Lets XAPI refuse a method on a host, once it has allowed so many calls of it.
-fn refuse(pool: &Pool, host: usize, method: &str, after: usize) {
+fn refuse(pool: &ResourcePool, host: usize, method: &str, after: usize) {
     pool.on(host).set_fault_after(Service::Xapi, method, after, Fault::error("INTERNAL_ERROR", &["no"]));
 }
 
 /// A call that is refused halfway changes nothing on any host and nothing in XAPI.
-fn assert_changes_nothing(pool: &Pool, host: usize, vms: &[&str], function: &str, arguments: &[(&str, &str)]) {
+fn assert_changes_nothing(pool: &ResourcePool, host: usize, vms: &[&str], function: &str, arguments: &[(&str, &str)]) {
     let before = state(pool, vms);
     let refused = pool.on(host).call_plugin("vgpu", function, arguments).unwrap_err();
     assert_eq!(refused.code, "VGPU_XAPI_ERROR", "{function} on host {host}: {refused}");

@@ -3,12 +3,12 @@
 
 use serde_json::json;
 use simulated_host::{Fault, Outage, Service};
-use vgpu_tests::Pool;
+use vgpu_tests::ResourcePool;
 
 use crate::support::{HOSTS, known_vm, pool_with_known_vm, row, sql, started, state, sync_all, value};
 
 /// Three hosts that all know a VM that is there, one that is gone with its settings, and one that is gone and was removed.
-fn pool_with_dead() -> (Pool, String, [String; 2]) {
+fn pool_with_dead() -> (ResourcePool, String, [String; 2]) {
     let (pool, living) = pool_with_known_vm();
     let (gone, removed) = (known_vm(&pool), known_vm(&pool));
     pool.on(1).plugin("remove_vm", &[("vm_uuid", &removed)]);
@@ -21,7 +21,7 @@ fn pool_with_dead() -> (Pool, String, [String; 2]) {
     (pool, living, dead)
 }
 
-fn assert_gone(pool: &Pool, dead: &[String], why: &str) {
+fn assert_gone(pool: &ResourcePool, dead: &[String], why: &str) {
     for vm in dead {
         assert_eq!(value(pool, vm), None, "{why}");
     }

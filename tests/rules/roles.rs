@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 
 use serde_json::{Value, json};
 use simulated_host::Role;
-use vgpu_tests::Pool;
+use vgpu_tests::ResourcePool;
 
 use crate::support::{
     HOSTS, args, assert_one_state, entry, key, known_vm, pool_with_known_vm, set_args, set_pool, started, state,
@@ -16,7 +16,7 @@ use crate::support::{
 const WITHOUT_RIGHTS: [Role; 4] = [Role::ReadOnly, Role::VmOperator, Role::VmAdmin, Role::VmPowerAdmin];
 
 /// Calls XAPI on a host's socket in a session, as any of its clients does.
-fn ask(pool: &Pool, host: usize, method: &str, params: &Value) -> Value {
+fn ask(pool: &ResourcePool, host: usize, method: &str, params: &Value) -> Value {
     let mut stream = UnixStream::connect(pool.on(host).root.path("var/lib/xcp/xapi")).unwrap();
     let body = json!({"jsonrpc": "2.0", "method": method, "params": params, "id": 1}).to_string();
     let head = format!("POST /jsonrpc HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
@@ -138,7 +138,7 @@ fn the_plugin_opens_no_session_of_its_own() {
 }
 
 /// Sets a key of a map of a VM as XAPI lets that session.
-fn set_key(pool: &Pool, session: &str, vm: &str, map: &str, key: &str, value: &str) {
+fn set_key(pool: &ResourcePool, session: &str, vm: &str, map: &str, key: &str, value: &str) {
     let reference = pool.host(0).vm_ref(vm).unwrap();
     let removed = ask(pool, 1, &format!("VM.remove_from_{map}"), &json!([session, reference, key]));
     let added = ask(pool, 1, &format!("VM.add_to_{map}"), &json!([session, reference, key, value]));

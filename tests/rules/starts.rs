@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use simulated_host::{Exit, Fault, Outage, Service};
-use vgpu_tests::Pool;
+use vgpu_tests::ResourcePool;
 use vgpu_tests::dom0::hook_exit;
 
 use crate::support::{
@@ -122,7 +122,7 @@ fn what_another_program_takes_over_while_a_start_is_looked_at_counts_for_that_st
 #[test]
 fn vms_registered_on_one_host_and_started_at_once_on_another_all_get_their_own() {
     const AT_ONCE: usize = 20;
-    let pool = Pool::new(2);
+    let pool = ResourcePool::new(2);
     pool.on(1).root.settings("deadline = 60");
     let vms: Vec<_> = (0..3 * AT_ONCE).map(|number| pool.host(0).create_vm(&format!("vm{number}"))).collect();
     for vm in &vms {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use vgpu_config::entry::Entry;
-use vgpu_tests::Pool;
+use vgpu_tests::ResourcePool;
 use vgpu_tests::tools::sql_ok;
 
 /// How many hosts the pools of these tests have.
@@ -15,28 +15,28 @@ pub const HOSTS: usize = 3;
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Three hosts and a VM that none of them has heard of.
-pub fn pool_with_vm() -> (Pool, String) {
-    let pool = Pool::new(HOSTS);
+pub fn pool_with_vm() -> (ResourcePool, String) {
+    let pool = ResourcePool::new(HOSTS);
     let vm = pool.host(0).create_vm("web01");
     (pool, vm)
 }
 
 /// Three hosts and a VM in GPU pool A at high priority, registered on the first and known to it alone.
-pub fn pool_with_registered_vm() -> (Pool, String) {
+pub fn pool_with_registered_vm() -> (ResourcePool, String) {
     let (pool, vm) = pool_with_vm();
     pool.on(0).register(&vm, "A", "high");
     (pool, vm)
 }
 
 /// The same, known to all three.
-pub fn pool_with_known_vm() -> (Pool, String) {
+pub fn pool_with_known_vm() -> (ResourcePool, String) {
     let (pool, vm) = pool_with_registered_vm();
     sync_all(&pool);
     (pool, vm)
 }
 
 /// One more VM that all hosts know, in GPU pool A at high priority.
-pub fn known_vm(pool: &Pool) -> String {
+pub fn known_vm(pool: &ResourcePool) -> String {
     let vm = pool.host(0).create_vm("another");
     pool.on(0).register(&vm, "A", "high");
     sync_all(pool);
@@ -44,7 +44,7 @@ pub fn known_vm(pool: &Pool) -> String {
 }
 
 /// Lets every host take over what the others have written.
-pub fn sync_all(pool: &Pool) {
+pub fn sync_all(pool: &ResourcePool) {
     for host in 0..HOSTS {
         pool.on(host).plugin("sync", &[]);
     }
@@ -55,42 +55,42 @@ pub fn key(vm: &str) -> String {
 }
 
 /// What the pool-wide copy says of a VM.
-pub fn entry(pool: &Pool, vm: &str) -> Option<Entry> {
+pub fn entry(pool: &ResourcePool, vm: &str) -> Option<Entry> {
     let value = pool.host(0).pool_other_config().get(&key(vm))?.clone();
     Some(Entry::parse(&value).unwrap_or_else(|error| panic!("{error}")))
 }
 
 /// The same as text.
-pub fn value(pool: &Pool, vm: &str) -> Option<String> {
+pub fn value(pool: &ResourcePool, vm: &str) -> Option<String> {
     pool.host(0).pool_other_config().get(&key(vm)).cloned()
 }
 
 /// Writes the pool-wide copy as somebody else would.
-pub fn set_value(pool: &Pool, vm: &str, value: Option<&str>) {
+pub fn set_value(pool: &ResourcePool, vm: &str, value: Option<&str>) {
     pool.host(0).set_pool_other_config(&key(vm), value);
 }
 
 /// The VM's device-model-args in XAPI.
-pub fn args(pool: &Pool, vm: &str) -> Option<String> {
+pub fn args(pool: &ResourcePool, vm: &str) -> Option<String> {
     pool.host(0).platform(vm).get("device-model-args").cloned()
 }
 
-pub fn set_args(pool: &Pool, vm: &str, args: Option<&str>) {
+pub fn set_args(pool: &ResourcePool, vm: &str, args: Option<&str>) {
     pool.host(0).set_platform_key(vm, "device-model-args", args).unwrap();
 }
 
 /// Edits a host's database by hand.
-pub fn sql(pool: &Pool, host: usize, text: &str) -> String {
+pub fn sql(pool: &ResourcePool, host: usize, text: &str) -> String {
     sql_ok(&pool.on(host).root.database(), text)
 }
 
 /// Changes a VM's GPU pool through the plugin of a host.
-pub fn set_pool(pool: &Pool, host: usize, vm: &str, to: &str) {
+pub fn set_pool(pool: &ResourcePool, host: usize, vm: &str, to: &str) {
     pool.on(host).plugin("set_pool", &[("vm_uuid", vm), ("pool", to)]);
 }
 
 /// A host's rows: settings, number, revision and time of every VM that it ever heard of.
-pub fn rows(pool: &Pool, host: usize) -> String {
+pub fn rows(pool: &ResourcePool, host: usize) -> String {
     sql(
         pool,
         host,
@@ -101,7 +101,7 @@ pub fn rows(pool: &Pool, host: usize) -> String {
 }
 
 /// A host's row of one VM; empty where it never heard of it.
-pub fn row(pool: &Pool, host: usize, vm: &str) -> String {
+pub fn row(pool: &ResourcePool, host: usize, vm: &str) -> String {
     let rows = rows(pool, host);
     rows.lines().find(|row| row.starts_with(vm)).unwrap_or_default().to_owned()
 }
@@ -114,7 +114,7 @@ pub struct State {
     args: Vec<Option<String>>,
 }
 
-pub fn state(pool: &Pool, vms: &[&str]) -> State {
+pub fn state(pool: &ResourcePool, vms: &[&str]) -> State {
     State {
         databases: (0..HOSTS).map(|host| sql(pool, host, ".dump")).collect(),
         other_config: pool.host(0).pool_other_config().into_iter().collect(),
@@ -141,7 +141,7 @@ pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
 }
 
 /// Starts a VM on a host, ends it again, and gives what its QEMU got.
-pub fn started(pool: &Pool, host: usize, vm: &str) -> Option<String> {
+pub fn started(pool: &ResourcePool, host: usize, vm: &str) -> Option<String> {
     let got = pool.on(host).start(vm);
     pool.on(host).shutdown(vm).unwrap();
     got
@@ -154,7 +154,7 @@ pub fn argument(entry: &Entry) -> Option<String> {
 }
 
 /// XAPI already says the newest of a VM, in both places; every host takes that over and has nothing to add.
-pub fn assert_one_state(pool: &Pool, vm: &str, why: &str) {
+pub fn assert_one_state(pool: &ResourcePool, vm: &str, why: &str) {
     let said = value(pool, vm);
     let entry = entry(pool, vm).unwrap_or_else(|| panic!("{why}: XAPI has no entry of {vm}"));
     assert_eq!(args(pool, vm), argument(&entry), "{why}: the VM's record and the pool's map");
@@ -174,21 +174,21 @@ pub fn assert_one_state(pool: &Pool, vm: &str, why: &str) {
 }
 
 /// The revision of a host's row.
-pub fn revision(pool: &Pool, host: usize, vm: &str) -> Option<i64> {
+pub fn revision(pool: &ResourcePool, host: usize, vm: &str) -> Option<i64> {
     sql(pool, host, &format!("SELECT revision FROM vm_state WHERE vm_uuid = '{vm}'")).trim().parse().ok()
 }
 
 /// The GPU pool that the plugin on a host shows for a VM.
-pub fn shown(pool: &Pool, host: usize, vm: &str) -> Value {
+pub fn shown(pool: &ResourcePool, host: usize, vm: &str) -> Value {
     pool.on(host).plugin("show_vm", &[("vm_uuid", vm)])["pool"].clone()
 }
 
 /// The lines that our hook has logged on a host.
-pub fn hook_log(pool: &Pool, host: usize) -> Vec<String> {
+pub fn hook_log(pool: &ResourcePool, host: usize) -> Vec<String> {
     pool.on(host).syslog_lines().into_iter().filter(|line| line.contains("vgpu-hook")).collect()
 }
 
 /// The last of them.
-pub fn last_log(pool: &Pool, host: usize) -> String {
+pub fn last_log(pool: &ResourcePool, host: usize) -> String {
     hook_log(pool, host).pop().unwrap_or_else(|| panic!("the hook on host {host} has logged nothing"))
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use vgpu_config::entry::{LARGEST_REVISION, LONGEST_VALUE};
-use vgpu_tests::Pool;
+use vgpu_tests::ResourcePool;
 
 use crate::support::{
     HOSTS, known_vm, pool_with_known_vm, pool_with_vm, set_args, set_pool, set_value, sql, started, sync_all,
@@ -16,7 +16,7 @@ struct Cost {
     added: usize,
 }
 
-fn cost(pool: &Pool, work: impl FnOnce()) -> Cost {
+fn cost(pool: &ResourcePool, work: impl FnOnce()) -> Cost {
     pool.clear_calls();
     work();
     let calls = pool.calls();
@@ -30,13 +30,13 @@ fn cost(pool: &Pool, work: impl FnOnce()) -> Cost {
 
 /// The same for a function of the plugin, without the question whether the caller may change anything, which removes a key
 /// that is not there.
-fn plugin_cost(pool: &Pool, host: usize, function: &str, arguments: &[(&str, &str)]) -> Cost {
+fn plugin_cost(pool: &ResourcePool, host: usize, function: &str, arguments: &[(&str, &str)]) -> Cost {
     let mut cost = cost(pool, || drop(pool.on(host).plugin(function, arguments)));
     cost.removed -= 1;
     cost
 }
 
-fn value_of(pool: &Pool, vm: &str) -> String {
+fn value_of(pool: &ResourcePool, vm: &str) -> String {
     crate::support::value(pool, vm).expect("it has an entry")
 }
 

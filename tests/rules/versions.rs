@@ -2,7 +2,7 @@
 //! alone, with a clear message, and starts go on.
 
 use serde_json::json;
-use vgpu_tests::Pool;
+use vgpu_tests::ResourcePool;
 
 use crate::support::{
     HOSTS, args, assert_one_state, entry, known_vm, last_log, pool_with_known_vm, pool_with_registered_vm, set_args,
@@ -13,7 +13,7 @@ use crate::support::{
 const NEWER: &str = "2 something new";
 
 /// A VM that a newer program has changed: XAPI has its arguments, and an entry that this one does not understand.
-fn pool_with_newer() -> (Pool, String, String) {
+fn pool_with_newer() -> (ResourcePool, String, String) {
     let (pool, vm) = pool_with_known_vm();
     let number = entry(&pool, &vm).unwrap().vm_id.unwrap();
     let newer = format!("-device vgpu-stub,pool_id=B,priority=low,vm_id={number},new=field");

@@ -1,6 +1,6 @@
 //! Rule 4: the winner is decided by revision, then time, then content, on every host alike. Clocks may disagree.
 
-use vgpu_tests::Pool;
+use vgpu_tests::ResourcePool;
 
 use crate::support::{
     HOSTS, assert_one_state, entry, known_vm, pool_with_known_vm, row, set_pool, set_value, sql, started, sync_all,
@@ -14,7 +14,7 @@ const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2,
 type Edit = (&'static str, i64, &'static str);
 
 /// Changes a VM on a host as `vgpu-admin` does while XAPI is away.
-fn edit(pool: &Pool, host: usize, vm: &str, (to, changes, when): Edit) {
+fn edit(pool: &ResourcePool, host: usize, vm: &str, (to, changes, when): Edit) {
     let removal = format!("DELETE FROM vms WHERE vm_uuid = '{vm}'");
     let update = format!("UPDATE vms SET pool_id = '{to}' WHERE vm_uuid = '{vm}'");
     sql(

@@ -2,7 +2,7 @@
 //! time, and the hook's line says which side won and why.
 
 use simulated_host::{Exit, Outage};
-use vgpu_tests::Pool;
+use vgpu_tests::ResourcePool;
 use vgpu_tests::dom0::hook_exit;
 
 use crate::support::{
@@ -15,7 +15,7 @@ const OUTAGES: [Option<(&str, &[&str])>; 3] =
     [None, Some(("HOST_STILL_BOOTING", &[])), Some(("HOST_UNKNOWN_TO_MASTER", &["a host"]))];
 
 /// Takes the coordinator away.
-fn lose(pool: &Pool, outage: Option<(&str, &[&str])>) {
+fn lose(pool: &ResourcePool, outage: Option<(&str, &[&str])>) {
     pool.lose_coordinator(match outage {
         None => Outage::Hangs,
         Some((code, params)) => Outage::emergency(code, params),
@@ -23,7 +23,7 @@ fn lose(pool: &Pool, outage: Option<(&str, &[&str])>) {
 }
 
 /// A VM that runs on the second host, which knows it as all do, with a deadline short enough for a test to wait for.
-fn running_on_a_member() -> (Pool, String) {
+fn running_on_a_member() -> (ResourcePool, String) {
     let (pool, vm) = pool_with_known_vm();
     pool.on(1).root.settings("deadline = 2");
     pool.on(1).start(&vm);
@@ -31,7 +31,7 @@ fn running_on_a_member() -> (Pool, String) {
 }
 
 /// Reboots the VM from inside: the hook has to end by itself and not by its deadline. Gives what QEMU got and the log's line.
-fn reboot(pool: &Pool, host: usize, vm: &str, exit: i32) -> (Option<String>, String) {
+fn reboot(pool: &ResourcePool, host: usize, vm: &str, exit: i32) -> (Option<String>, String) {
     let boot = pool.on(host).guest_reboot(vm).unwrap();
     let line = last_log(pool, host);
     assert_eq!(hook_exit(&boot), Exit::Code(exit), "{line}");

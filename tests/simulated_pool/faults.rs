@@ -247,7 +247,7 @@ fn a_fault_may_wait_until_so_many_calls_of_any_method_have_succeeded() {
 
 #[test]
 fn a_fault_that_waits_breaks_our_hook_between_its_two_calls_of_xenopsd() {
-    let pool = vgpu_tests::Pool::new(1);
+    let pool = vgpu_tests::ResourcePool::new(1);
     let host = pool.host(0);
     for (calls, is_added) in [(1, false), (2, true)] {
         for method in [None, Some("request")] {

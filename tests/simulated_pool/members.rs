@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use simulated_host::{Outage, Role, SimulatedPool};
-use vgpu_tests::Pool;
+use vgpu_tests::ResourcePool;
 
 use crate::support::Lab;
 
@@ -108,7 +108,7 @@ fn calls_are_counted_for_the_whole_pool_once_each() {
 
 #[test]
 fn our_programs_run_on_every_host() {
-    let pool = Pool::new(2);
+    let pool = ResourcePool::new(2);
     let vm = pool.host(0).create_vm("web01");
     pool.on(1).register(&vm, "B", "low");
     let got = pool.on(0).start(&vm).unwrap();

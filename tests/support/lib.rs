@@ -8,7 +8,7 @@ pub mod tools;
 pub mod vectors;
 
 pub use dom0::Dom0;
-pub use pool::Pool;
+pub use pool::ResourcePool;
 pub use root::ScratchRoot;
 
 /// A VM's UUID that many recordings use.

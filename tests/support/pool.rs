@@ -8,13 +8,13 @@ use simulated_host::{SimulatedHost, SimulatedPool};
 use crate::root::ScratchRoot;
 
 /// A simulated pool with our programs installed on every host. Reached through it: the pool.
-pub struct Pool {
+pub struct ResourcePool {
     // Dropped first: it stops what runs in the roots.
     pool: SimulatedPool,
     roots: Vec<ScratchRoot>,
 }
 
-impl Deref for Pool {
+impl Deref for ResourcePool {
     type Target = SimulatedPool;
 
     fn deref(&self) -> &SimulatedPool {
@@ -22,7 +22,7 @@ impl Deref for Pool {
     }
 }
 
-impl Pool {
+impl ResourcePool {
     /// A pool of so many hosts that run, each with a database and without VMs; the first is the coordinator.
     #[must_use]
     pub fn new(hosts: usize) -> Self {

@@ -1,7 +1,7 @@
 //! Putting VMs into a pool's database.
 
 use crate::database::{self, Class};
-use crate::pool::Pool;
+use crate::pool::PoolState;
 use crate::random;
 use crate::wire::Value;
 
@@ -16,7 +16,7 @@ const PLATFORM: [(&str, &str); 6] = [
 ];
 
 /// Creates an HVM guest.
-pub fn create_vm(pool: &Pool, uuid: &str, name: &str) {
+pub fn create_vm(pool: &PoolState, uuid: &str, name: &str) {
     let reference = random::reference();
     let mut record = database::vm();
     record.insert("uuid".to_owned(), uuid.into());

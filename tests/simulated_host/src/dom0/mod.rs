@@ -30,7 +30,7 @@ pub use reboot::Reboot;
 
 use crate::database::{self, Record};
 use crate::fault::{Fault, Faults, Service};
-use crate::pool::Pool;
+use crate::pool::PoolState;
 use crate::switch::Switch;
 use crate::syslog::Syslog;
 use crate::xenopsd::Xenopsd;
@@ -71,7 +71,7 @@ pub struct Dom0 {
     pub uuid: String,
     pub reference: String,
     pub root: PathBuf,
-    pub pool: Arc<Pool>,
+    pub pool: Arc<PoolState>,
     pub xenopsd: Xenopsd,
     pub switch: Switch,
     pub faults: Faults,
@@ -89,7 +89,7 @@ pub struct Dom0 {
 
 impl Dom0 {
     /// Lays out the root, takes the host into the pool and starts its services.
-    pub fn start(root: &Path, identity: Identity, pool: &Arc<Pool>) -> io::Result<Arc<Self>> {
+    pub fn start(root: &Path, identity: Identity, pool: &Arc<PoolState>) -> io::Result<Arc<Self>> {
         layout::create(root, &identity.uuid)?;
         let syslog = Syslog::open(&root.join("dev/log"), &root.join("var/log/user.log"))?;
         let (host, control_domain) = records_of(&identity);

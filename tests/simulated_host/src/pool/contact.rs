@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::Pool;
+use super::PoolState;
 use crate::dom0::Dom0;
 use crate::error::{ApiError, ApiResult};
 use crate::lock;
@@ -36,7 +36,7 @@ pub(super) struct Contact {
     lost: Option<Outage>,
 }
 
-impl Pool {
+impl PoolState {
     /// The coordinator's reference.
     pub fn coordinator_ref(&self) -> String {
         lock(&self.contact).coordinator.clone()

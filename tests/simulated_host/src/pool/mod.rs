@@ -21,7 +21,7 @@ use contact::Contact;
 pub use contact::Outage;
 
 /// A pool. Its coordinator is the first host that joined, until another takes over.
-pub struct Pool {
+pub struct PoolState {
     database: Mutex<Database>,
     changed: Condvar,
     hosts: Mutex<IndexMap<String, Arc<Dom0>>>,
@@ -37,7 +37,7 @@ pub struct Pool {
     pub reference: String,
 }
 
-impl Pool {
+impl PoolState {
     pub fn new(reference: &str) -> Self {
         let mut database = Database::new();
         let mut record = database::pool();

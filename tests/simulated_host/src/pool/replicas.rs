@@ -1,14 +1,14 @@
 //! The copies of the database that hosts keep, and what becomes of the pool when one of them takes over
 //! (`ocaml/xapi/pool_db_backup.ml`, `xapi_pool.ml`).
 
-use super::Pool;
+use super::PoolState;
 use crate::database::{Class, Database, NULL};
 use crate::dom0::Dom0;
 use crate::error::{ApiError, ApiResult};
 use crate::lock;
 use crate::wire::Value;
 
-impl Pool {
+impl PoolState {
     /// Lets a host copy the whole database, as every one does about every five minutes.
     pub fn sync_replica(&self, host: &Dom0) -> ApiResult<()> {
         self.check_contact(host)?;

@@ -20,7 +20,7 @@ use indexmap::IndexMap;
 use crate::database::{Class, map_of};
 use crate::dom0::{Dom0, Identity};
 use crate::fault::{Fault, Service};
-use crate::pool::Pool;
+use crate::pool::PoolState;
 
 /// How long late calls are waited for: a call takes milliseconds.
 const LATE_CALLS_TIMEOUT: Duration = Duration::from_secs(10);
@@ -54,7 +54,7 @@ impl SimulatedHost {
     /// # Errors
     /// The files or the sockets cannot be created.
     pub fn start_as(root: &Path, identity: Identity) -> io::Result<Self> {
-        let pool = Arc::new(Pool::new(&identity.pool));
+        let pool = Arc::new(PoolState::new(&identity.pool));
         Ok(Self { dom0: Dom0::start(root, identity, &pool)? })
     }
 

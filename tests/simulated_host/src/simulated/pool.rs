@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::SimulatedHost;
 use crate::dom0::{Dom0, Identity};
 use crate::error::ApiError;
-use crate::pool::Pool;
+use crate::pool::PoolState;
 use crate::random;
 
 /// How many hosts a pool may have.
@@ -24,7 +24,7 @@ const HOSTS: std::ops::RangeInclusive<usize> = 1..=4;
 /// `HOST_OFFLINE`, `CANNOT_CONTACT_HOST`. What a guest does (`guest_reboot`, `guest_power_off`) needs its host alone.
 pub struct SimulatedPool {
     pub(super) hosts: Vec<SimulatedHost>,
-    pub(super) pool: Arc<Pool>,
+    pub(super) pool: Arc<PoolState>,
 }
 
 impl Drop for SimulatedPool {
@@ -60,7 +60,7 @@ impl SimulatedPool {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a simulated pool has 1 to 4 hosts"));
         }
         let reference = random::reference();
-        let pool = Arc::new(Pool::new(&reference));
+        let pool = Arc::new(PoolState::new(&reference));
         let mut started = Self { hosts: Vec::new(), pool: Arc::clone(&pool) };
         for (number, root) in (1..).zip(roots) {
             let identity =
