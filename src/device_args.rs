@@ -44,8 +44,12 @@ pub fn argument(device: &DeviceName, settings: &VmSettings) -> String {
 
 fn option_value(device: &DeviceName, settings: &VmSettings, others: &[String]) -> String {
     let VmSettings { pool, priority, vm_id } = settings;
-    let ours = format!("{},pool_id={pool},priority={priority},vm_id={vm_id}", device.as_str());
-    std::iter::once(ours).chain(others.iter().cloned()).collect::<Vec<_>>().join(",")
+    let mut value = format!("{},pool_id={pool},priority={priority},vm_id={vm_id}", device.as_str());
+    for other in others {
+        value.push(',');
+        value.push_str(other);
+    }
+    value
 }
 
 /// The first one, if there are several. QEMU would create a device for each, so [`with`] leaves only one.

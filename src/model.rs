@@ -5,7 +5,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,8 +23,8 @@ impl InvalidValue {
 }
 
 /// A VM's UUID in XAPI. Accepted in any case, printed in lower case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct VmUuid(Uuid);
 
 impl VmUuid {
@@ -92,8 +92,8 @@ impl fmt::Display for VmUuids {
 }
 
 /// One of the two GPU pools of a host, as opposed to XAPI's resource pool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub enum PoolId {
     A,
     B,
@@ -131,8 +131,8 @@ impl fmt::Display for PoolId {
 }
 
 /// The priority of a VM's GPU work. Ordered: low, medium, high.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub enum Priority {
     /// 0 in the database.
     Low,
@@ -175,6 +175,17 @@ impl FromStr for Priority {
             .into_iter()
             .find(|priority| priority.as_str().eq_ignore_ascii_case(text) || priority.as_number().to_string() == text)
             .ok_or_else(|| InvalidValue::new(text, Self::EXPECTED))
+    }
+}
+
+impl TryFrom<i64> for Priority {
+    type Error = InvalidValue;
+
+    fn try_from(number: i64) -> Result<Self, InvalidValue> {
+        Self::ALL
+            .into_iter()
+            .find(|priority| i64::from(priority.as_number()) == number)
+            .ok_or_else(|| InvalidValue::new(number.to_string(), Self::EXPECTED))
     }
 }
 
@@ -256,9 +267,9 @@ macro_rules! text_in_serde {
                 text.parse()
             }
         }
-        impl From<$type> for String {
-            fn from(value: $type) -> Self {
-                value.to_string()
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
             }
         }
     )*};

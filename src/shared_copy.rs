@@ -6,7 +6,6 @@
 //! the two halves of a change there is none.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
 
 use indexmap::IndexMap;
 
@@ -95,14 +94,16 @@ impl SharedCopy {
     /// # Errors
     /// The database cannot be read.
     pub fn news(&self, read: Reading<'_>) -> Result<News, StoreError> {
-        let here: HashMap<_, _> = read.entries()?.into_iter().collect();
-        let mut entries = Vec::new();
-        for uuid in self.vms() {
-            entries.extend(self.newer_than(&uuid, here.get(&uuid), read)?.map(|entry| (uuid, entry)));
+        let mut news = News { entries: Vec::new(), carried: self.vms().collect() };
+        // Each is looked up by itself: this host may have rows of many more VMs.
+        let _snapshot = read.snapshot()?;
+        for uuid in &news.carried {
+            let here = read.understood_entry(uuid)?;
+            news.entries.extend(self.newer_than(uuid, here.as_ref(), read)?.map(|entry| (*uuid, entry)));
         }
         // The same order on every host.
-        entries.sort_by_key(|(uuid, _)| *uuid);
-        Ok(News { entries, carried: self.vms().collect() })
+        news.entries.sort_by_key(|(uuid, _)| *uuid);
+        Ok(news)
     }
 
     /// What the copy has of a VM that this host has not taken over.

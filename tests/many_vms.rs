@@ -7,8 +7,11 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use vgpu_config::entry::News;
 use vgpu_config::model::{DeviceVmId, PoolId, Priority, VmUuid};
+use vgpu_config::shared_copy::SharedCopy;
 use vgpu_config::store::{Registration, Store};
+use vgpu_config::xenapi::Reference;
 use vgpu_tests::tools::{sql_each, sql_ok};
 use vgpu_tests::{ScratchRoot, VM, uuid};
 
@@ -76,6 +79,23 @@ fn noting_a_start_of_one_vm_of_ten_thousand_reads_hardly_more_than_one_of_a_hund
     });
     let [few, many] = few_and_many;
     assert!(many <= few + 20 * 4096, "{few} and {many} bytes");
+}
+
+#[test]
+fn finding_what_other_hosts_have_written_reads_only_the_rows_of_the_vms_that_the_copy_carries() {
+    let few_and_many = [100, 10_000].map(|count| {
+        let root = with_rows(count);
+        show(&root.database());
+        let value = "1 B 2 1170751909 7 1790000000".to_owned();
+        let copy = SharedCopy::new(Reference::new("OpaqueRef:pool"), [(format!("vgpu:{VM}"), value)].into());
+        read_by(|| {
+            let store = Store::open(&root.database()).unwrap();
+            let News { entries, carried } = copy.news(store.read()).unwrap();
+            assert_eq!((entries[0].1.revision, entries.len(), carried.len()), (7, 1, 1));
+        })
+    });
+    let [few, many] = few_and_many;
+    assert!(many <= few + 10 * 4096, "{few} and {many} bytes");
 }
 
 #[test]

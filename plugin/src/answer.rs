@@ -20,11 +20,12 @@ impl From<Error> for Answer {
 
 impl Answer {
     #[must_use]
-    pub fn to_xml(&self) -> String {
+    pub fn into_xml(self) -> String {
         let (status, member) = match self {
-            Self::Success(json) => ("Success", member("Value", &string(&text::json(json.clone())))),
+            Self::Success(json) => ("Success", member("Value", &string(&text::json(json)))),
             Self::Failure(code, params) => {
-                let parts: String = std::iter::once(code).chain(params).map(|part| string(&text::xml(part))).collect();
+                let parts =
+                    std::iter::once(code).chain(params).map(|part| string(&text::xml(&part))).collect::<String>();
                 ("Failure", member("ErrorDescription", &format!("<value><array><data>{parts}</data></array></value>")))
             }
         };

@@ -33,7 +33,7 @@ fn main() {
         log::warn!("{code}: {}", params.join(", "));
     }
     // If nobody reads the answer, there is no one to report it to.
-    let _ = std::io::stdout().write_all(answer.to_xml().as_bytes());
+    let _ = std::io::stdout().write_all(answer.into_xml().as_bytes());
 }
 
 /// Turns a panic into an error answer.
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_panic_is_answered_as_a_failure_that_xapi_understands() {
-        let xml = without_panic(|| panic!("on purpose")).to_xml();
+        let xml = without_panic(|| panic!("on purpose")).into_xml();
         assert!(xml.contains("<string>Failure</string>"), "{xml}");
         assert!(xml.contains("<string>VGPU_INTERNAL_ERROR</string>"), "{xml}");
     }

@@ -93,15 +93,23 @@ impl VmReply {
     #[must_use]
     pub fn new(vm: StoredVm, device: &DeviceName) -> Self {
         let in_xapi = vm.is_pushed() && vm.is_known_to_xapi;
+        let device_argument = device_args::argument(device, &vm.settings);
         let last_start = vm.last_start.map(|start| {
-            let found = device_args::find(device, &start.device_argument);
+            // Nearly always it was given what it has now, and nothing has to be searched.
+            let (pool, priority, is_current) = if start.device_argument == device_argument {
+                (Some(vm.settings.pool), Some(vm.settings.priority), true)
+            } else {
+                let found = device_args::find(device, &start.device_argument);
+                let (pool, priority) = found.as_ref().map_or((None, None), |found| (found.pool, found.priority));
+                (pool, priority, found.and_then(|found| found.settings()) == Some(vm.settings))
+            };
             LastStartReply {
                 started_at: start.started_at,
                 host_uuid: start.host_uuid,
-                pool: found.as_ref().and_then(|found| found.pool),
-                priority: found.as_ref().and_then(|found| found.priority),
-                is_current: found.and_then(|found| found.settings()) == Some(vm.settings),
                 device_argument: start.device_argument,
+                pool,
+                priority,
+                is_current,
             }
         });
         Self {
@@ -110,7 +118,7 @@ impl VmReply {
             pool: vm.settings.pool,
             priority: vm.settings.priority,
             vm_id: vm.settings.vm_id,
-            device_argument: device_args::argument(device, &vm.settings),
+            device_argument,
             revision: vm.revision,
             in_xapi,
             created_at: vm.created_at,

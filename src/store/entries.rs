@@ -22,9 +22,22 @@ impl Reading<'_> {
     /// # Errors
     /// The database cannot be read.
     pub fn entry(&self, uuid: &VmUuid) -> Result<Option<Entry>, StoreError> {
-        let sql = format!("{SELECT_ENTRY} WHERE vm_state.vm_uuid = ?1");
-        let entry = self.connection().query_row(&sql, [uuid.to_string()], |row| Ok(self.to_entry(row))).optional()?;
-        Ok(entry.transpose()?.map(|(_, entry)| entry))
+        self.find_entry(uuid)?.transpose()
+    }
+
+    /// The same, but a row that cannot be understood counts as none, so that it is no other VM's trouble; the log and `check`
+    /// name it.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn understood_entry(&self, uuid: &VmUuid) -> Result<Option<Entry>, StoreError> {
+        Ok(self.find_entry(uuid)?.and_then(understood))
+    }
+
+    fn find_entry(&self, uuid: &VmUuid) -> Result<Option<Result<Entry, StoreError>>, StoreError> {
+        let mut statement = self.connection().prepare_cached(&format!("{SELECT_ENTRY} WHERE vm_state.vm_uuid = ?1"))?;
+        let entry = statement.query_row([uuid.to_string()], |row| Ok(self.to_entry(row))).optional()?;
+        Ok(entry.map(|entry| entry.map(|(_, entry)| entry)))
     }
 
     /// Whether XAPI was told of a VM's last change.
@@ -56,15 +69,13 @@ impl Reading<'_> {
         Ok(self.connection().query_row(sql, [uuid.to_string()], |row| row.get(0))?)
     }
 
-    /// What this database says of every VM that it ever heard of. A row that cannot be understood is left out, so that it
-    /// is no other VM's trouble; the log and `check` name it.
+    /// What this database says of every VM that it ever heard of, without the rows that cannot be understood.
     ///
     /// # Errors
     /// The database cannot be read.
     pub fn entries(&self) -> Result<Vec<(VmUuid, Entry)>, StoreError> {
         let mut statement = self.connection().prepare_cached(&format!("{SELECT_ENTRY} ORDER BY vm_state.vm_uuid"))?;
         let entries = statement.query_map([], |row| Ok(self.to_entry(row)))?.collect::<Result<Vec<_>, _>>()?;
-        let understood = |entry: Result<_, StoreError>| entry.inspect_err(|error| log::error!("{error}")).ok();
         Ok(entries.into_iter().filter_map(understood).collect())
     }
 
@@ -86,7 +97,7 @@ impl Reading<'_> {
                 vm_id = Some(number);
                 Some(VmSettings {
                     pool: pool.parse().map_err(|invalid| bad("pool_id", invalid))?,
-                    priority: row.get::<_, i64>(2)?.to_string().parse().map_err(|invalid| bad("priority", invalid))?,
+                    priority: row.get::<_, i64>(2)?.try_into().map_err(|invalid| bad("priority", invalid))?,
                     vm_id: number,
                 })
             }
@@ -261,6 +272,10 @@ impl Writing<'_> {
         )?;
         self.count_and_time(uuid, before.revision + 1, (before.changed_at - 1).max(0))
     }
+}
+
+fn understood<T>(entry: Result<T, StoreError>) -> Option<T> {
+    entry.inspect_err(|error| log::error!("{error}")).ok()
 }
 
 /// Whether, of two registered VMs with one number, the first keeps it: on every host alike.

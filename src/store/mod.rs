@@ -11,6 +11,7 @@ mod error;
 mod file;
 mod hand_edits;
 mod history;
+mod listing;
 mod rebuilt;
 mod records;
 mod rows;
@@ -33,7 +34,7 @@ pub use error::StoreError;
 pub use history::{Change, HeldSettings, Through};
 pub use rebuilt::{Rebuilt, Saved};
 pub use records::{Counts, Filter, LastStart, Registration, StoredVm};
-pub use rows::Reading;
+pub use rows::{Reading, Snapshot};
 pub use schema::LATEST_SCHEMA;
 pub use writing::Writing;
 
@@ -48,10 +49,6 @@ struct HistoryKeeping {
 }
 
 pub const DEFAULT_HISTORY: u32 = 10_000;
-
-/// Keeps several reads consistent ([`Store::snapshot`]).
-#[derive(Debug)]
-pub struct Snapshot<'c>(#[expect(dead_code, reason = "held until it is dropped")] Transaction<'c>);
 
 #[derive(Debug)]
 pub struct Store {
@@ -152,7 +149,7 @@ impl Store {
     /// # Errors
     /// The database cannot be read.
     pub fn snapshot(&self) -> Result<Snapshot<'_>, StoreError> {
-        Ok(Snapshot(Transaction::new_unchecked(&self.connection, TransactionBehavior::Deferred)?))
+        self.read().snapshot()
     }
 
     /// Begins a change. Unless it is committed, it has no effect.

@@ -1,18 +1,22 @@
 //! Reads the rows.
 
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
 use super::StoreError;
-use super::records::{Counts, Filter, LastStart, Registration, StoredVm};
+use super::records::{Counts, LastStart, Registration, StoredVm};
 use crate::model::{DeviceVmId, InvalidValue, PoolId, Priority, VmSettings, VmUuid};
 
-const SELECT_VM: &str = "
-    SELECT vms.vm_uuid, vm_name, pool_id, priority, device_vm_id, coalesce(revision, 0), coalesce(pushed_revision, -1),
-           coalesce(known_to_xapi, 1), CAST(coalesce(created_at, '') AS TEXT), CAST(coalesce(updated_at, '') AS TEXT), started_at, host_uuid, device_argument
-    FROM vms
-    LEFT JOIN vm_state ON vm_state.vm_uuid = lower(vms.vm_uuid)
-    LEFT JOIN last_starts ON last_starts.vm_uuid = lower(vms.vm_uuid)";
+/// What makes a registered VM, by table. A time that was typed in may be anything.
+pub(super) const VM_COLUMNS: &str = "vms.vm_uuid, vm_name, pool_id, priority,
+    CAST(coalesce(created_at, '') AS TEXT), CAST(coalesce(updated_at, '') AS TEXT)";
+pub(super) const STATE_COLUMNS: &str =
+    "device_vm_id, coalesce(revision, 0), coalesce(pushed_revision, -1), coalesce(known_to_xapi, 1)";
+pub(super) const START_COLUMNS: &str = "started_at, host_uuid, device_argument";
+
+/// One state of the database, for several reads: held until it is dropped.
+#[derive(Debug)]
+pub struct Snapshot<'c>(#[expect(dead_code, reason = "held until it is dropped")] Option<Transaction<'c>>);
 
 /// Reads the database, or its state inside a change.
 #[derive(Debug, Clone, Copy)]
@@ -27,14 +31,31 @@ impl<'c> Reading<'c> {
         self.0
     }
 
+    /// Holds the database as it is: until the answer is dropped, all reads see one state. Inside a change they do so anyway.
+    /// Other programs may write, but their commits wait, so it is to be dropped soon.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn snapshot(&self) -> Result<Snapshot<'c>, StoreError> {
+        let begin = || Transaction::new_unchecked(self.0, TransactionBehavior::Deferred);
+        Ok(Snapshot(self.0.is_autocommit().then(begin).transpose()?))
+    }
+
     /// `None` if the VM is not registered.
     ///
     /// # Errors
     /// The database cannot be read.
     pub fn vm(&self, uuid: &VmUuid) -> Result<Option<StoredVm>, StoreError> {
-        let mut statement = self.0.prepare_cached(&format!("{SELECT_VM} WHERE vms.vm_uuid = ?1"))?;
+        let sql = format!(
+            "SELECT {VM_COLUMNS}, {STATE_COLUMNS}, {START_COLUMNS} FROM vms
+             LEFT JOIN vm_state ON vm_state.vm_uuid = lower(vms.vm_uuid)
+             LEFT JOIN last_starts ON last_starts.vm_uuid = lower(vms.vm_uuid)
+             WHERE vms.vm_uuid = ?1"
+        );
+        let mut statement = self.0.prepare_cached(&sql)?;
         let mut rows = statement.query([uuid.to_string()])?;
-        rows.next()?.map(|row| self.stored_vm(row)).transpose()
+        let Some(row) = rows.next()? else { return Ok(None) };
+        self.stored_vm(row, VmState::read(row, 6)?, read_last_start(row, 10)?).map(Some)
     }
 
     /// # Errors
@@ -77,32 +98,6 @@ impl<'c> Reading<'c> {
     /// The database cannot be read.
     pub fn holder_of(&self, vm_id: DeviceVmId) -> Result<Option<VmUuid>, StoreError> {
         Ok(self.uuids("SELECT vm_uuid FROM vm_state WHERE device_vm_id = ?1", &[&vm_id.get()])?.pop())
-    }
-
-    /// Calls `visit` for each VM that matches the filter: by GPU pool, then by priority, highest first, then by name. The database
-    /// is not locked meanwhile.
-    ///
-    /// # Errors
-    /// The database cannot be read, a row is invalid, or `visit` fails.
-    pub fn for_each_vm<E: From<StoreError>>(
-        &self,
-        filter: Filter,
-        visit: &mut dyn FnMut(StoredVm) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let sql = format!("{SELECT_VM} WHERE (?1 IS NULL OR pool_id = ?1) AND (?2 IS NULL OR priority = ?2)");
-        let mut statement = self.0.prepare_cached(&sql).map_err(StoreError::from)?;
-        let pool = filter.pool.map(PoolId::as_str);
-        let priority = filter.priority.map(Priority::as_number);
-        // All rows are read first: if the output goes to a pager, other programs' commits must not wait for it.
-        let mut vms = Vec::new();
-        let mut rows = statement.query(params![pool, priority]).map_err(StoreError::from)?;
-        while let Some(row) = rows.next().map_err(StoreError::from)? {
-            vms.push(self.stored_vm(row)?);
-        }
-        drop(rows);
-        // SQLite would sort whole rows, and on the disk if there are many.
-        vms.sort_unstable_by(|one, other| one.order().cmp(&other.order()));
-        vms.into_iter().try_for_each(visit)
     }
 
     /// # Errors
@@ -173,36 +168,77 @@ impl<'c> Reading<'c> {
         texts.into_iter().map(|text| read_column(&text.clone(), "vm_uuid", text.parse())).collect()
     }
 
-    fn stored_vm(&self, row: &Row<'_>) -> Result<StoredVm, StoreError> {
-        let key: String = row.get(0)?;
-        let uuid = read_column(&key, "vm_uuid", key.parse())?;
-        let stored_number = row.get::<_, Option<i64>>(4)?;
-        let vm_id = match stored_number {
-            Some(number) => read_column(&key, "device_vm_id", number.try_into())?,
+    /// A VM of [`VM_COLUMNS`], with what else there is of it.
+    pub(super) fn stored_vm(
+        &self,
+        row: &Row<'_>,
+        state: VmState,
+        last_start: Option<LastStart>,
+    ) -> Result<StoredVm, StoreError> {
+        let (key, uuid) = (text(row, 0)?, read_uuid(row)?);
+        let vm_id = match state.number {
+            Some(number) => read_column(key, "device_vm_id", number.try_into())?,
             None => self.free_number(&uuid)?,
         };
         let settings = VmSettings {
-            pool: read_column(&key, "pool_id", row.get::<_, String>(2)?.parse())?,
-            priority: read_column(&key, "priority", row.get::<_, i64>(3)?.to_string().parse())?,
+            pool: read_column(key, "pool_id", text(row, 2)?.parse())?,
+            priority: read_column(key, "priority", row.get::<_, i64>(3)?.try_into())?,
             vm_id,
-        };
-        let last_start = match row.get::<_, Option<String>>(10)? {
-            Some(started_at) => Some(LastStart { started_at, host_uuid: row.get(11)?, device_argument: row.get(12)? }),
-            None => None,
         };
         Ok(StoredVm {
             uuid,
             name: text_of_people(row, 1)?,
             settings,
-            number_is_provisional: stored_number.is_none(),
-            revision: row.get(5)?,
-            pushed_revision: row.get(6)?,
-            is_known_to_xapi: row.get(7)?,
-            created_at: row.get(8)?,
-            updated_at: row.get(9)?,
+            number_is_provisional: state.number.is_none(),
+            revision: state.revision,
+            pushed_revision: state.pushed_revision,
+            is_known_to_xapi: state.is_known_to_xapi,
+            created_at: row.get(4)?,
+            updated_at: row.get(5)?,
             last_start,
         })
     }
+}
+
+/// What the programs keep about a VM beyond its settings.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct VmState {
+    number: Option<i64>,
+    revision: i64,
+    pushed_revision: i64,
+    is_known_to_xapi: bool,
+}
+
+impl VmState {
+    /// Of a VM that no program has seen since it was inserted by hand.
+    pub const UNSEEN: Self = Self { number: None, revision: 0, pushed_revision: -1, is_known_to_xapi: true };
+
+    /// From [`STATE_COLUMNS`].
+    pub fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Self> {
+        Ok(Self {
+            number: row.get(first)?,
+            revision: row.get(first + 1)?,
+            pushed_revision: row.get(first + 2)?,
+            is_known_to_xapi: row.get(first + 3)?,
+        })
+    }
+}
+
+/// From [`START_COLUMNS`]; `None` for a VM that was not started yet.
+pub(super) fn read_last_start(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<LastStart>> {
+    let Some(started_at) = row.get(first)? else { return Ok(None) };
+    Ok(Some(LastStart { started_at, host_uuid: row.get(first + 1)?, device_argument: row.get(first + 2)? }))
+}
+
+/// The UUID of [`VM_COLUMNS`].
+pub(super) fn read_uuid(row: &Row<'_>) -> Result<VmUuid, StoreError> {
+    let key = text(row, 0)?;
+    read_column(key, "vm_uuid", key.parse())
+}
+
+/// A text without a copy of its own.
+pub(super) fn text<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<&'r str> {
+    Ok(row.get_ref(column)?.as_str()?)
 }
 
 /// Text that was typed by hand, in any encoding.

@@ -1,0 +1,76 @@
+//! Reading all VMs.
+
+use std::collections::HashMap;
+
+use rusqlite::{Row, params};
+
+use super::StoreError;
+use super::records::{Filter, StoredVm};
+use super::rows::{Reading, START_COLUMNS, STATE_COLUMNS, VM_COLUMNS, VmState, read_last_start, read_uuid, text};
+use crate::model::{PoolId, Priority, VmUuid};
+
+impl Reading<'_> {
+    /// Hands every VM that the filter lets through to `visit`, one by one: by GPU pool, most urgent first, then by name.
+    /// The database is not held meanwhile.
+    ///
+    /// # Errors
+    /// The database cannot be read, a row cannot be understood, or `visit` fails.
+    pub fn for_each_vm<E: From<StoreError>>(
+        &self,
+        filter: Filter,
+        visit: &mut dyn FnMut(StoredVm) -> Result<(), E>,
+    ) -> Result<(), E> {
+        // All of them before the first is visited: whoever prints them into a pager must not hold up other programs' commits.
+        let mut vms = self.vms(filter)?;
+        // SQLite would sort whole rows, on the disk where they are many.
+        vms.sort_unstable_by(|one, other| one.order().cmp(&other.order()));
+        vms.into_iter().try_for_each(visit)
+    }
+
+    /// Each table is read from its beginning to its end: a join would look into two of them in no order, for every VM.
+    fn vms(&self, filter: Filter) -> Result<Vec<StoredVm>, StoreError> {
+        let _snapshot = self.snapshot()?;
+        let mut states = self.by_vm(&format!("SELECT vm_uuid, {STATE_COLUMNS} FROM vm_state"), VmState::read)?;
+        let mut starts = self.by_vm(&format!("SELECT vm_uuid, {START_COLUMNS} FROM last_starts"), read_last_start)?;
+        let sql = format!(
+            "SELECT {VM_COLUMNS} FROM vms WHERE (?1 IS NULL OR pool_id = ?1) AND (?2 IS NULL OR priority = ?2)"
+        );
+        let mut statement = self.connection().prepare_cached(&sql)?;
+        let pool = filter.pool.map(PoolId::as_str);
+        let priority = filter.priority.map(Priority::as_number);
+        let mut rows = statement.query(params![pool, priority])?;
+        let mut vms = Vec::new();
+        while let Some(row) = rows.next()? {
+            let uuid = read_uuid(row)?;
+            // Copied: the next row may be the same VM's, with its UUID in upper case.
+            let state = match states.get(&uuid) {
+                Some(Ok(state)) => *state,
+                Some(Err(_)) => states.remove(&uuid).transpose()?.unwrap_or(VmState::UNSEEN),
+                None => VmState::UNSEEN,
+            };
+            vms.push(self.stored_vm(row, state, starts.remove(&uuid).transpose()?.flatten())?);
+        }
+        Ok(vms)
+    }
+
+    fn by_vm<T>(
+        &self,
+        sql: &str,
+        read: impl Fn(&Row<'_>, usize) -> rusqlite::Result<T>,
+    ) -> Result<RowsByVm<T>, StoreError> {
+        let mut statement = self.connection().prepare_cached(sql)?;
+        let mut rows = statement.query([])?;
+        let mut by_vm = HashMap::new();
+        while let Some(row) = rows.next()? {
+            // As everywhere else, one in upper case is no VM's.
+            let key = text(row, 0).ok().filter(|key| !key.bytes().any(|byte| byte.is_ascii_uppercase()));
+            if let Some(uuid) = key.and_then(|key| key.parse().ok()) {
+                by_vm.insert(uuid, read(row, 1));
+            }
+        }
+        Ok(by_vm)
+    }
+}
+
+/// The rows of a table. One that cannot be read is an error only where its VM is listed.
+type RowsByVm<T> = HashMap<VmUuid, rusqlite::Result<T>>;
