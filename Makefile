@@ -1,12 +1,13 @@
 # make demo    see it work: simulated hosts, a VM that moves, and what the QEMUs get
 # make test    everything that is checked, lint included
 # make lint    formatting, clippy, shellcheck
+# make bench   how fast it is: measures, and writes docs/performance.md
 # make rpm     the package for XCP-ng's dom0
 
 CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: demo test lint setup-demo setup-test setup-lint
+.PHONY: demo test lint bench setup-demo setup-test setup-lint setup-bench
 
 demo: setup-demo
 	@$(CARGO) run --quiet --package vgpu-tests --bin demo
@@ -18,7 +19,10 @@ test: lint setup-test
 lint: setup-lint
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --quiet --workspace --all-targets -- --deny warnings
-	shellcheck hooks/vm-pre-start/* tests/setup/*.sh packaging/*.sh packaging/files/put-hook packaging/scriptlets/*.sh packaging/files/*.bash tests/package/*.sh .ci/run
+	shellcheck hooks/vm-pre-start/* tests/setup/*.sh benches/*.sh packaging/*.sh packaging/files/put-hook packaging/scriptlets/*.sh packaging/files/*.bash tests/package/*.sh .ci/run
+
+bench: setup-bench
+	@sh benches/run.sh
 
 setup-demo:
 	@sh tests/setup/tools.sh gcc=gcc sqlite3=sqlite3
@@ -30,5 +34,8 @@ setup-test:
 
 setup-lint:
 	@sh tests/setup/tools.sh gcc=gcc shellcheck=shellcheck
+
+setup-bench:
+	@sh tests/setup/tools.sh gcc=gcc python3=python3 sqlite3=sqlite3 hyperfine=hyperfine /usr/bin/time=time
 
 include packaging/packaging.mk

@@ -27,11 +27,7 @@ if [ "$("$tools/bin/cargo-generate-rpm" --version 2>/dev/null)" != "cargo-genera
     rm -rf "$target/cargo-generate-rpm"
 fi
 
-# Static, because dom0's glibc 2.17 is too old for programs built here. Paths of this machine are kept out of the programs. Only
-# the target's code gets these flags: build scripts need not be static.
-RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" \
-    "$cargo" build --quiet --locked --release --target "$triple" --target-dir "$target" \
-    --package vgpu-plugin --package vgpu-hook --package vgpu-admin
+sh packaging/static-cargo.sh build --release --package vgpu-plugin --package vgpu-hook --package vgpu-admin
 
 # All files are collected in one directory first, with the same time.
 rm -rf "$staged"

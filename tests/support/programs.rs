@@ -6,10 +6,14 @@ use std::sync::OnceLock;
 
 /// The folder with the programs, built when the first test asks for it.
 ///
-/// `cargo test` builds the programs of the package under test only, and these belong to others.
+/// `cargo test` builds the programs of the package under test only, and these belong to others. Whoever has built them in
+/// another way says where in `VGPU_PROGRAMS`.
 pub fn folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
+        if let Some(folder) = std::env::var_os("VGPU_PROGRAMS") {
+            return folder.into();
+        }
         let packages = ["vgpu-plugin", "vgpu-hook", "vgpu-admin", "vgpu-generate", "simulated-host"];
         let status = Command::new(env!("CARGO"))
             .args(["build", "--quiet", "--bins"])
