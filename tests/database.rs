@@ -25,26 +25,6 @@ fn state(root: &ScratchRoot, column: &str) -> String {
     sql_ok(&root.database(), &format!("SELECT {column} FROM vm_state WHERE vm_uuid = '{VM}'")).trim_end().to_owned()
 }
 
-/// SQL as it is compared: without comments, IF NOT EXISTS and spacing.
-fn plain(sql: &str) -> String {
-    let lines = sql.lines().map(|line| line.split("--").next().unwrap_or_default());
-    let words = lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ");
-    words.replace("IF NOT EXISTS ", "").replace("( ", "(").replace(" )", ")")
-}
-
-#[test]
-fn migration_1_is_exactly_the_table_vms_and_its_three_indexes() {
-    let first = fs::read_to_string(vgpu_tests::programs::workspace().join("migrations/0001_vms.sql")).unwrap();
-    assert_eq!(
-        plain(&first),
-        "CREATE TABLE vms (vm_id INTEGER PRIMARY KEY AUTOINCREMENT, vm_uuid TEXT UNIQUE NOT NULL, vm_name TEXT, \
-         pool_id CHAR(1) NOT NULL CHECK (pool_id IN ('A', 'B')), priority INTEGER NOT NULL CHECK (priority IN (0, 1, 2)), \
-         created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP, updated_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP); \
-         CREATE INDEX idx_vm_uuid ON vms (vm_uuid); CREATE INDEX idx_pool ON vms (pool_id); \
-         CREATE INDEX idx_priority ON vms (priority);"
-    );
-}
-
 #[test]
 fn the_folder_is_readable_by_all_and_the_file_by_root_alone_whatever_the_umask() {
     for umask in ["000", "077"] {
@@ -168,82 +148,6 @@ fn two_vms_never_share_a_number() {
     assert!(taken.contains(&format!("vm_id {derived} belongs to VM {}", uuid(1))), "{taken}");
     let by_hand = format!("UPDATE vm_state SET device_vm_id = {derived}");
     assert!(sql(&root.database(), &by_hand).stderr.contains("not unique"));
-}
-
-#[test]
-fn a_database_made_by_hand_is_taken_over_row_by_row_after_a_copy() {
-    let root = ScratchRoot::new();
-    root.write("etc/vgpu/vgpu_config.db", "");
-    let first = fs::read_to_string(vgpu_tests::programs::workspace().join("migrations/0001_vms.sql")).unwrap();
-    sql_ok(&root.database(), &first);
-    sql_ok(&root.database(), &insert(&VM.to_uppercase(), "A", 2));
-    sql_ok(&root.database(), &insert(&uuid(5), "B", 0));
-    let before = sql_ok(&root.database(), ".dump");
-    assert_eq!(root.admin_json(&["list-vms"]).as_array().unwrap().len(), 2);
-    assert_eq!(root.admin_json(&["show-vm", "--vm-uuid", VM])["priority"], "high");
-    let copies: Vec<_> = fs::read_dir(root.path("etc/vgpu"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "bak"))
-        .collect();
-    let [copy] = copies.as_slice() else { panic!("{copies:?}") };
-    assert_eq!(sql_ok(copy, ".dump"), before, "the copy is the database as it was");
-    assert_eq!(fs::metadata(copy).unwrap().permissions().mode() & 0o777, 0o600);
-}
-
-#[test]
-fn a_row_that_no_program_understands_is_named_and_the_others_work_on() {
-    let root = ScratchRoot::new();
-    root.write("etc/vgpu/vgpu_config.db", "");
-    let first = fs::read_to_string(vgpu_tests::programs::workspace().join("migrations/0001_vms.sql")).unwrap();
-    sql_ok(&root.database(), &(first + &insert("not a UUID", "A", 2) + &insert(VM, "B", 1)));
-    assert_eq!(root.admin_json(&["show-vm", "--vm-uuid", VM])["pool"], "B");
-    let complaint = root.admin_fails(&["list-vms"]);
-    assert!(complaint.contains("'not a UUID'") && complaint.contains("sqlite3"), "{complaint}");
-    let check = root.admin(&["check"]).stdout;
-    assert!(check.contains("WRONG  rows") && check.contains("'not a UUID'"), "{check}");
-}
-
-#[test]
-fn one_uuid_in_two_spellings_is_found_by_check_as_one_vm_with_two_rows() {
-    let root = ScratchRoot::new();
-    root.write("etc/vgpu/vgpu_config.db", "");
-    let first = fs::read_to_string(vgpu_tests::programs::workspace().join("migrations/0001_vms.sql")).unwrap();
-    sql_ok(&root.database(), &(first + &insert(VM, "B", 1) + &insert(&VM.to_uppercase(), "A", 2)));
-    for command in ["check", "list-vms", "check"] {
-        let ran = root.admin(&[command]);
-        if command == "check" {
-            assert!(ran.stdout.contains("WRONG  rows"), "{ran:?}");
-            assert!(ran.stdout.contains(&format!("VM {VM} has several rows")), "{ran:?}");
-            assert!(ran.stdout.contains("GPU pool B priority 1 and GPU pool A priority 2"), "{ran:?}");
-        }
-    }
-    let checked = root.admin(&["check"]).stdout;
-    let (_, advice) = checked.split_once("vgpu_config.db \"").unwrap();
-    sql_ok(&root.database(), advice.split_once('"').unwrap().0);
-    root.register(VM, "web01", "A", "high");
-    assert!(!root.admin(&["check"]).stdout.contains("WRONG  rows"));
-    assert_eq!(root.admin_json(&["show-vm", "--vm-uuid", VM])["pool"], "A");
-}
-
-#[test]
-fn a_newer_database_is_refused_by_everyone_and_stays_untouched() {
-    let root = with_database();
-    root.register(VM, "web01", "A", "high");
-    sql_ok(&root.database(), &format!("PRAGMA user_version = {}", LATEST_SCHEMA + 1));
-    let bytes = fs::read(root.database()).unwrap();
-    for arguments in [&["list-vms"][..], &["remove-vm", "--yes", "--vm-uuid", VM], &["status"]] {
-        let complaint = root.admin_fails(arguments);
-        assert!(complaint.contains("nothing was changed"), "{complaint}");
-    }
-    assert!(root.admin(&["check"]).stdout.contains("WRONG  schema version"));
-    let hook = root.hook(VM);
-    assert_eq!(hook.code, Some(1), "{hook:?}");
-    assert!(
-        hook.stdout.contains(&format!("schema {}, but this program only knows {LATEST_SCHEMA}", LATEST_SCHEMA + 1)),
-        "{hook:?}"
-    );
-    assert_eq!(fs::read(root.database()).unwrap(), bytes);
 }
 
 #[test]
