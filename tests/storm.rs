@@ -1,8 +1,9 @@
 //! Whatever happens on the hosts of a resource pool, it ends well: a property of the whole, with its programs.
 //!
 //! Three simulated hosts, any operations on any of them, partitions, crashes, failovers to old databases, edits by hand,
-//! clones, snapshots. Then the faults end and every host syncs once: all databases say the same, XAPI's records are
-//! right, no setting that was acknowledged last is lost, no two VMs share a number, and every VM starts as it should.
+//! clones, snapshots, arguments of the administrator's own beside ours. Then the faults end and every host syncs once: all databases say the same, XAPI's records are
+//! right, no setting that was acknowledged last is lost, no two VMs share a number, and every VM starts as it should. No byte
+//! of what is not ours in a VM's arguments is lost at any time.
 //!
 //! A failure prints as few steps as lead to it, and a seed: `VGPU_SEED` runs that case alone. Every test run has the same
 //! 1,000 cases; `VGPU_CASES` runs so many new ones. Times count in whole seconds and decide between equal revisions, so it
@@ -16,10 +17,14 @@ mod args;
 mod boots;
 #[path = "storm/choose.rs"]
 mod choose;
+#[path = "storm/draw.rs"]
+mod draw;
 #[path = "storm/ending.rs"]
 mod ending;
 #[path = "storm/figures.rs"]
 mod figures;
+#[path = "storm/foreign.rs"]
+mod foreign;
 #[path = "storm/ledger.rs"]
 mod ledger;
 #[path = "storm/programs.rs"]
@@ -96,7 +101,7 @@ fn run(site: &Site, seed: u64, figures: &mut Figures) -> Result<(), String> {
     let config = Config { cases: 1, failure_persistence: None, max_shrink_iters: SHRINKING, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
     let figures = Mutex::new(figures);
-    let outcome = runner.run(&step::any_case(), |case| {
+    let outcome = runner.run(&draw::any_case(), |case| {
         let mut figures = figures.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         play(site, &case, &mut figures).map_err(TestCaseError::fail)
     });
@@ -108,17 +113,23 @@ fn run(site: &Site, seed: u64, figures: &mut Figures) -> Result<(), String> {
 
 /// Plays a case through.
 fn play(site: &Site, case: &Case, figures: &mut Figures) -> Result<(), String> {
-    let mut world = World::new(site);
+    let mut world = World::new(site, &case.first_args);
     for (number, step) in case.steps.iter().enumerate() {
         let done = world.act(step).map_err(|why| format!("step {}: {why}", number + 1))?;
         figures.count(step, done);
     }
     world.end(case.order, case.first_start)?;
-    figures.count_case(world.pool.len());
+    figures.count_case(world.pool.len(), world.foreign.compared);
     Ok(())
 }
 
 fn in_lines(case: &Case) -> String {
     let steps = case.steps.iter().enumerate().map(|(number, step)| format!("{:3}. {step:?}\n", number + 1));
-    format!("{}then syncs on {:?}, starts from host {}", steps.collect::<String>(), case.order, case.first_start)
+    format!(
+        "with {:?}\n{}then syncs on {:?}, starts from host {}",
+        case.first_args,
+        steps.collect::<String>(),
+        case.order,
+        case.first_start
+    )
 }

@@ -18,8 +18,18 @@ use super::world::{ARGS, World};
 pub type Outcome = Result<bool, String>;
 
 impl World<'_> {
-    /// Carries out a step.
+    /// Carries out a step, and sees what became of the arguments that are not ours.
     pub fn act(&mut self, step: &Step) -> Outcome {
+        let done = self.carry_out(step)?;
+        if step.event.is_ours() {
+            self.check_foreign()?;
+        } else {
+            self.note_foreign();
+        }
+        Ok(done)
+    }
+
+    fn carry_out(&mut self, step: &Step) -> Outcome {
         let host = self.host_for(step);
         let vm = self.vm_for(step);
         if matches!(step.event, Event::Change { .. } | Event::EditRow(_) | Event::EditArgs(_)) {
@@ -71,8 +81,8 @@ impl World<'_> {
                 Ok(true)
             }
             Event::EditRow(edit) => self.edit_row(host, vm, *edit),
-            Event::EditArgs(argument) => {
-                let text = argument.map(|(settings, number)| args::text(settings, number.get().get()));
+            Event::EditArgs(phrases) => {
+                let text = phrases.as_ref().map(|phrases| args::text(phrases));
                 Ok(self.host(host).set_platform_key(&vm.to_string(), ARGS, text.as_deref()).is_ok())
             }
             Event::LoseLine => {
@@ -80,7 +90,7 @@ impl World<'_> {
                 self.observe(host, &Told::default()).map(|()| true)
             }
             Event::Trouble(trouble) => Ok(self.trouble(host, trouble)),
-            Event::Create
+            Event::Create(_)
             | Event::Clone
             | Event::Snapshot
             | Event::Revert
@@ -222,13 +232,13 @@ impl World<'_> {
     fn do_to_vm(&mut self, host: usize, vm: VmUuid, event: &Event) -> bool {
         let uuid = vm.to_string();
         match event {
-            Event::Create if !self.is_alive(&vm) => {
-                self.create(vm);
+            Event::Create(args) if !self.is_alive(&vm) => {
+                self.create(vm, args.as_ref());
                 true
             }
-            Event::Create | Event::Clone if self.vms.len() == MOST_VMS => false,
-            Event::Create => {
-                self.create(self.next_vm());
+            Event::Create(_) | Event::Clone if self.vms.len() == MOST_VMS => false,
+            Event::Create(args) => {
+                self.create(self.next_vm(), args.as_ref());
                 true
             }
             Event::Clone => {

@@ -40,6 +40,7 @@ impl World<'_> {
         let has_xapi = !cut && self.has_xapi(host);
         let expected = self.ledger.newest(host, vm);
         let can_know = !cut && self.can_know_without_xapi(host, vm);
+        let in_xenopsd = args::foreign(self.host(host).xenopsd_metadata(&uuid)["platformdata"][ARGS].as_str());
         let booted = match kind {
             BootKind::Start => self.host(host).vm_start(&uuid),
             BootKind::Reboot(Rebooter::Guest) => self.host(host).guest_reboot(&uuid),
@@ -61,6 +62,10 @@ impl World<'_> {
         }
         if met_xapi || can_know {
             self.check_boot(host, vm, args.as_deref())?;
+        }
+        if met_xapi {
+            let in_xenopsd = (kind != BootKind::Start).then_some(in_xenopsd.as_str());
+            self.check_foreign_of_boot(vm, args.as_deref(), in_xenopsd)?;
         }
         Ok(Ok(()))
     }

@@ -48,6 +48,7 @@ impl World<'_> {
             return Err(format!("the sync of host {host} has left something alone: {reply}"));
         }
         self.observe(host, &Told { met_xapi: true, acknowledged: Vec::new(), ..Told::default() })?;
+        self.check_foreign()?;
         Ok(reply)
     }
 
@@ -97,6 +98,7 @@ impl World<'_> {
             let boots = self.host(host).boots(&vm.to_string());
             let args = boots.last().and_then(|boot| boot.device_model_args.clone());
             self.check_boot(host, &vm, args.as_deref())?;
+            self.check_foreign_in_platform(&vm)?;
             if runs_on.is_some() {
                 // A reboot is not made from XAPI's record; the next start is, and corrects it where there is need.
                 continue;

@@ -14,6 +14,8 @@ pub struct Figures {
     /// Of each kind: carried out, and refused or of no use just then.
     steps: BTreeMap<(bool, String), (u64, u64)>,
     cuts: u64,
+    /// How often arguments that are not ours were found to be there.
+    foreign: u64,
 }
 
 impl Figures {
@@ -26,8 +28,9 @@ impl Figures {
     }
 
     /// Counts a case that ended well.
-    pub fn count_case(&mut self, hosts: usize) {
+    pub fn count_case(&mut self, hosts: usize, foreign: u64) {
         self.cases += 1;
+        self.foreign += foreign;
         self.hosts = hosts;
     }
 
@@ -36,6 +39,7 @@ impl Figures {
         self.cases += other.cases;
         self.hosts = self.hosts.max(other.hosts);
         self.cuts += other.cuts;
+        self.foreign += other.foreign;
         for (kind, counts) in &other.steps {
             let own = self.steps.entry(kind.clone()).or_default();
             *own = (own.0 + counts.0, own.1 + counts.1);
@@ -47,13 +51,15 @@ impl Figures {
         let of = |faults: bool| self.steps.iter().filter(move |((is_fault, _), _)| *is_fault == faults);
         let sum = |faults: bool| of(faults).map(|(_, (done, _))| done).sum::<u64>();
         let mut text = format!(
-            "{} cases on {} hosts in {:.1} s: {} operations carried out, {} faults and their ends, {} operations cut off",
+            "{} cases on {} hosts in {:.1} s: {} operations carried out, {} faults and their ends, {} operations cut off, \
+             arguments that are not ours compared {} times",
             self.cases,
             self.hosts,
             took.as_secs_f64(),
             sum(false),
             sum(true),
             self.cuts,
+            self.foreign,
         );
         for ((_, kind), (done, refused)) in of(false).chain(of(true)) {
             // Writing to a string does not fail.

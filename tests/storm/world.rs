@@ -13,9 +13,11 @@ use vgpu_config::paths::Root;
 use vgpu_config::store::Store;
 use vgpu_tests::{ScratchRoot, uuid};
 
+use super::args;
 use super::boots::LastBoot;
+use super::foreign::Foreign;
 use super::ledger::{Ledger, Said, Says, Told};
-use super::step::{FIRST_VMS, HOSTS};
+use super::step::{FIRST_VMS, HOSTS, WrittenArgs};
 
 /// The platform key of the arguments.
 pub const ARGS: &str = "device-model-args";
@@ -72,10 +74,12 @@ pub struct World<'a> {
     pub last_changed: Option<VmUuid>,
     /// What the last boot of each VM got.
     pub last_boots: BTreeMap<VmUuid, LastBoot>,
+    /// What is not ours in the VMs' arguments.
+    pub foreign: Foreign,
 }
 
 impl<'a> World<'a> {
-    pub fn new(site: &'a Site) -> Self {
+    pub fn new(site: &'a Site, first_args: &[Option<WrittenArgs>; FIRST_VMS]) -> Self {
         site.clear();
         let folders: Vec<PathBuf> = site.roots.iter().map(|root| root.folder().to_owned()).collect();
         let pool = SimulatedPool::start_in(&folders).expect("a simulated pool starts");
@@ -93,11 +97,13 @@ impl<'a> World<'a> {
             broken: [None; HOSTS],
             last_changed: None,
             last_boots: BTreeMap::new(),
+            foreign: Foreign::default(),
         };
-        for _ in 0..FIRST_VMS {
+        for args in first_args {
             let vm = world.next_vm();
-            world.create(vm);
+            world.create(vm, args.as_ref());
         }
+        world.note_foreign();
         for host in 0..HOSTS {
             world.pool.sync_replica(host).expect("nothing is wrong yet");
             world.ledger.copied(host);
@@ -113,8 +119,11 @@ impl<'a> World<'a> {
     }
 
     /// Creates a VM, known or not.
-    pub fn create(&mut self, vm: VmUuid) {
+    pub fn create(&mut self, vm: VmUuid, args: Option<&WrittenArgs>) {
         self.pool.coordinator().create_vm_with_uuid(&vm.to_string(), "vm");
+        // Where nobody reaches XAPI, nobody writes them.
+        let text = args.map(|args| args::text(args));
+        let _ = self.pool.coordinator().set_platform_key(&vm.to_string(), ARGS, text.as_deref());
         if !self.vms.contains(&vm) {
             self.vms.push(vm);
         }
