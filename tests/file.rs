@@ -193,3 +193,25 @@ fn the_plugin_exports_and_imports_too() {
     let error = dom0.call_plugin("vgpu", "import", &[("config", "version = 9")]).unwrap_err();
     assert_eq!(error.code, "VGPU_INVALID_FILE");
 }
+
+#[test]
+fn a_file_may_give_a_vm_the_number_that_another_would_have_got_or_had() {
+    let dom0 = Dom0::new();
+    let [one, other] = [uuid(1), uuid(2)];
+    for vm in [&one, &other] {
+        dom0.create_vm_with_uuid(vm, "web");
+        dom0.register(vm, "A", "low");
+    }
+    let number_of = |vm: &str| dom0.root.admin_json(&["show-vm", "--vm-uuid", vm])["vm_id"].as_u64().unwrap();
+    let number = number_of(&other);
+    let vm =
+        |uuid: &str, more: &str| format!("[[vm]]\nvm_uuid = \"{uuid}\"\npool = \"A\"\npriority = \"low\"\n{more}\n");
+    let numbered = vm(&one, &format!("vm_id = {number}"));
+    dom0.plugin("import", &[("config", &format!("version = 1\n{}{numbered}", vm(&other, "")))]);
+    assert_eq!(number_of(&one), number);
+    assert_ne!(number_of(&other), number_of(&one));
+    let taken = number_of(&other);
+    let config = format!("version = 1\n{}", vm(&one, &format!("vm_id = {taken}")));
+    dom0.plugin("import", &[("config", &config), ("prune", "true")]);
+    assert_eq!(number_of(&one), taken, "of one that the file does not name, and so removes");
+}

@@ -1,8 +1,11 @@
-//! A row that is edited with sqlite3 on a host that has not heard of what other hosts have changed since.
+//! Rows that are edited with sqlite3: they reach the next boot, XAPI and the other hosts, also from a host that has not heard of
+//! what those have changed since.
 
 use serde_json::{Value, json};
+use simulated_host::Exit;
+use vgpu_tests::dom0::hook_exit;
 use vgpu_tests::tools::sql_ok;
-use vgpu_tests::{ResourcePool, uuid};
+use vgpu_tests::{Dom0, ResourcePool, uuid};
 
 /// Two hosts and a VM at low priority in GPU pool A that both know. Then the first host moves it to B, and back, and to B.
 fn pool_whose_second_host_is_behind() -> (ResourcePool, String) {
@@ -179,4 +182,60 @@ fn a_number_that_is_edited_stays_unless_another_vm_has_it() {
     edit(&pool, 1, &format!("UPDATE vm_state SET device_vm_id = 78 WHERE vm_uuid = '{vm}'"));
     let got = pool.on(1).start(&vm).unwrap();
     assert!(got.contains("pool_id=A,priority=low,vm_id=77"), "{got}");
+}
+
+#[test]
+fn the_first_start_after_an_insert_by_hand_has_the_arguments_and_so_has_xapi() {
+    let dom0 = Dom0::new();
+    let vm = dom0.create_vm("web01");
+    dom0.sql(&format!("INSERT INTO vms (vm_uuid, pool_id, priority) VALUES ('{vm}', 'A', 0)"));
+    let boot = dom0.vm_start(&vm).unwrap();
+    assert_eq!(hook_exit(&boot), Exit::Code(0));
+    assert_eq!(boot.device_model_args, dom0.argument(&vm));
+    assert_eq!(dom0.args_in_xapi(&vm), dom0.argument(&vm));
+    let shown = dom0.root.admin_json(&["show-vm", "--vm-uuid", &vm]);
+    assert_eq!((&shown["in_xapi"], &shown["vm_name"]), (&true.into(), &"web01".into()));
+}
+
+#[test]
+fn a_row_that_was_inserted_by_hand_and_never_seen_by_a_program_is_told_to_the_other_hosts_whole() {
+    let dom0 = Dom0::new();
+    let vm = dom0.create_vm("web01");
+    dom0.sql(&format!("INSERT INTO vms (vm_uuid, pool_id, priority) VALUES ('{vm}', 'B', 2)"));
+    let got = dom0.start(&vm).unwrap();
+    let told = dom0.shared(&vm).unwrap();
+    let settings = told.settings.expect("it is registered, not removed");
+    assert!(
+        got.ends_with(&format!("pool_id={},priority={},vm_id={}", settings.pool, settings.priority, settings.vm_id))
+    );
+    assert_eq!(dom0.root.admin_json(&["sync"])["pushed"], json!([]));
+}
+
+#[test]
+fn a_change_by_hand_while_running_is_in_the_reboot_whoever_asks_for_it() {
+    let (dom0, vm) = Dom0::with_registered_vm();
+    let before = dom0.start(&vm).unwrap();
+    dom0.sql("UPDATE vms SET priority = 0");
+    assert_eq!(dom0.reboot_from_inside(&vm).unwrap(), before.replace("high", "low"));
+    dom0.sql("UPDATE vms SET pool_id = 'B'");
+    let boot = dom0.clean_reboot(&vm).unwrap();
+    assert_eq!(boot.device_model_args.unwrap(), before.replace("high", "low").replace("pool_id=A", "pool_id=B"));
+    assert_eq!(dom0.args_in_xapi(&vm).unwrap(), before.replace("high", "low").replace("pool_id=A", "pool_id=B"));
+}
+
+#[test]
+fn a_deletion_by_hand_is_told_to_the_other_hosts_by_the_next_start() {
+    for has_argument in [true, false] {
+        let (dom0, vm) = Dom0::with_registered_vm();
+        dom0.sql("DELETE FROM vms");
+        if !has_argument {
+            dom0.set_args_in_xapi(&vm, None);
+        }
+        assert_eq!(dom0.root.admin_json(&["status"])["not_in_xapi"], 1);
+        assert_eq!((dom0.start(&vm), dom0.args_in_xapi(&vm)), (None, None));
+        assert_eq!(dom0.shared(&vm).unwrap().settings, None, "also where no argument is left to take out");
+        assert_eq!(dom0.root.admin_json(&["status"])["not_in_xapi"], 0);
+        dom0.root.settings("unregistered = \"default\"");
+        assert_eq!(dom0.reboot_from_inside(&vm), None, "who was removed on purpose is not registered again");
+    }
 }

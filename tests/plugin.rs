@@ -3,7 +3,7 @@
 use vgpu_tests::root::Ran;
 use vgpu_tests::tools::python;
 use vgpu_tests::vectors::plugin_arguments;
-use vgpu_tests::{ScratchRoot, VM};
+use vgpu_tests::{Dom0, ScratchRoot, VM};
 
 const SESSION: &str = "OpaqueRef:f2444e03-272d-7552-07d6-61a94f596445";
 
@@ -280,4 +280,12 @@ fn the_longest_argument_that_reaches_the_plugin_is_the_one_in_the_docs() {
     let argument = String::from_utf8(padded(131_072)).unwrap();
     let refused = root.command("etc/xapi.d/plugins/vgpu").arg(argument).spawn().map(drop).unwrap_err();
     assert_eq!(refused.kind(), std::io::ErrorKind::ArgumentListTooLong);
+}
+
+#[test]
+fn the_plugin_logs_each_change_with_its_vm() {
+    let (dom0, vm) = Dom0::with_registered_vm();
+    let lines = dom0.syslog_lines();
+    let logged = lines.iter().any(|line| line.contains("vgpu-plugin") && line.contains(&vm) && line.contains("pool=A"));
+    assert!(logged, "{lines:?}");
 }

@@ -10,6 +10,8 @@ mod failover;
 mod foreign;
 #[path = "rules/killed.rs"]
 mod killed;
+#[path = "rules/numbers.rs"]
+mod numbers;
 #[path = "rules/order.rs"]
 mod order;
 #[path = "rules/pruned.rs"]

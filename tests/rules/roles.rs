@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 
 use serde_json::{Value, json};
 use simulated_host::Role;
-use vgpu_tests::ResourcePool;
+use vgpu_tests::{Dom0, ResourcePool, uuid};
 
 use crate::support::{
     HOSTS, args, assert_one_state, entry, key, known_vm, pool_with_known_vm, set_args, set_pool, started, state,
@@ -86,10 +86,17 @@ fn each_role_below_pool_operator_is_refused_and_pool_operator_is_not() {
 #[test]
 fn a_change_of_nothing_is_refused_as_well() {
     let (pool, vm) = pool_with_known_vm();
-    for (function, name, value) in [("set_pool", "pool", "A"), ("set_priority", "priority", "high")] {
-        let arguments = [("vm_uuid", vm.as_str()), (name, value)];
-        let refused = pool.on(1).call_plugin_as(Role::VmOperator, "vgpu", function, &arguments).unwrap_err();
-        assert_eq!(refused.code, "RBAC_PERMISSION_DENIED", "{function}");
+    let to_come = uuid(1);
+    for role in WITHOUT_RIGHTS {
+        for (function, arguments) in [
+            ("set_pool", &[("vm_uuid", vm.as_str()), ("pool", "A")][..]),
+            ("set_priority", &[("vm_uuid", &vm), ("priority", "high")]),
+            // Of one that XAPI does not know, it has nothing to write either.
+            ("register_vm", &[("vm_uuid", &to_come), ("pool", "A"), ("priority", "high"), ("force", "true")]),
+        ] {
+            let refused = pool.on(1).call_plugin_as(role, "vgpu", function, arguments).unwrap_err();
+            assert_eq!(refused.code, "RBAC_PERMISSION_DENIED", "{role:?} {function}");
+        }
     }
 }
 
@@ -215,4 +222,18 @@ fn a_clone_that_a_vm_admin_makes_of_an_urgent_vm_is_not_urgent_on_any_host() {
         set_key(&pool, &session, &clone, "platform", "device-model-args", &args(&pool, &vm).unwrap());
         assert_eq!(started(&pool, host, &clone), None, "host {host}");
     }
+}
+
+#[test]
+fn nobody_leaves_a_session_open_and_nobody_ends_the_callers() {
+    let (dom0, vm) = Dom0::with_registered_vm();
+    let session = dom0.open_session(Role::PoolAdmin);
+    let before = dom0.open_sessions();
+    dom0.call_plugin_in(&session, "vgpu", "set_pool", &[("vm_uuid", &vm), ("pool", "B")]).unwrap();
+    dom0.call_plugin_in(&session, "vgpu", "set_pool", &[("vm_uuid", &vm), ("pool", "C")]).unwrap_err();
+    dom0.root.admin_ok(&["set-pool", "--vm-uuid", &vm, "--pool=A"]);
+    let _ = dom0.root.admin(&["check"]);
+    dom0.sql("UPDATE vms SET priority = 1");
+    dom0.start(&vm);
+    assert_eq!(dom0.open_sessions(), before);
 }

@@ -1,18 +1,15 @@
 //! Three hosts, what each of them and XAPI say of a VM, and whether they all say the same.
 
 use std::collections::BTreeMap;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use vgpu_config::entry::Entry;
 use vgpu_tests::ResourcePool;
 use vgpu_tests::tools::sql_ok;
+pub use vgpu_tests::{shared_key as key, wait_until};
 
 /// How many hosts the pools of these tests have.
 pub const HOSTS: usize = 3;
-/// Far more than anything takes here.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Three hosts and a VM that none of them has heard of.
 pub fn pool_with_vm() -> (ResourcePool, String) {
@@ -48,10 +45,6 @@ pub fn sync_all(pool: &ResourcePool) {
     for host in 0..HOSTS {
         pool.on(host).plugin("sync", &[]);
     }
-}
-
-pub fn key(vm: &str) -> String {
-    format!("vgpu:{vm}")
 }
 
 /// What the pool-wide copy says of a VM.
@@ -129,15 +122,6 @@ pub fn assert_unchanged(before: &State, after: &State, why: &str) {
         assert!(before == after, "{why}: the database of host {host} has changed: {changed:?}");
     }
     assert_eq!((&after.other_config, &after.args), (&before.other_config, &before.args), "{why}");
-}
-
-/// Waits for what another thread or program is about to do; a test that waits in vain fails.
-pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !condition() {
-        assert!(began.elapsed() < PATIENCE, "waited in vain: {what}");
-        thread::sleep(Duration::from_millis(5));
-    }
 }
 
 /// Starts a VM on a host, ends it again, and gives what its QEMU got.

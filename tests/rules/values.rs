@@ -5,7 +5,8 @@ use vgpu_config::entry::{LARGEST_REVISION, LONGEST_VALUE};
 use vgpu_tests::ResourcePool;
 
 use crate::support::{
-    HOSTS, known_vm, pool_with_known_vm, pool_with_vm, set_args, set_pool, set_value, sql, started, sync_all,
+    HOSTS, args, assert_one_state, known_vm, pool_with_known_vm, pool_with_vm, set_args, set_pool, set_value, sql,
+    started, sync_all,
 };
 
 /// How often the pool's map is read, and how many entries are written and taken away, while something is done.
@@ -201,4 +202,15 @@ fn a_start_reads_once_and_changes_at_most_its_own_entry() {
     assert_eq!(start(0), one_read_and(0), "its arguments were lost");
     let stranger = pool.host(0).create_vm("stranger");
     assert_eq!(cost(&pool, || drop(started(&pool, 2, &stranger))), one_read_and(0), "a VM that is not ours");
+}
+
+#[test]
+fn a_value_that_nobody_of_ours_wrote_is_written_over() {
+    let (pool, vm) = pool_with_known_vm();
+    for host in 0..HOSTS {
+        set_value(&pool, &vm, Some("nonsense"));
+        pool.host(0).set_pool_other_config("vgpu:no-uuid", Some("nonsense"));
+        assert_eq!(started(&pool, host, &vm), args(&pool, &vm), "host {host}");
+        assert_one_state(&pool, &vm, &format!("after a start on host {host}"));
+    }
 }

@@ -84,6 +84,7 @@ fn a_sync_names_what_a_newer_program_has_changed_and_does_the_rest() {
         let synced = pool.on(host).plugin("sync", &[]);
         assert_eq!((&synced["taken"], &synced["left_alone"][0]["vm_uuid"]), (&json!([other]), &json!(vm)));
         assert!(synced["left_alone"][0]["why"].as_str().unwrap().contains("newer vgpu-config (format 2)"), "{synced}");
+        assert_eq!(pool.on(host).root.admin(&["sync"]).code, Some(1), "what is left alone is no success");
         assert_eq!((args(&pool, &vm).as_ref(), value(&pool, &vm).as_deref()), (Some(&newer), Some(NEWER)));
     }
     // Nobody else has any trouble with it.

@@ -3,8 +3,8 @@
 use vgpu_tests::ResourcePool;
 
 use crate::support::{
-    HOSTS, assert_one_state, entry, known_vm, pool_with_known_vm, row, set_pool, set_value, sql, started, sync_all,
-    value,
+    HOSTS, assert_one_state, entry, known_vm, pool_with_known_vm, pool_with_vm, row, set_pool, set_value, shown, sql,
+    started, sync_all, value,
 };
 
 /// Every order in which three hosts may meet.
@@ -142,4 +142,17 @@ fn a_name_that_a_start_notes_is_no_later_change() {
         assert_eq!(pool.on(host).plugin("show_vm", &[("vm_uuid", &vm)])["vm_name"], "web01", "host {host}");
     }
     assert_one_state(&pool, &vm, "after the starts");
+}
+
+#[test]
+fn what_somebody_chose_counts_more_than_a_default_that_a_start_gave() {
+    let (pool, vm) = pool_with_vm();
+    pool.on(1).root.settings("unregistered = \"default\"");
+    pool.on(1).start(&vm);
+    let given = entry(&pool, &vm).unwrap();
+    assert_eq!(given.revision, 0);
+    // Chosen on another host while this one was cut off, long before.
+    set_value(&pool, &vm, Some(&format!("1 B 2 {} 1 1790000000", given.vm_id.unwrap())));
+    pool.on(1).plugin("sync", &[]);
+    assert_eq!(shown(&pool, 1, &vm), "B");
 }

@@ -1,9 +1,9 @@
 //! Rule 7, with XAPI away: a guest reboots on a member while the coordinator is down. The boot is decided on that host, in
 //! time, and the hook's line says which side won and why.
 
-use simulated_host::{Exit, Outage};
-use vgpu_tests::ResourcePool;
+use simulated_host::{Exit, Fault, Outage, Service};
 use vgpu_tests::dom0::hook_exit;
+use vgpu_tests::{Dom0, ResourcePool};
 
 use crate::support::{
     args, assert_one_state, entry, known_vm, last_log, pool_with_known_vm, pool_with_registered_vm, revision, set_args,
@@ -164,4 +164,30 @@ fn what_a_member_decided_alone_gives_way_to_what_was_changed_more_often_elsewher
     assert!(got.contains("pool_id=B,priority=high"), "{got}");
     assert_eq!(entry(&pool, &vm).unwrap().revision, 4);
     assert_one_state(&pool, &vm, "after it was back");
+}
+
+#[test]
+fn a_host_without_its_coordinator_keeps_newer_arguments_whatever_xapi_refuses_with() {
+    for code in ["HOST_STILL_BOOTING", "INTERNAL_ERROR", "HOST_MASTER_CANNOT_TALK_BACK", "HOST_HAS_NO_MANAGEMENT_IP"] {
+        let (dom0, vm) = Dom0::with_registered_vm();
+        dom0.start(&vm);
+        let newer = dom0.args_in_xapi(&vm).unwrap().replace("pool_id=A", "pool_id=B");
+        dom0.set_args_in_xapi(&vm, Some(&newer));
+        dom0.pass_on_events();
+        dom0.set_fault(Service::Xapi, Fault::error(code, &[])).unwrap();
+        assert_eq!(dom0.reboot_from_inside(&vm), Some(newer), "{code}");
+        let said = dom0.root.admin_ok(&["set-priority", "--vm-uuid", &vm, "--priority=low"]);
+        assert!(said.contains("Only the database was changed"), "{code}: {said}");
+    }
+}
+
+#[test]
+fn a_removal_that_others_know_of_yields_to_arguments_at_hand_while_xapi_is_away() {
+    let (dom0, vm) = Dom0::with_registered_vm();
+    let args = dom0.args_in_xapi(&vm).unwrap();
+    dom0.plugin("remove_vm", &[("vm_uuid", &vm)]);
+    // Registered again on another host, which has started it there.
+    dom0.set_args_in_xapi(&vm, Some(&args));
+    dom0.set_fault(Service::Xapi, Fault::Absent).unwrap();
+    assert_eq!(dom0.start(&vm), Some(args));
 }

@@ -3,9 +3,12 @@
 use std::ops::Deref;
 
 use simulated_host::{Boot, Exit, Identity, SimulatedHost};
+use vgpu_config::entry::Entry;
 
 use crate::root::ScratchRoot;
+use crate::shared_key;
 use crate::tools::sql_ok;
+use crate::wait::wait_until;
 
 /// A simulated host with our programs installed. Reached through it: the host, and by `root` the programs.
 pub struct Dom0 {
@@ -88,11 +91,24 @@ impl Dom0 {
         self.set_platform_key(vm, "device-model-args", args).expect("XAPI takes it");
     }
 
+    /// Waits until a program that changes a VM's arguments has taken them out of XAPI's record: it is between the two halves of
+    /// its change.
+    pub fn wait_until_args_are_taken_out(&self, vm: &str) {
+        wait_until("its arguments are taken out", || self.args_in_xapi(vm).is_none());
+    }
+
     /// Our argument for a VM, as the database has it.
     #[must_use]
     pub fn argument(&self, vm: &str) -> Option<String> {
         let shown = self.root.admin_json(&["show-vm", "--vm-uuid", vm]);
         shown["device_argument"].as_str().map(str::to_owned)
+    }
+
+    /// What the shared copy says of a VM.
+    #[must_use]
+    pub fn shared(&self, vm: &str) -> Option<Entry> {
+        let value = self.pool_other_config().get(&shared_key(vm))?.clone();
+        Some(Entry::parse(&value).unwrap_or_else(|error| panic!("{value}: {error}")))
     }
 
     /// Edits the database by hand.
