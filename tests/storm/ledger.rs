@@ -60,6 +60,8 @@ struct Change {
     said: Said,
     /// What the one who made it was told of: `None` if that one was told that it failed, or nothing.
     acknowledged: Option<BTreeSet<usize>>,
+    /// Whether it was an edit by hand, which gets another revision when it is made again.
+    by_hand: bool,
 }
 
 /// What a step did, as far as whoever took it was told.
@@ -85,9 +87,19 @@ pub struct Ledger {
     changes: Vec<Change>,
     /// VMs of which something was forgotten on purpose.
     forgotten: BTreeSet<VmUuid>,
-    /// The rows that were edited by hand and that no program has changed or told XAPI since, with what they had before and the
-    /// revision that the host had told XAPI.
-    edited: [BTreeMap<VmUuid, (Option<Settings>, i64)>; HOSTS],
+    /// The rows that were edited by hand and that no program has changed or told XAPI since.
+    edited: [BTreeMap<VmUuid, HandEdit>; HOSTS],
+}
+
+/// An edit of a row by hand, or several in a row.
+#[derive(Debug, Clone, Copy)]
+struct HandEdit {
+    /// What the row had before.
+    before: Option<Settings>,
+    /// The revision that the host had told XAPI.
+    told: i64,
+    /// Whether a program may have begun to tell XAPI of it: it is not made again then.
+    may_be_told: bool,
 }
 
 impl Ledger {
@@ -111,7 +123,7 @@ impl Ledger {
     /// Somebody is about to edit a VM's row by hand.
     pub fn edits(&mut self, host: usize, vm: VmUuid, told: i64) {
         let before = self.hosts[host].says.get(&vm).and_then(|said| said.settings);
-        self.edited[host].entry(vm).or_insert((before, told));
+        self.edited[host].entry(vm).or_insert(HandEdit { before, told, may_be_told: false });
     }
 
     /// Notes what a step has changed on a host and in XAPI, and checks what holds after every step.
@@ -142,17 +154,45 @@ impl Ledger {
             } else if is_new || claimed.is_some() {
                 let knew = place.knows(vm);
                 place.learn(*vm, [self.changes.len()]);
-                self.changes.push(Change { vm: *vm, said: *said, acknowledged: claimed.map(|_| knew) });
+                self.changes.push(Change {
+                    vm: *vm,
+                    said: *said,
+                    acknowledged: claimed.map(|_| knew),
+                    by_hand: told.by_hand,
+                });
             }
         }
         place.says = says;
         self.observe_replica(host, replica, &replica_before)?;
-        let (now, replica) = (&self.hosts[host].says, &self.replica.says);
-        self.edited[host].retain(|vm, _| {
-            let is_edit = told.by_hand && told.acknowledged.iter().any(|(edited, _)| edited == vm);
-            is_edit || now.get(vm) == before.says.get(vm) && now.get(vm) != replica.get(vm)
-        });
+        self.observe_edits(host, &before.says, &replica_before.says, told);
         Ok(())
+    }
+
+    /// What becomes of the edits by hand: one that is made again to what another host has written is an edit of that.
+    fn observe_edits(&mut self, host: usize, before: &Says, shared: &Says, told: &Told) {
+        let (now, replica) = (&self.hosts[host].says, &self.replica.says);
+        self.edited[host].retain(|vm, edit| {
+            let is_claimed = told.acknowledged.iter().any(|(claimed, _)| claimed == vm);
+            if is_claimed && told.by_hand {
+                return true;
+            }
+            edit.may_be_told |= !told.met_xapi;
+            if now.get(vm) == replica.get(vm) {
+                return false;
+            }
+            if now.get(vm) == before.get(vm) {
+                return true;
+            }
+            if let Some(shared) = shared.get(vm) {
+                (edit.before, edit.told) = (shared.settings, shared.revision);
+            }
+            !is_claimed && shared.contains_key(vm)
+        });
+    }
+
+    /// Whether it is certain what the newest of a VM is on a host.
+    pub fn is_certain(&self, host: usize, vm: &VmUuid) -> bool {
+        self.edited[host].get(vm).is_none_or(|edit| !edit.may_be_told)
     }
 
     fn observe_replica(&mut self, host: usize, replica: Says, before: &Place) -> Result<(), String> {
@@ -168,7 +208,7 @@ impl Ledger {
             if place.says.get(vm) != Some(said) {
                 // It was written and not committed.
                 self.replica.learn(*vm, [self.changes.len()]);
-                self.changes.push(Change { vm: *vm, said: *said, acknowledged: None });
+                self.changes.push(Change { vm: *vm, said: *said, acknowledged: None, by_hand: false });
             }
         }
         self.replica.says = replica;
@@ -179,8 +219,8 @@ impl Ledger {
     pub fn newest(&self, host: usize, vm: &VmUuid) -> Option<Said> {
         let (here, shared) = (self.hosts[host].says.get(vm).copied(), self.replica.says.get(vm).copied());
         match (here, shared, self.edited[host].get(vm)) {
-            (Some(here), Some(shared), Some((before, told))) if shared.revision > *told => {
-                let settings = edited(*before, here.settings, shared.settings);
+            (Some(here), Some(shared), Some(edit)) if shared.revision > edit.told => {
+                let settings = edited(edit.before, here.settings, shared.settings);
                 Some(if settings == shared.settings {
                     shared
                 } else {
@@ -206,7 +246,7 @@ impl Ledger {
             if !changes().any(may_be) {
                 return Err(format!("{vm}: {:?} was acknowledged and is lost, {end:?} is left", change.said));
             }
-            if end.revision < change.said.revision {
+            if end.revision < change.said.revision && !change.by_hand {
                 return Err(format!("{vm}: {:?} was acknowledged, {end:?} counts less", change.said));
             }
         }
