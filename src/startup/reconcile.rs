@@ -90,7 +90,11 @@ impl<'a> Reconciliation<'a> {
         let record = xapi.as_ref().ok().and_then(|xapi| xapi.vm.record());
         let is_finished = self.is_finished(&registration, &goal, args)
             && record.is_none_or(|record| {
-                record.args_put_aside().is_none() && self.is_finished(&registration, &goal, record.stored_args())
+                let has_lost =
+                    registration != Registration::Unknown && args.is_none() && record.stored_args().is_some();
+                !has_lost
+                    && record.args_put_aside().is_none()
+                    && self.is_finished(&registration, &goal, record.stored_args())
             });
         if xapi.is_ok() {
             contact::note(self.start.root);
@@ -158,7 +162,8 @@ impl<'a> Reconciliation<'a> {
         let seen = self.store.read().last_change(&self.start.vm_uuid)?;
         let registration = self.newest_registration(&xapi)?;
         let record = xapi.as_ref().ok().and_then(|xapi| xapi.vm.record());
-        let args = args_to_repair(&booting, record);
+        let is_known = registration != Registration::Unknown;
+        let args = args_to_repair(&booting, record, is_known);
         let args_are_known = matches!(booting, Booting::Now(..)) || record.is_some();
         let mut report = Report::new(self.start.vm_uuid, &registration, args.as_deref());
         report.last_change = seen;
@@ -268,12 +273,14 @@ impl<'a> Reconciliation<'a> {
 }
 
 /// The arguments that are to be made right: those of the boot under way, or XAPI's.
-fn args_to_repair(booting: &Booting, record: Option<&VmRecord>) -> Option<String> {
+///
+/// xenopsd may have been told of the record in the middle of a change, when it held none. What was put aside then is taken for any
+/// VM. One that is or was registered also gets what has been put back since; any other boots with what xenopsd has.
+fn args_to_repair(booting: &Booting, record: Option<&VmRecord>, is_known: bool) -> Option<String> {
     match booting {
-        // A program that was changing them was killed while they were nowhere else.
         Booting::Now(..) => {
-            let aside = record.filter(|record| record.stored_args().is_none()).and_then(VmRecord::args);
-            booting.args().or(aside).map(str::to_owned)
+            let lost = record.filter(|record| is_known || record.stored_args().is_none());
+            booting.args().or(lost.and_then(VmRecord::args)).map(str::to_owned)
         }
         Booting::No { .. } | Booting::Unknown(_) => record.and_then(VmRecord::args).map(str::to_owned),
     }

@@ -3,7 +3,7 @@
 use simulated_host::{Fault, Service};
 use vgpu_tests::ResourcePool;
 
-use crate::support::{HOSTS, args, known_vm, pool_with_vm, set_args, started};
+use crate::support::{HOSTS, args, known_vm, pool_with_vm, set_args, started, sync_all};
 
 /// More calls than any change makes.
 const MANY: usize = 40;
@@ -120,4 +120,26 @@ fn a_removal_that_is_cut_off_loses_nothing_but_our_argument() {
         }
     }
     panic!("it never succeeded");
+}
+
+#[test]
+fn a_reboot_gets_them_although_xenopsd_was_told_of_the_record_without_them() {
+    let (pool, _) = pool_with_vm();
+    let (vm, all) = vm_with_foreign_arguments(&pool);
+    pool.on(1).start(&vm);
+    pool.on(1).hold_events(true);
+    set_args(&pool, &vm, None);
+    pool.on(1).pass_on_events();
+    // Whoever was cut off there, another has put them back since.
+    set_args(&pool, &vm, Some(&all));
+    assert_eq!(pool.on(1).reboot_from_inside(&vm), Some(all));
+    // The same where our argument was taken out for good.
+    pool.on(0).plugin("remove_vm", &[("vm_uuid", &vm)]);
+    sync_all(&pool);
+    let rest = args(&pool, &vm);
+    set_args(&pool, &vm, None);
+    pool.on(1).pass_on_events();
+    set_args(&pool, &vm, rest.as_deref());
+    assert!(rest.is_some());
+    assert_eq!(pool.on(1).reboot_from_inside(&vm), rest);
 }
