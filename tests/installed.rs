@@ -102,10 +102,9 @@ fn a_list_of_digests_that_is_missing_is_found_and_the_rest_looked_at() {
     assert!(said(&root, "hook")[0].0);
 }
 
-#[test]
-fn everything_that_lies_wrongly_beside_the_hook_is_named_with_what_to_do() {
+/// A root with everything in the hook's folder that has no business there.
+fn crowded() -> ScratchRoot {
     let root = ScratchRoot::new();
-    let path = |name: &str| root.path(&format!("{FOLDER}/{name}"));
     let script = "#!/bin/sh\n";
     for (name, content, mode) in [
         ("10empty", "", 0o755),
@@ -120,8 +119,15 @@ fn everything_that_lies_wrongly_beside_the_hook_is_named_with_what_to_do() {
         root.write(&name, content);
         root.chmod(&name, mode);
     }
-    fs::create_dir(path("60folder")).unwrap();
-    symlink("nowhere", path("70link")).unwrap();
+    fs::create_dir(root.path(&format!("{FOLDER}/60folder"))).unwrap();
+    symlink("nowhere", root.path(&format!("{FOLDER}/70link"))).unwrap();
+    root
+}
+
+#[test]
+fn everything_that_lies_wrongly_beside_the_hook_is_named_with_what_to_do() {
+    let root = crowded();
+    let path = |name: &str| root.path(&format!("{FOLDER}/{name}"));
     let shown = |name: &str| path(name).display().to_string();
     let expected = [
         (

@@ -26,7 +26,7 @@ impl Program {
 }
 
 /// The median times of programs, in seconds; each is run so many times in each round.
-pub fn side_by_side<const N: usize>(runs: usize, programs: [Program; N]) -> [f64; N] {
+pub fn side_by_side<const N: usize>(runs: usize, programs: &[Program; N]) -> [f64; N] {
     let mut times: [Vec<f64>; N] = std::array::from_fn(|_| Vec::new());
     for _ in 0..ROUNDS {
         for (program, times) in programs.iter().zip(&mut times) {

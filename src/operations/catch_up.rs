@@ -8,6 +8,7 @@ use crate::contact;
 use crate::deadline::Deadline;
 use crate::entry::News;
 use crate::error::Error;
+use crate::model::VmUuid;
 use crate::shared_copy::SharedCopy;
 use crate::store::{DATABASE_TIMEOUT, Reading, Store};
 use crate::transaction::{take_over, take_over_all};
@@ -21,6 +22,8 @@ const NAMES_TIMEOUT: Duration = Duration::from_millis(100);
 /// The database with what other hosts have written in it.
 pub(super) struct Current<'a> {
     host: &'a Host,
+    /// The registered VMs that were taken over.
+    taken: Vec<VmUuid>,
     /// A copy, where the database itself could not be written in time.
     copy: Option<Store>,
     /// Set if XAPI was away: when this host last had the settings of all hosts, UTC, or `unknown`.
@@ -42,33 +45,52 @@ impl<'a> Current<'a> {
             Err(error) => {
                 log::debug!("other hosts' changes are not known: {error}");
                 let time = contact::last(&host.root).map(|seconds| host.store.read().time(seconds)).transpose()?;
-                return Ok(Self { host, copy: None, as_of: Some(time.unwrap_or_else(|| "unknown".to_owned())) });
+                return Ok(Self {
+                    host,
+                    taken: Vec::new(),
+                    copy: None,
+                    as_of: Some(time.unwrap_or_else(|| "unknown".to_owned())),
+                });
             }
         };
-        let copy = Self::take_over(host, &shared, &mut session)?;
+        let current = Self::with(host, &shared)?;
+        if let Err(error) = names(host, &mut session, &current.taken) {
+            log::debug!("names are not known: {error}");
+        }
+        Ok(current)
+    }
+
+    /// The same with a shared copy that was read.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn with(host: &'a Host, shared: &SharedCopy) -> Result<Self, Error> {
+        let (taken, copy) = Self::take_over(host, shared)?;
         contact::note(&host.root);
-        Ok(Self { host, copy, as_of: None })
+        Ok(Self { host, taken, copy, as_of: None })
     }
 
     /// Takes over what can be taken over at once. Where another program writes, has locked a VM, or nothing can be written,
     /// the rest is in a copy.
-    fn take_over(host: &Host, shared: &SharedCopy, session: &mut Session) -> Result<Option<Store>, Error> {
+    fn take_over(host: &Host, shared: &SharedCopy) -> Result<(Vec<VmUuid>, Option<Store>), Error> {
         if shared.news(host.store.read())?.is_empty() {
-            return Ok(None);
+            return Ok((Vec::new(), None));
         }
         host.store.set_timeout(CATCH_UP_TIMEOUT)?;
         let taken = host.vm_locks().and_then(|locks| take_over(&host.store, shared, locks, &[]));
-        match taken.and_then(|news| names(host, session, &news)) {
-            Ok(()) => {}
-            Err(error) => log::debug!("other hosts' changes are not taken over now: {error}"),
-        }
+        let taken = taken.unwrap_or_else(|error| {
+            log::debug!("the changes of other hosts are not taken over now: {error}");
+            News::default()
+        });
+        let registered = taken.entries.into_iter().filter(|(_, entry)| entry.settings.is_some());
+        let registered = registered.map(|(uuid, _)| uuid).collect();
         host.store.set_timeout(DATABASE_TIMEOUT)?;
         if shared.news(host.store.read())?.is_empty() {
-            return Ok(None);
+            return Ok((registered, None));
         }
         let copy = host.store.copy_in_memory()?;
         take_over_all(&copy, shared)?;
-        Ok(Some(copy))
+        Ok((registered, Some(copy)))
     }
 
     /// What the database says.
@@ -77,11 +99,14 @@ impl<'a> Current<'a> {
     }
 }
 
-/// The shared copy carries no names. As many as XAPI tells in time are noted, for they are for people only.
-fn names(host: &Host, session: &mut Session, news: &News) -> Result<(), Error> {
+/// The shared copy has no names. Those of VMs that were taken over are stored, as many as XAPI tells in time: they are for people
+/// only.
+fn names(host: &Host, session: &mut Session, taken: &[VmUuid]) -> Result<(), Error> {
+    if taken.is_empty() {
+        return Ok(());
+    }
     session.set_deadline(Deadline::after(NAMES_TIMEOUT));
-    let registered = news.entries.iter().filter(|(_, entry)| entry.settings.is_some());
-    let vms = registered.map_while(|(uuid, _)| Some((*uuid, session.look_up(uuid).ok()?)));
+    let vms = taken.iter().map_while(|uuid| Some((*uuid, session.look_up(uuid).ok()?)));
     let vms = vms.collect();
     session.set_deadline(Deadline::after(CATCH_UP_TIMEOUT));
     note_names(host, &vms)

@@ -11,7 +11,7 @@ use super::{
 use crate::error::Error;
 use crate::model::VmUuid;
 use crate::paths::Root;
-use crate::reply::{ChangeReply, CheckedReply, HistoryEntry, ShowReply, VmReply};
+use crate::reply::{ApplyReply, ChangeReply, CheckedReply, HistoryEntry, ShowReply, VmReply};
 use crate::request::{ApplyTo, NewVm, Reply, Request, VmSelector};
 use crate::settings::Defaults;
 use crate::store::Filter;
@@ -82,13 +82,7 @@ impl ThisHost {
             Request::Export {} => Reply::Export(export(host()?)?),
             Request::Import { config, prune, dry_run } => Reply::Import(import(host()?, &config, prune, dry_run)?),
             Request::History { vm, limit } => Reply::History(self.history(vm, limit)?),
-            Request::Apply { to, hard, dry_run } => {
-                let only = match to {
-                    ApplyTo::Vm(vm) => Some(selector::find(host()?, &vm)?.uuid),
-                    ApplyTo::Pending => None,
-                };
-                Reply::Apply(apply(host()?, only, hard, dry_run)?)
-            }
+            Request::Apply { to, hard, dry_run } => Reply::Apply(self.apply(&to, hard, dry_run)?),
             Request::LastStarts {} => Reply::LastStarts(last_starts(host()?)?),
             Request::Status {} => Reply::Status(status(host()?)?),
             Request::Check { all_hosts } => Reply::Check(self.check(all_hosts)?),
@@ -113,6 +107,15 @@ impl ThisHost {
     /// As [`list_vms`].
     pub fn list_to_json(&self, filter: Filter) -> Result<(String, Option<String>), Error> {
         list_vms_as_json(self.host()?, filter)
+    }
+
+    fn apply(&self, to: &ApplyTo, hard: bool, dry_run: bool) -> Result<ApplyReply, Error> {
+        let host = self.host()?;
+        let only = match to {
+            ApplyTo::Vm(vm) => Some(selector::find(host, vm)?.uuid),
+            ApplyTo::Pending => None,
+        };
+        apply(host, only, hard, dry_run)
     }
 
     fn find_new(&self, vm: NewVm) -> Result<(VmUuid, Option<String>), Error> {

@@ -40,15 +40,8 @@ pub fn export(host: &Host) -> Result<ConfigFile, Error> {
 /// # Errors
 /// A `vm_id` is another VM's, or the database or XAPI fails; nothing has changed then.
 pub fn import(host: &Host, file: &ConfigFile, prune: bool, dry_run: bool) -> Result<ImportReply, Error> {
-    if let (true, Some(as_of)) = (prune, &file.as_of) {
-        return Err(Error::InvalidParam {
-            name: "prune".to_owned(),
-            value: "true".to_owned(),
-            expected: format!(
-                "a file that was written while XAPI answered: this one lacks what was registered on other hosts (as_of = \
-                 \"{as_of}\"); export again, or take as_of out of the file"
-            ),
-        });
+    if prune {
+        refuse_file_that_may_lack_vms(file)?;
     }
     let mut transaction = Transaction::begin(host, dry_run)?;
     let (changes, told) = if dry_run {
@@ -85,6 +78,18 @@ pub fn import(host: &Host, file: &ConfigFile, prune: bool, dry_run: bool) -> Res
             .map(|why| format!("{why}. Only the database was changed; XAPI is updated at each VM's next start.")),
     );
     Ok(ImportReply { dry_run, changes, unchanged, notes })
+}
+
+fn refuse_file_that_may_lack_vms(file: &ConfigFile) -> Result<(), Error> {
+    let Some(as_of) = &file.as_of else { return Ok(()) };
+    Err(Error::InvalidParam {
+        name: "prune".to_owned(),
+        value: "true".to_owned(),
+        expected: format!(
+            "a file that was written while XAPI answered: this one lacks what was registered on other hosts (as_of = \
+             \"{as_of}\"); export again, or remove as_of from the file"
+        ),
+    })
 }
 
 /// The VMs that an import may change: those of the file, and where others are removed, those that are registered.

@@ -55,9 +55,8 @@ impl<'a> AllHosts<'a> {
                 Err(error) => drop(silent.insert(host.uuid, error.to_string())),
             }
         }
-        // Before the shared copy is read: a row that is newer than it would seem to be known to nobody else.
-        let here: HashMap<_, _> = Current::of(host)?.read().entries()?.into_iter().collect();
         let (hosts, records, shared) = (session.hosts()?, session.vm_records()?, SharedCopy::load(session)?);
+        let here: HashMap<_, _> = Current::with(host, &shared)?.read().entries()?.into_iter().collect();
         let vms: HashSet<_> = shared.vms().chain(here.keys().copied()).collect();
         let number = |uuid: VmUuid| Some((shared.newest(&uuid, here.get(&uuid))?.settings?.vm_id, uuid));
         let numbers = vms.into_iter().filter_map(number).collect();

@@ -20,11 +20,10 @@ use crate::xenapi::{VmRecord, XapiVm};
 /// # Errors
 /// XAPI or the database cannot be used.
 pub fn scan_vms(host: &Host) -> Result<Vec<ScannedVm>, Error> {
-    let current = Current::of(host)?;
     let mut session = host.connect()?;
     let shared = SharedCopy::load(&mut session)?;
     let hosts = session.hosts()?;
-    let here: HashMap<_, _> = current.read().entries()?.into_iter().collect();
+    let here: HashMap<_, _> = Current::with(host, &shared)?.read().entries()?.into_iter().collect();
     let mut vms = Vec::new();
     for (_, record) in session.vm_records()?.iter().filter(|(_, record)| record.is_a_vm()) {
         let Ok(vm_uuid) = record.uuid.parse::<VmUuid>() else { continue };
@@ -79,25 +78,29 @@ pub fn adopt(host: &Host, dry_run: bool) -> Result<AdoptReply, Error> {
         } else {
             adopt_one(host, &mut transaction, &uuid)
         };
-        match adopted {
-            // What was to be adopted is registered by now, or has no argument any more.
-            Ok(None) => {}
-            Ok(Some(adopted)) => reply.adopted.push(adopted),
-            Err(error @ (Error::UnclearArgument(_) | Error::NewerFormat { .. })) => {
-                reply.left_alone.push(LeftAlone { vm_uuid: uuid, why: error.to_string() });
-            }
-            Err(error) => {
-                reply.failed.push(LeftAlone { vm_uuid: uuid, why: error.to_string() });
-                if matches!(&error, Error::Xapi(error) if error.is_away()) {
-                    break;
-                }
-            }
+        let is_away = matches!(&adopted, Err(Error::Xapi(error)) if error.is_away());
+        note_adopted(&mut reply, uuid, adopted);
+        if is_away {
+            break;
         }
     }
     if !dry_run {
         note_names(host, &vms)?;
     }
     Ok(reply)
+}
+
+fn note_adopted(reply: &mut AdoptReply, vm_uuid: VmUuid, adopted: Result<Option<AdoptedVm>, Error>) {
+    let left_alone = |error: &Error| LeftAlone { vm_uuid, why: error.to_string() };
+    match adopted {
+        // It was registered in the meantime, or has lost its argument.
+        Ok(None) => {}
+        Ok(Some(adopted)) => reply.adopted.push(adopted),
+        Err(error @ (Error::UnclearArgument(_) | Error::NewerFormat { .. })) => {
+            reply.left_alone.push(left_alone(&error));
+        }
+        Err(error) => reply.failed.push(left_alone(&error)),
+    }
 }
 
 /// Registers a VM with the argument that it has when it is locked; `None` where there is nothing to register any more.

@@ -31,41 +31,49 @@ pub fn sync(host: &Host, dry_run: bool) -> Result<SyncReply, Error> {
     reply.left_alone = transaction.shared().map(written_by_newer).unwrap_or_default();
     reply.taken = news.entries.into_iter().map(|(uuid, _)| uuid).collect();
     for (uuid, entry) in store.read().entries()? {
-        let left_alone = |error: &Error| LeftAlone { vm_uuid: uuid, why: error.to_string() };
         let planned = match plan_of(host, store, transaction.shared(), &vms, &uuid, &entry) {
             // The reply has it already.
             Err(Error::NewerFormat { .. }) => continue,
             Err(error) => {
-                reply.left_alone.push(left_alone(&error));
+                reply.left_alone.push(LeftAlone { vm_uuid: uuid, why: error.to_string() });
                 continue;
             }
             Ok(planned) => planned,
         };
         if dry_run {
             note_changes(&mut reply, &uuid, &planned.changes);
-            continue;
-        }
-        match carry_out(host, &mut transaction, &uuid, planned) {
-            Ok(Told { changes, noted }) => {
-                note_changes(&mut reply, &uuid, &changes);
-                if let Err(error) = noted {
-                    let why = format!("XAPI was told, but this could not be noted, and the sync ends here: {error}");
-                    reply.left_alone.push(LeftAlone { vm_uuid: uuid, why });
-                    break;
-                }
-            }
-            Err(error) => {
-                reply.left_alone.push(left_alone(&error));
-                if matches!(&error, Error::Xapi(error) if error.is_away()) {
-                    break;
-                }
-            }
+        } else if !sync_one(host, &mut transaction, &uuid, &planned, &mut reply) {
+            break;
         }
     }
     if !dry_run {
         note_names(host, &vms)?;
     }
     Ok(reply)
+}
+
+/// Carries out what was planned for a VM, and says whether it is worth going on.
+fn sync_one(
+    host: &Host,
+    transaction: &mut Transaction<'_>,
+    uuid: &VmUuid,
+    planned: &Plan,
+    reply: &mut SyncReply,
+) -> bool {
+    let left_alone = |why: String| LeftAlone { vm_uuid: *uuid, why };
+    match carry_out(host, transaction, uuid, planned) {
+        Ok(Told { changes, noted }) => {
+            note_changes(reply, uuid, &changes);
+            let Err(error) = noted else { return true };
+            let why = format!("XAPI was told, but this could not be stored, and the sync ends here: {error}");
+            reply.left_alone.push(left_alone(why));
+            false
+        }
+        Err(error) => {
+            reply.left_alone.push(left_alone(error.to_string()));
+            !matches!(&error, Error::Xapi(error) if error.is_away())
+        }
+    }
 }
 
 fn note_changes(reply: &mut SyncReply, uuid: &VmUuid, changes: &[MapChange]) {
@@ -114,7 +122,7 @@ fn only_removal(goal: Goal) -> Goal {
 
 /// Tells XAPI what it lacks of a VM, and notes that it was told. What was planned from the first look is planned again from
 /// one that is made when the VM is locked: another host may have changed it since.
-fn carry_out(host: &Host, transaction: &mut Transaction<'_>, uuid: &VmUuid, planned: Plan) -> Result<Told, Error> {
+fn carry_out(host: &Host, transaction: &mut Transaction<'_>, uuid: &VmUuid, planned: &Plan) -> Result<Told, Error> {
     let is_known = planned.outcome != XapiOutcome::UnknownVm;
     if planned.changes.is_empty() && host.store.read().is_noted(uuid, is_known)? {
         return Ok(Told::nothing());

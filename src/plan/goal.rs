@@ -36,6 +36,15 @@ impl Goal {
         }
     }
 
+    /// Why a VM is to have no argument of ours, where that is the goal.
+    #[must_use]
+    pub fn unwanted(&self) -> Option<Unwanted> {
+        match self {
+            Self::HaveNot(why) => Some(*why),
+            Self::LeaveAlone | Self::Have(_) | Self::Register { .. } => None,
+        }
+    }
+
     /// The arguments that a VM with these is to have.
     ///
     /// # Errors

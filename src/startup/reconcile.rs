@@ -162,8 +162,7 @@ impl<'a> Reconciliation<'a> {
         let seen = self.store.read().last_change(&self.start.vm_uuid)?;
         let registration = self.newest_registration(&xapi)?;
         let record = xapi.as_ref().ok().and_then(|xapi| xapi.vm.record());
-        let is_known = registration != Registration::Unknown;
-        let args = args_to_repair(&booting, record, is_known);
+        let args = args_to_repair(&booting, record, registration != Registration::Unknown);
         let args_are_known = matches!(booting, Booting::Now(..)) || record.is_some();
         let mut report = Report::new(self.start.vm_uuid, &registration, args.as_deref());
         report.last_change = seen;
@@ -181,11 +180,7 @@ impl<'a> Reconciliation<'a> {
             Goal::Register { pool, priority, origin } => self.register(pool, priority, origin, hindrance, &mut report),
             goal => (goal, true),
         };
-        match &goal {
-            Goal::HaveNot(why) => report.unwanted = Some(*why),
-            Goal::Have(settings) => report.settings = Some(*settings),
-            Goal::LeaveAlone | Goal::Register { .. } => {}
-        }
+        (report.settings, report.unwanted) = (goal.settings(), goal.unwanted());
         report.decided_by = self.deciding_without(&xapi, &registration, &goal, args.as_deref())?;
         if report.decided_by == Some(Deciding::Arguments) {
             report.xapi = XapiState::of_answer(&xapi);
@@ -198,12 +193,11 @@ impl<'a> Reconciliation<'a> {
             _ => self.repair_boot(booting, &mut report, wanted),
         };
         let (state, told) = match hindrance {
-            Some(_) if goal == Goal::LeaveAlone => (XapiState::NotAsked, None),
-            Some(why) => (XapiState::Failed(why.clone()), None),
-            // The next start registers the VM, and finds in XAPI what it was to get.
-            None if !is_stored => (XapiState::NotAsked, None),
-            None if goal == Goal::LeaveAlone => self.leave_alone(&mut xapi, &registration),
-            None => self.repair_xapi(&mut xapi, &goal),
+            Some(why) if goal != Goal::LeaveAlone => (XapiState::Failed(why.clone()), None),
+            // A VM that could not be registered is registered at its next start, from what XAPI has.
+            None if is_stored && goal == Goal::LeaveAlone => self.leave_alone(&mut xapi, &registration),
+            None if is_stored => self.repair_xapi(&mut xapi, &goal),
+            Some(_) | None => (XapiState::NotAsked, None),
         };
         report.xapi = state;
         self.note(&report, told);

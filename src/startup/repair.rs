@@ -51,8 +51,10 @@ impl Reconciliation<'_> {
         let known = Known { uuid, here: here.as_ref(), shared: Some(shared), vm, is_asked_for: false, was_told: false };
         let changes = plan(&self.start.settings.device, &known, goal)?.changes;
         let pace = Pace { end: Some(self.deadline), change: self.start.share(2), needed: self.start.share(3) };
-        if changes.iter().any(|change| change.map == MapField::PoolOtherConfig) {
-            self.store.note_as_told(uuid)?;
+        if changes.iter().any(|change| change.map == MapField::PoolOtherConfig)
+            && let Err(error) = self.store.note_as_told(uuid)
+        {
+            log::warn!("VM {uuid}: that XAPI is told of the edited row could not be stored: {error}");
         }
         write(session, &changes, &pace)?;
         // A row that was edited meanwhile is told to XAPI by the next start.

@@ -166,19 +166,7 @@ impl Writing<'_> {
         if let Some((loser, _)) = &loser {
             self.forget_number(loser)?;
         }
-        if let (Some(vm_id), false) = (entry.vm_id, gives_way) {
-            self.execute(
-                "UPDATE vm_state SET device_vm_id = ?2 WHERE vm_uuid = ?1",
-                params![uuid.to_string(), vm_id.get()],
-            )?;
-        }
-        self.execute(
-            "UPDATE vm_state SET pushed_revision = ?2,
-                 removed_at = CASE WHEN ?3 THEN NULL ELSE datetime(?4, 'unixepoch') END
-             WHERE vm_uuid = ?1",
-            params![uuid.to_string(), entry.revision, entry.settings.is_some(), entry.changed_at],
-        )?;
-        self.count_and_time(uuid, entry.revision, entry.changed_at)?;
+        self.take_over_state(uuid, entry, entry.vm_id.filter(|_| !gives_way))?;
         Ok(match (loser, before) {
             (Some((loser, _)), Some(before)) => {
                 // For now nobody has changed it. One without a claim has nothing to tell the other hosts either; the next
@@ -234,6 +222,22 @@ impl Writing<'_> {
             )?;
         }
         Ok(())
+    }
+
+    fn take_over_state(&self, uuid: &VmUuid, entry: &Entry, vm_id: Option<DeviceVmId>) -> Result<(), StoreError> {
+        self.execute(
+            "UPDATE vm_state SET device_vm_id = coalesce(?2, device_vm_id), pushed_revision = ?3,
+                 removed_at = CASE WHEN ?4 THEN NULL ELSE datetime(?5, 'unixepoch') END
+             WHERE vm_uuid = ?1",
+            params![
+                uuid.to_string(),
+                vm_id.map(DeviceVmId::get),
+                entry.revision,
+                entry.settings.is_some(),
+                entry.changed_at
+            ],
+        )?;
+        self.count_and_time(uuid, entry.revision, entry.changed_at)
     }
 
     fn take_over_removal(&self, uuid: &VmUuid) -> Result<(), StoreError> {

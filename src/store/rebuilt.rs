@@ -79,12 +79,9 @@ impl Rebuilt {
 
 fn write(connection: &Connection, salvage: Salvage) -> Result<Saved, StoreError> {
     let mut saved = Saved { unreadable_pages: salvage.unreadable_pages, ..Saved::default() };
-    let mut last_changes: HashMap<VmUuid, &HistoryRow> = HashMap::new();
-    for change in salvage.history.values() {
-        if let Ok(uuid) = change.vm_uuid.parse() {
-            last_changes.insert(uuid, change);
-        }
-    }
+    let changes = salvage.history.values().filter_map(|change| Some((change.vm_uuid.parse().ok()?, change)));
+    // Of several changes of a VM, the last one stays.
+    let last_changes: HashMap<VmUuid, &HistoryRow> = changes.collect();
     let vms: BTreeSet<_> = salvage.vms.keys().chain(salvage.states.keys()).chain(last_changes.keys()).collect();
     let (mut registered, mut removed) = (Vec::new(), Vec::new());
     for uuid in vms {

@@ -84,9 +84,10 @@ impl Transaction<'_> {
         let mut made = Vec::new();
         for (_, plan) in plans {
             let Ok(session) = &mut self.session else { break };
-            let written = match signals.has_come() {
-                true => Err(Error::Interrupted),
-                false => write(session, &plan.changes, &Pace::full()).map_err(Error::from),
+            let written = if signals.has_come() {
+                Err(Error::Interrupted)
+            } else {
+                write(session, &plan.changes, &Pace::full()).map_err(Error::from)
             };
             if let Err(error) = written {
                 self.put_back(&made);

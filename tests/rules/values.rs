@@ -165,7 +165,11 @@ fn an_operation_on_many_vms_changes_one_entry_for_each_that_changes() {
         pool.host(0).destroy(vm).unwrap();
     }
     assert_eq!(plugin_cost(&pool, 2, "prune", &[]), Cost { read: 3, removed: 2, added: 0 }, "prune");
-    assert_eq!(plugin_cost(&pool, 1, "prune", &[]), one_read_and(0), "prune of what is gone already");
+    assert_eq!(
+        plugin_cost(&pool, 1, "prune", &[]),
+        Cost { read: 3, ..one_read_and(0) },
+        "prune of what is gone already"
+    );
 }
 
 #[test]

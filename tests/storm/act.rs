@@ -36,41 +36,19 @@ impl World<'_> {
             self.last_changed = Some(vm);
         }
         match &step.event {
-            Event::Change { change, by, cut } => {
-                if self.crashed[host] {
-                    Ok(false)
-                } else {
-                    self.make_change(host, vm, *change, *by, cut.as_ref())
-                }
-            }
-            Event::Sync { .. } | Event::Import { .. } | Event::Adopt { .. } | Event::Prune if self.crashed[host] => {
+            Event::Change { .. } | Event::Sync { .. } | Event::Import { .. } | Event::Adopt { .. } | Event::Prune
+                if self.crashed[host] =>
+            {
                 Ok(false)
             }
-            Event::Sync { by, cut } => {
-                let reply = self.with_cut(host, cut.as_ref(), |world| Ok(world.sync(host, *by)))?;
-                self.note(host, &reply, |_| Told { met_xapi: true, acknowledged: Vec::new(), ..Told::default() })
-            }
+            Event::Change { change, by, cut } => self.make_change(host, vm, *change, *by, cut.as_ref()),
+            Event::Sync { by, cut } => self.do_sync(host, *by, cut.as_ref()),
             Event::Import { settings, number, prune, cut } => {
                 let next = self.vms[(step.vm + 1) % self.vms.len()];
                 self.import(host, [vm, next], *settings, *number, *prune, cut.as_ref())
             }
-            Event::Adopt { cut } => {
-                let adopt =
-                    |world: &mut Self| Ok(world.library(host).and_then(|host| answer(operations::adopt(&host, false))));
-                let reply = self.with_cut(host, cut.as_ref(), adopt)?;
-                self.note(host, &reply, |reply| Told {
-                    met_xapi: true,
-                    acknowledged: listed(&reply["adopted"]),
-                    ..Told::default()
-                })
-            }
-            Event::Prune => {
-                let gone: Vec<_> = self.vms.iter().copied().filter(|vm| !self.is_alive(vm)).collect();
-                self.ledger.forgot(gone);
-                let reply = self.library(host).and_then(|host| answer(operations::prune(&host, None, false)));
-                // It takes nothing over.
-                self.note(host, &reply, |_| Told::default())
-            }
+            Event::Adopt { cut } => self.adopt(host, cut.as_ref()),
+            Event::Prune => self.prune(host),
             Event::Start { cut } => self.boot_with_cut(host, vm, BootKind::Start, cut.as_ref()),
             Event::Reboot { by, cut } | Event::RebootAtOnce { by, cut } => match self.pool.runs_on(&vm.to_string()) {
                 Some(host) => self.boot_with_cut(host, vm, BootKind::Reboot(*by), cut.as_ref()),
@@ -82,22 +60,38 @@ impl World<'_> {
             }
             Event::EditRow(edit) => self.edit_row(host, vm, *edit),
             Event::EditArgs(phrases) => {
-                let text = phrases.as_ref().map(|phrases| args::text(phrases));
-                Ok(self.host(host).set_platform_key(&vm.to_string(), ARGS, text.as_deref()).is_ok())
+                Ok(self.edit_args(host, vm, phrases.as_ref().map(|phrases| args::text(phrases))))
             }
             Event::LoseLine => {
                 self.host(host).set_pool_other_config(&Entry::key(&vm), None);
                 self.observe(host, &Told::default()).map(|()| true)
             }
             Event::Trouble(trouble) => Ok(self.trouble(host, trouble)),
-            Event::Create(_)
-            | Event::Clone
-            | Event::Snapshot
-            | Event::Revert
-            | Event::Destroy
-            | Event::Shutdown
-            | Event::Migrate => Ok(self.do_to_vm(host, vm, &step.event)),
+            event => Ok(self.do_to_vm(host, vm, event)),
         }
+    }
+
+    fn edit_args(&self, host: usize, vm: VmUuid, text: Option<String>) -> bool {
+        self.host(host).set_platform_key(&vm.to_string(), ARGS, text.as_deref()).is_ok()
+    }
+
+    fn do_sync(&mut self, host: usize, by: Program, cut: Option<&Cut>) -> Outcome {
+        let reply = self.with_cut(host, cut, |world| Ok(world.sync(host, by)))?;
+        self.note(host, &reply, |_| Told { met_xapi: true, ..Told::default() })
+    }
+
+    fn adopt(&mut self, host: usize, cut: Option<&Cut>) -> Outcome {
+        let adopt = |world: &mut Self| Ok(world.library(host).and_then(|host| answer(operations::adopt(&host, false))));
+        let reply = self.with_cut(host, cut, adopt)?;
+        let told = |reply: &Value| Told { met_xapi: true, acknowledged: listed(&reply["adopted"]), ..Told::default() };
+        self.note(host, &reply, told)
+    }
+
+    fn prune(&mut self, host: usize) -> Outcome {
+        let gone: Vec<_> = self.vms.iter().copied().filter(|vm| !self.is_alive(vm)).collect();
+        self.ledger.forgot(gone);
+        let reply = self.library(host).and_then(|host| answer(operations::prune(&host, None, false)));
+        self.note(host, &reply, |_| Told::default())
     }
 
     /// Lets XAPI go away on the way through an operation, where that is wanted and nothing is wrong with it yet.

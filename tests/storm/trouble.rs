@@ -26,15 +26,7 @@ impl World<'_> {
                 self.crashed[host] = true;
             }
             Trouble::Restart if !self.crashed[host] => return false,
-            Trouble::Restart => {
-                self.pool.restart(host).expect("sockets can be opened");
-                self.pool.heal(host);
-                // The coordinator's xapi was lost with it.
-                if host == coordinator {
-                    self.pool.restore_coordinator();
-                }
-                (self.crashed[host], self.broken[host]) = (false, None);
-            }
+            Trouble::Restart => self.restart(host, host == coordinator),
             Trouble::DeclareDead => return self.pool.declare_dead(host).is_ok(),
             Trouble::CopyDatabase => {
                 let copied = self.pool.sync_replica(host).is_ok();
@@ -54,6 +46,16 @@ impl World<'_> {
             Trouble::Mend => self.mend(host),
         }
         true
+    }
+
+    fn restart(&mut self, host: usize, is_coordinator: bool) {
+        self.pool.restart(host).expect("sockets can be opened");
+        self.pool.heal(host);
+        // The coordinator's xapi was lost with it.
+        if is_coordinator {
+            self.pool.restore_coordinator();
+        }
+        (self.crashed[host], self.broken[host]) = (false, None);
     }
 
     fn mend(&mut self, host: usize) {

@@ -132,17 +132,7 @@ pub fn manual_page() -> String {
         };
         page.entry(function.name, &about);
     }
-    page.section("ARGUMENTS");
-    page.entry(
-        "vm_name",
-        "the VM's name in XAPI; if several VMs have it, the call fails and lists them. If XAPI is away, the name that the VM had when \
-         XAPI was last asked",
-    );
-    page.entry("pool", "A or B; the default for register_vm is in vgpu.toml(5)");
-    page.entry("priority", "low, medium or high; or 0, 1, 2; the default for register_vm is in vgpu.toml(5)");
-    page.entry("vm_id", "the device's number for the VM, 1 to 4294967295; derived from the UUID if left out");
-    page.entry("force", "true registers a VM that XAPI does not know (yet)");
-    page.entry("dry_run", "true only shows what would be done");
+    add_arguments(&mut page);
     page.section("ERRORS");
     page.paragraph("Unless stated otherwise, the only parameter is a message for people.");
     for (code, meaning) in ERRORS {
@@ -156,6 +146,20 @@ pub fn manual_page() -> String {
     page.section("SEE ALSO");
     page.paragraph("vgpu-admin(8), vgpu.toml(5), /usr/share/doc/vgpu-config/docs/plugin.md");
     page.render()
+}
+
+fn add_arguments(page: &mut Page) {
+    page.section("ARGUMENTS");
+    page.entry(
+        "vm_name",
+        "the VM's name in XAPI; if several VMs have it, the call fails and lists them. If XAPI is away, the name that the VM had when \
+         XAPI was last asked",
+    );
+    page.entry("pool", "A or B; the default for register_vm is in vgpu.toml(5)");
+    page.entry("priority", "low, medium or high; or 0, 1, 2; the default for register_vm is in vgpu.toml(5)");
+    page.entry("vm_id", "the device's number for the VM, 1 to 4294967295; derived from the UUID if left out");
+    page.entry("force", "true registers a VM that XAPI does not know (yet)");
+    page.entry("dry_run", "true only shows what would be done");
 }
 
 #[cfg(test)]

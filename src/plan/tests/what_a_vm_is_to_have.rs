@@ -24,8 +24,8 @@ fn removed() -> Registration {
 }
 
 /// The origin of an argument that belongs to another VM: one that is registered, or was removed.
-fn origin(settings: Option<VmSettings>) -> Option<Origin> {
-    Some(Origin { uuid: OTHER.parse().unwrap(), settings })
+fn origin(settings: Option<VmSettings>) -> Origin {
+    Origin { uuid: OTHER.parse().unwrap(), settings }
 }
 
 fn goal_with(unregistered: Unregistered, registration: &Registration, args: &str, origin: Option<Origin>) -> Goal {
@@ -51,7 +51,7 @@ fn each_row_of_the_table_for_a_vm_that_is_not_registered() {
     let defaults = Settings::default().defaults;
     let by_default = |origin| Goal::Register { pool: defaults.pool, priority: defaults.priority, origin };
     let inherited = Goal::Register { pool: PoolId::B, priority: Priority::Low, origin: Some(uuid) };
-    let (unknown, of_registered, of_removed) = (Registration::Unknown, origin(Some(theirs)), origin(None));
+    let (unknown, of_registered, of_removed) = (Registration::Unknown, Some(origin(Some(theirs))), Some(origin(None)));
     for (unregistered, registration, args, origin, expected) in [
         // Nothing of ours, or an argument that was written by hand.
         (Ignore, &unknown, "", None, Goal::LeaveAlone),

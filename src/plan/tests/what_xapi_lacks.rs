@@ -15,8 +15,7 @@ struct Case {
     here: Option<&'static str>,
     /// The line of the shared copy.
     shared: Option<&'static str>,
-    /// Whether XAPI knows the VM, and the arguments in its platform.
-    vm: Option<Option<&'static str>>,
+    vm: InXapi,
     /// Arguments that were put aside.
     aside: Option<&'static str>,
     is_asked_for: bool,
@@ -24,12 +23,21 @@ struct Case {
     goal: Goal,
 }
 
+/// The VM as XAPI has it.
+#[derive(Debug, Clone, Copy)]
+enum InXapi {
+    Unknown,
+    /// Without arguments in its platform.
+    Without,
+    With(&'static str),
+}
+
 /// A registered VM that all places agree about.
 fn agreed() -> Case {
     Case {
         here: Some(HERE),
         shared: Some(HERE),
-        vm: Some(Some(OURS)),
+        vm: InXapi::With(OURS),
         aside: None,
         is_asked_for: false,
         was_told: true,
@@ -60,7 +68,11 @@ fn planned(case: Case) -> Result<Plan, Error> {
     let other_config = case.shared.map(line).into_iter().collect();
     let shared = SharedCopy::new(Reference::new("OpaqueRef:pool"), other_config);
     let here = case.here.map(|text| Entry::parse(text).unwrap());
-    let xapi_vm = case.vm.map_or(XapiVm::Unknown, |args| record(args, case.aside));
+    let xapi_vm = match case.vm {
+        InXapi::Unknown => XapiVm::Unknown,
+        InXapi::Without => record(None, case.aside),
+        InXapi::With(args) => record(Some(args), case.aside),
+    };
     let known = Known {
         uuid: &vm(),
         here: here.as_ref(),
@@ -141,33 +153,33 @@ fn fields_that_a_newer_program_has_added_are_kept() {
 #[test]
 fn a_line_of_a_newer_format_is_left_alone_and_so_is_the_vm() {
     for is_asked_for in [false, true] {
-        let case = Case { shared: Some("2 whatever"), vm: Some(Some(OLD)), is_asked_for, ..agreed() };
+        let case = Case { shared: Some("2 whatever"), vm: InXapi::With(OLD), is_asked_for, ..agreed() };
         assert!(matches!(planned(case), Err(Error::NewerFormat { .. })));
     }
 }
 
 #[test]
 fn what_was_pruned_does_not_come_back_unless_somebody_asks_for_it() {
-    let pruned = Case { shared: None, vm: None, ..agreed() };
+    let pruned = Case { shared: None, vm: InXapi::Unknown, ..agreed() };
     assert_plan(pruned, &[], XapiOutcome::UnknownVm);
     let line = "shared: nothing -> 1 A 2 7 3 100";
     assert_plan(Case { is_asked_for: true, ..pruned }, &[line], XapiOutcome::UnknownVm);
     assert_plan(Case { was_told: false, ..pruned }, &[line], XapiOutcome::UnknownVm);
-    assert_plan(Case { vm: Some(Some(OURS)), ..pruned }, &[line], XapiOutcome::AlreadyRight);
+    assert_plan(Case { vm: InXapi::With(OURS), ..pruned }, &[line], XapiOutcome::AlreadyRight);
 }
 
 #[test]
 fn a_record_with_anything_else_gets_the_argument_and_keeps_what_is_not_ours() {
     let record = |args, changes: &[&str]| {
-        assert_plan(Case { vm: Some(args), ..agreed() }, changes, XapiOutcome::Written);
+        assert_plan(Case { vm: args, ..agreed() }, changes, XapiOutcome::Written);
     };
-    record(None, &[&format!("platform: nothing -> {OURS}")]);
+    record(InXapi::Without, &[&format!("platform: nothing -> {OURS}")]);
     for wrong in [OLD, ANOTHERS, BY_HAND] {
-        record(Some(wrong), &[&format!("platform: {wrong} -> {OURS}")]);
+        record(InXapi::With(wrong), &[&format!("platform: {wrong} -> {OURS}")]);
     }
     // An administrator's own arguments are put aside while the key is gone.
     record(
-        Some("-vga std"),
+        InXapi::With("-vga std"),
         &[
             &format!("aside: nothing -> {FOREIGN}"),
             &format!("platform: {FOREIGN} -> {FOREIGN} {OURS}"),
@@ -179,11 +191,11 @@ fn a_record_with_anything_else_gets_the_argument_and_keeps_what_is_not_ours() {
 #[test]
 fn arguments_that_a_killed_program_had_put_aside_come_back() {
     let both = "-vga std -device vgpu-stub,pool_id=A,priority=high,vm_id=7";
-    let case = Case { vm: Some(None), aside: Some(FOREIGN), ..agreed() };
+    let case = Case { vm: InXapi::Without, aside: Some(FOREIGN), ..agreed() };
     let back = [&*format!("platform: nothing -> {both}"), &*format!("aside: {FOREIGN} -> nothing")];
     assert_plan(case, &back, XapiOutcome::Written);
     // Where the platform has arguments they are newer than what was put aside.
-    let old = Case { vm: Some(Some(OURS)), aside: Some(FOREIGN), ..agreed() };
+    let old = Case { vm: InXapi::With(OURS), aside: Some(FOREIGN), ..agreed() };
     assert_plan(old, &[&format!("aside: {FOREIGN} -> nothing")], XapiOutcome::Written);
     // Also for a VM that is not ours.
     let foreign = Case { goal: Goal::LeaveAlone, here: None, shared: None, ..case };
@@ -196,17 +208,17 @@ fn a_removal_takes_the_argument_out_and_nothing_else() {
     let removed = Case { here: Some("1 - - 7 4 101"), goal: Goal::HaveNot(Unwanted::Removed), ..agreed() };
     let line = "shared: 1 A 2 7 3 100 -> 1 - - 7 4 101";
     assert_plan(removed, &[line, &format!("platform: {OURS} -> nothing")], XapiOutcome::Written);
-    assert_plan(Case { vm: Some(None), ..removed }, &[line], XapiOutcome::AlreadyRight);
-    assert_plan(Case { vm: None, ..removed }, &[line], XapiOutcome::UnknownVm);
+    assert_plan(Case { vm: InXapi::Without, ..removed }, &[line], XapiOutcome::AlreadyRight);
+    assert_plan(Case { vm: InXapi::Unknown, ..removed }, &[line], XapiOutcome::UnknownVm);
     let both = "-vga std -device vgpu-stub,pool_id=A,priority=high,vm_id=7";
-    let with_more = Case { vm: Some(Some(both)), ..removed };
+    let with_more = Case { vm: InXapi::With(both), ..removed };
     let (changes, _) = words(with_more);
     assert_eq!(changes[2], format!("platform: {both} -> {FOREIGN}"), "{changes:?}");
 }
 
 #[test]
 fn a_vm_that_is_left_alone_keeps_its_arguments_and_is_told_of_all_the_same() {
-    let case = Case { goal: Goal::LeaveAlone, here: Some("1 - - 7 4 101"), vm: Some(Some(BY_HAND)), ..agreed() };
+    let case = Case { goal: Goal::LeaveAlone, here: Some("1 - - 7 4 101"), vm: InXapi::With(BY_HAND), ..agreed() };
     assert_plan(case, &["shared: 1 A 2 7 3 100 -> 1 - - 7 4 101"], XapiOutcome::AlreadyRight);
     let unknown = Case { here: None, shared: None, ..case };
     assert_plan(unknown, &[], XapiOutcome::AlreadyRight);
@@ -214,9 +226,9 @@ fn a_vm_that_is_left_alone_keeps_its_arguments_and_is_told_of_all_the_same() {
 
 #[test]
 fn arguments_that_cannot_be_what_they_are_to_be_are_refused() {
-    let open = Case { vm: Some(Some("-append 'open")), ..agreed() };
+    let open = Case { vm: InXapi::With("-append 'open"), ..agreed() };
     assert!(planned(open).is_err());
     let long: &'static str = "x".repeat(2040).leak();
-    let full = Case { vm: Some(Some(long)), ..agreed() };
+    let full = Case { vm: InXapi::With(long), ..agreed() };
     assert!(planned(full).is_err());
 }

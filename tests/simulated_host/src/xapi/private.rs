@@ -44,24 +44,26 @@ pub fn perform(dom0: &Arc<Dom0>, method: &str, params: &[Value]) -> ApiResult<Va
             Ok(Value::Null)
         }
         "open_sessions" => list(dom0.pool.open_sessions().into_iter().map(|session| session.reference).collect()),
-        "open_session" => {
-            let role = needed(0)?;
-            let role = Role::of_name(&role).ok_or_else(|| ApiError::new("INVALID_VALUE", &["role", &role]))?;
-            Ok(dom0.pool.open_session(&dom0.reference, "simulated", role).into())
-        }
-        "set_fault" => {
-            let service = needed(0)?.parse()?;
-            dom0.set_fault(service, text(2).as_deref(), needed(1)?.parse()?).map_err(io_error)?;
-            Ok(Value::Null)
-        }
-        "clear_faults" => dom0.clear_faults().map(|()| Value::Null).map_err(io_error),
-        "restart_xapi" => dom0.restart_xapi().map(|()| Value::Null).map_err(io_error),
+        "open_session" => open_session(dom0, &needed(0)?),
         "filter_platform" => {
             dom0.pool.set_filters_platform(params.first() == Some(&Value::Bool(true)));
             Ok(Value::Null)
         }
+        "set_fault" => set_fault(dom0, &needed(0)?, &needed(1)?, text(2).as_deref()),
+        "clear_faults" => dom0.clear_faults().map(|()| Value::Null).map_err(io_error),
+        "restart_xapi" => dom0.restart_xapi().map(|()| Value::Null).map_err(io_error),
         _ => Err(ApiError::new("MESSAGE_METHOD_UNKNOWN", &[method])),
     }
+}
+
+fn open_session(dom0: &Arc<Dom0>, role: &str) -> ApiResult<Value> {
+    let role = Role::of_name(role).ok_or_else(|| ApiError::new("INVALID_VALUE", &["role", role]))?;
+    Ok(dom0.pool.open_session(&dom0.reference, "simulated", role).into())
+}
+
+fn set_fault(dom0: &Arc<Dom0>, service: &str, fault: &str, method: Option<&str>) -> ApiResult<Value> {
+    dom0.set_fault(service.parse()?, method, fault.parse()?).map_err(io_error)?;
+    Ok(Value::Null)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]

@@ -19,26 +19,10 @@ pub fn run(client: &mut Client, arguments: &Arguments) -> Outcome {
             let default = ["uuid", "name-label", "name-description", "master", "default-SR"];
             list(client, arguments, "pool", &default)
         }
-        "vm-start" => {
-            let vm = selected_vm(client, arguments, false)?;
-            let (paused, force) = (is_true("paused").into(), force.into());
-            match arguments.get("on") {
-                Some(name) => {
-                    let host = host_named(client, name)?;
-                    done(client.call("VM.start_on", [vm, host, paused, force]))
-                }
-                None => done(client.call("VM.start", [vm, paused, force])),
-            }
-        }
+        "vm-start" => start(client, arguments, is_true("paused"), force),
         "vm-reboot" => on_vm(client, arguments, way("VM.clean_reboot", "VM.hard_reboot")),
         "vm-shutdown" => on_vm(client, arguments, way("VM.clean_shutdown", "VM.hard_shutdown")),
-        "vm-migrate" => {
-            let vm = selected_vm(client, arguments, false)?;
-            let host = host_named(client, arguments.get("host").ok_or_else(|| missing("host"))?)?;
-            let options = [("force", force.to_string()), ("live", false.to_string()), ("copy", false.to_string())];
-            let options = Value::dict(options.map(|(name, value)| (name, value.into())));
-            done(client.call("VM.pool_migrate", [vm, host, options]))
-        }
+        "vm-migrate" => migrate(client, arguments, force),
         "vm-suspend" => on_vm(client, arguments, "VM.suspend"),
         "vm-destroy" => {
             let uuid = arguments.get("uuid").ok_or_else(|| missing("uuid"))?;
@@ -53,26 +37,46 @@ pub fn run(client: &mut Client, arguments: &Arguments) -> Outcome {
         }
         "vm-clone" => copy(client, arguments, "VM.clone"),
         "vm-snapshot" => copy(client, arguments, "VM.snapshot"),
-        "snapshot-revert" => {
-            let uuid = arguments.get("snapshot-uuid").or_else(|| arguments.get("uuid"));
-            let uuid = uuid.ok_or_else(|| {
-                Failure::Plain("Error: Required parameter not found: snapshot-uuid or uuid.".to_owned())
-            })?;
-            let snapshot = client.call("VM.get_by_uuid", [Value::Text(uuid.to_vec())])?;
-            if client.call("VM.get_is_a_snapshot", [snapshot.clone()])? == Value::Bool(false) {
-                let uuid = String::from_utf8_lossy(uuid);
-                return Err(Failure::Plain(format!(
-                    "Error: This operation can only be performed on a VM snapshot. {uuid} is not a VM snapshot."
-                )));
-            }
-            done(client.call("VM.revert", [snapshot]))
-        }
+        "snapshot-revert" => revert(client, arguments),
         command => match command.split_once("-param-") {
             Some(("vm", what)) => param(client, arguments, "VM", what),
             Some((class @ ("host" | "pool"), what)) => param(client, arguments, class, what),
             _ => Err(unknown(command)),
         },
     }
+}
+
+fn start(client: &mut Client, arguments: &Arguments, paused: bool, force: bool) -> Outcome {
+    let vm = selected_vm(client, arguments, false)?;
+    match arguments.get("on") {
+        Some(name) => {
+            let host = host_named(client, name)?;
+            done(client.call("VM.start_on", [vm, host, paused.into(), force.into()]))
+        }
+        None => done(client.call("VM.start", [vm, paused.into(), force.into()])),
+    }
+}
+
+fn migrate(client: &mut Client, arguments: &Arguments, force: bool) -> Outcome {
+    let vm = selected_vm(client, arguments, false)?;
+    let host = host_named(client, arguments.get("host").ok_or_else(|| missing("host"))?)?;
+    let options = [("force", force.to_string()), ("live", false.to_string()), ("copy", false.to_string())];
+    let options = Value::dict(options.map(|(name, value)| (name, value.into())));
+    done(client.call("VM.pool_migrate", [vm, host, options]))
+}
+
+fn revert(client: &mut Client, arguments: &Arguments) -> Outcome {
+    let uuid = arguments.get("snapshot-uuid").or_else(|| arguments.get("uuid"));
+    let uuid =
+        uuid.ok_or_else(|| Failure::Plain("Error: Required parameter not found: snapshot-uuid or uuid.".to_owned()))?;
+    let snapshot = client.call("VM.get_by_uuid", [Value::Text(uuid.to_vec())])?;
+    if client.call("VM.get_is_a_snapshot", [snapshot.clone()])? == Value::Bool(false) {
+        let uuid = String::from_utf8_lossy(uuid);
+        return Err(Failure::Plain(format!(
+            "Error: This operation can only be performed on a VM snapshot. {uuid} is not a VM snapshot."
+        )));
+    }
+    done(client.call("VM.revert", [snapshot]))
 }
 
 fn unknown(command: &str) -> Failure {
