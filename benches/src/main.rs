@@ -24,6 +24,7 @@ fn main() {
     let more = Stage::new(MORE);
     let many = Stage::new(MANY);
     let carrying = Stage::like(&many, CARRIED);
+    eprintln!("measuring");
     let mut rows = reads(&few, &more, &many);
     rows.extend(starts(&few, &more, &many, &carrying));
     rows.extend(lists(&many));
@@ -36,7 +37,8 @@ fn main() {
 /// `show_vm`, as XAPI calls it.
 fn reads(few: &Stage, more: &Stage, many: &Stage) -> Vec<Row> {
     let [ours, in_more, in_many, python, floor] = side_by_side(
-        40,
+        20,
+        10,
         &[few.plugin("show_vm"), more.plugin("show_vm"), many.plugin("show_vm"), few.python("show_vm"), few.floor()],
     );
     let memory = peak_memory(&many.plugin("show_vm"));
@@ -57,7 +59,7 @@ fn reads(few: &Stage, more: &Stage, many: &Stage) -> Vec<Row> {
 fn starts(few: &Stage, more: &Stage, many: &Stage, carrying: &Stage) -> Vec<Row> {
     while_starting(&[few, more, many, carrying], || {
         let [ours, in_more, in_many, carried, script] =
-            side_by_side(40, &[few.hook(), more.hook(), many.hook(), carrying.hook(), few.script()]);
+            side_by_side(20, 10, &[few.hook(), more.hook(), many.hook(), carrying.hook(), few.script()]);
         let memory = peak_memory(&carrying.hook());
         few.assert_nothing_was_left_to_do();
         carrying.assert_nothing_was_left_to_do();
@@ -75,7 +77,7 @@ fn starts(few: &Stage, more: &Stage, many: &Stage, carrying: &Stage) -> Vec<Row>
 }
 
 fn lists(many: &Stage) -> Vec<Row> {
-    let [ours, python] = side_by_side(3, &[many.plugin("list_vms"), many.python("list_vms")]);
+    let [ours, python] = side_by_side(5, 1, &[many.plugin("list_vms"), many.python("list_vms")]);
     let a_row = inside(&format!("list_vms/{MANY}")) / f64::from(MANY);
     vec![
         Row::new("`list_vms` of 100,000 VMs, a row", a_row, Goal::AtMost(2e-6)),
@@ -87,6 +89,6 @@ fn lists(many: &Stage) -> Vec<Row> {
 fn imports(from: &Stage) -> Vec<Row> {
     // XAPI is away.
     let root = ScratchRoot::new();
-    let [time] = side_by_side(1, &[import(&root, &from.export())]);
+    let [time] = side_by_side(3, 1, &[import(&root, &from.export())]);
     vec![Row::new("Import of 10,000 VMs into an empty database", time, Goal::None)]
 }

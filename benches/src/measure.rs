@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::Value;
+use vgpu_tests::root::Ran;
 
-/// How many times all programs of a race are measured in turn: what slows the machine down for a while slows all of them.
-const ROUNDS: usize = 5;
+/// How many times a program's memory is measured.
+const MEMORY_RUNS: usize = 5;
 
 /// A program with its arguments.
 #[derive(Debug, Clone)]
@@ -25,10 +26,11 @@ impl Program {
     }
 }
 
-/// The median times of programs, in seconds; each is run so many times in each round.
-pub fn side_by_side<const N: usize>(runs: usize, programs: &[Program; N]) -> [f64; N] {
+/// The median times of programs, in seconds. They are measured in turn, in so many rounds of so many runs: what slows the machine
+/// down for a while slows all of them.
+pub fn side_by_side<const N: usize>(rounds: usize, runs: usize, programs: &[Program; N]) -> [f64; N] {
     let mut times: [Vec<f64>; N] = std::array::from_fn(|_| Vec::new());
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         for (program, times) in programs.iter().zip(&mut times) {
             times.extend(hyperfine(runs, program));
         }
@@ -44,8 +46,8 @@ fn hyperfine(runs: usize, program: &Program) -> Vec<f64> {
     if let Some(before) = &program.before {
         command.arg("--prepare").arg(quoted(before));
     }
-    let status = command.arg(quoted(&program.words)).stdout(Stdio::null()).status().expect("hyperfine is installed");
-    assert!(status.success(), "{:?} fails", program.words);
+    let ran = Ran::of(command.arg(quoted(&program.words)));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
     let json: Value = serde_json::from_slice(&fs::read(results.path()).expect("it was written")).expect("it is JSON");
     let times = json["results"][0]["times"].as_array().expect("hyperfine lists the times");
     times.iter().filter_map(Value::as_f64).collect()
@@ -69,7 +71,7 @@ pub fn peak_memory(program: &Program) -> f64 {
         let output = output.expect("GNU time is installed");
         String::from_utf8_lossy(&output.stderr).trim().parse::<f64>().expect("GNU time prints a number")
     };
-    (0..ROUNDS).map(kibibytes).fold(0.0, f64::max) / 1024.0
+    (0..MEMORY_RUNS).map(kibibytes).fold(0.0, f64::max) / 1024.0
 }
 
 /// A median that criterion has measured in this run, in seconds.

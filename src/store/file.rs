@@ -23,8 +23,6 @@ pub(super) fn connect(path: &Path, timeout: Duration) -> Result<Connection, Stor
     connection.busy_timeout(timeout)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    // In KiB. Only what is used is allocated: the rows of 10,000 VMs.
-    connection.pragma_update(None, "cache_size", -8 * 1024)?;
     // A change that outgrows the cache would lock readers out until it ends, not only while it is committed.
     connection.pragma_update(None, "cache_spill", false)?;
     Ok(connection)
