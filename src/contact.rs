@@ -1,4 +1,4 @@
-//! When this host last knew what all hosts have: the time of an empty file, which a reboot of the host takes away.
+//! When this host last had the settings of all hosts: the time of an empty file, which disappears when the host reboots.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use crate::paths::Root;
 
-/// Notes that this host knows what all hosts have. Where that cannot be noted, nothing is lost but a time for people.
+/// Records that this host has the settings of all hosts. If that fails, only a time that is shown to people is lost.
 pub fn note(root: &Root) {
     let path = root.last_contact();
     let made = path.parent().map_or(Ok(()), |folder| DirBuilder::new().recursive(true).mode(0o755).create(folder));
@@ -20,7 +20,7 @@ pub fn note(root: &Root) {
     }
 }
 
-/// When that was, in seconds since 1970; `None` where it was not since the host has started.
+/// When that was, in seconds since 1970; `None` if it was not since the host started.
 pub fn last(root: &Root) -> Option<i64> {
     let modified = File::open(root.last_contact()).and_then(|file| file.metadata()?.modified()).ok()?;
     let since = modified.duration_since(SystemTime::UNIX_EPOCH).map_err(io::Error::other).ok()?;

@@ -1,4 +1,4 @@
-//! One VM's entry in the pool-wide copy: what it says, how it is written, and which of two is the newer one.
+//! One VM's entry in the shared copy: its content, its format, and which of two entries is newer.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -7,43 +7,42 @@ use std::ops::RangeInclusive;
 
 use crate::model::{DeviceVmId, PoolId, Priority, VmSettings, VmUuid};
 
-/// How long a value may be, in bytes: XAPI's cost grows with every one of them.
+/// The maximum length of a value, in bytes: XAPI's cost grows with every byte.
 pub const LONGEST_VALUE: usize = 48;
 
 /// The format that this program writes and understands.
 const FORMAT: &str = "1";
-/// What the keys begin with.
 const KEY_PREFIX: &str = "vgpu:";
-/// The largest revision that can be: one that could not be counted on from would outvote every later change. A database
-/// that counts past it says this one, and the later change decides.
+/// The largest valid revision. One that cannot be counted up any further would win over every later change. If a database
+/// counts past this, its entry says this revision, and the later change decides.
 pub const LARGEST_REVISION: i64 = 1 << 53;
 const REVISIONS: RangeInclusive<i64> = 0..=LARGEST_REVISION;
-/// The times that can be: until the end of the year 9999, in seconds since 1970.
+/// The valid times, in seconds since 1970: until the end of the year 9999.
 const TIMES: RangeInclusive<i64> = 0..=253_402_300_799;
-/// Stands for the GPU pool of a VM that was removed.
+/// Written for each value that a removed VM does not have.
 const REMOVED: &str = "-";
 
-/// What one host, or the replica, says of a VM.
+/// What one host, or the shared copy, says of a VM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// The VM's settings; `None` for one that was removed.
+    /// `None` for a VM that was removed.
     pub settings: Option<VmSettings>,
-    /// The number that the device has or had for it.
+    /// The device's number for it, also after its removal.
     pub vm_id: Option<DeviceVmId>,
-    /// Counts its changes, pool-wide.
+    /// Counts its changes on all hosts.
     pub revision: i64,
     /// When it was last changed, in seconds since 1970. Clocks may disagree: it only decides between equal revisions.
     pub changed_at: i64,
-    /// Fields that a later version of this program has added; kept.
+    /// Fields that a later version of this program has added; they are kept.
     pub more: String,
 }
 
-/// What other hosts have written and this one has not taken over.
+/// What other hosts have written and this host has not taken over.
 #[derive(Debug, Clone, Default)]
 pub struct News {
     /// The VMs with their newer entries.
     pub entries: Vec<(VmUuid, Entry)>,
-    /// Every VM that the copy has anything about.
+    /// Every VM that has an entry in the shared copy.
     pub carried: HashSet<VmUuid>,
 }
 
@@ -58,10 +57,9 @@ impl News {
 /// Why a value cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EntryError {
-    /// A newer program wrote it.
     #[error("was written by a newer vgpu-config (format {0}) and is not changed: update this host")]
     Newer(String),
-    /// Nobody of ours wrote it.
+    /// No version of this program wrote it.
     #[error("'{0}' is not valid")]
     Damaged(String),
 }
@@ -82,7 +80,7 @@ impl Entry {
     /// Reads a value.
     ///
     /// # Errors
-    /// A newer program wrote it, or none of ours.
+    /// A newer program wrote it, or no version of this program did.
     pub fn parse(text: &str) -> Result<Self, EntryError> {
         let damaged = || EntryError::Damaged(text.to_owned());
         let mut fields = text.splitn(7, ' ');
@@ -133,8 +131,8 @@ impl Entry {
         text
     }
 
-    /// Which of two entries for a VM is the newer one: the higher revision, then the later change, then the content.
-    /// Never undecided between entries that say different things.
+    /// Which of two entries of a VM is newer: the one with the higher revision, then the later change, then by content.
+    /// Entries that say different things are never equal.
     #[must_use]
     pub fn compare(&self, other: &Self) -> Ordering {
         self.rank().cmp(&other.rank())
@@ -142,7 +140,7 @@ impl Entry {
 
     fn rank(&self) -> (i64, i64, Option<(PoolId, Priority)>, Option<DeviceVmId>) {
         let content = self.settings.map(|settings| (settings.pool, settings.priority));
-        // What number a removed VM had is a help for its return, no content that two hosts could disagree about.
+        // A removed VM's number only helps if the VM returns; it is not content that two hosts could disagree about.
         let vm_id = self.settings.map(|settings| settings.vm_id);
         (self.revision, self.changed_at, content, vm_id)
     }

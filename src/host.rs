@@ -1,4 +1,4 @@
-//! This host: its settings, its database, its VMs' locks, and in whose name XAPI is asked.
+//! This host: its settings, its database, its VMs' locks, and in whose name XAPI is called.
 
 use std::cell::OnceCell;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use crate::store::{Store, Through};
 use crate::vm_lock::VmLocks;
 use crate::xenapi::{self, Session, Token, XapiError};
 
-/// In whose name XAPI is spoken to.
+/// In whose name XAPI is called.
 #[derive(Debug, Clone)]
 pub enum Caller {
-    /// root on this host, who may work on the database alone where XAPI is away.
+    /// root on this host, who may work on the database alone if XAPI is away.
     Root,
-    /// Whoever called the plugin, by the session that XAPI passed on: XAPI's own roles decide what may be done, so
-    /// without XAPI nothing is changed. The session is the caller's and is never logged out.
+    /// The plugin's caller, by the session that XAPI passed on. XAPI's own roles decide what the caller may do, so nothing
+    /// is changed without XAPI. The session is the caller's and is never logged out.
     Session(Token),
 }
 
@@ -45,7 +45,7 @@ pub struct Host {
 }
 
 impl Host {
-    /// Reads the settings and opens the database, creating or migrating it where needed.
+    /// Reads the settings and opens the database, creating or migrating it if needed.
     ///
     /// # Errors
     /// The settings file or the database cannot be used.
@@ -59,7 +59,7 @@ impl Host {
         Ok(Self { root, settings, store, caller, user: None, vm_locks: OnceCell::new() })
     }
 
-    /// Says who is at the keyboard, for the history. Of a plugin's caller XAPI says who it is.
+    /// Names the user for the history. For a plugin's caller, XAPI says who it is.
     #[must_use]
     pub fn on_behalf_of(self, user: Option<String>) -> Self {
         Self { user, ..self }
@@ -69,7 +69,7 @@ impl Host {
         self.user.clone()
     }
 
-    /// The locks of this host's VMs, opened when they are first needed: whoever only reads does without.
+    /// The locks of this host's VMs, opened at the first use: an operation that only reads can do without.
     pub(crate) fn vm_locks(&self) -> Result<&VmLocks, Error> {
         if let Some(locks) = self.vm_locks.get() {
             return Ok(locks);
@@ -79,8 +79,8 @@ impl Host {
         Ok(self.vm_locks.get_or_init(|| locks))
     }
 
-    /// Makes sure that the caller may change things, and says who it is: root may, and a plugin's caller who has a role
-    /// for it, whether or not XAPI will be written to.
+    /// Makes sure that the caller may change things, and returns who it is. Root may; a plugin's caller needs a role for
+    /// it, even if nothing will be written to XAPI.
     pub(crate) fn prove_may_change(&self, session: &mut Session) -> Result<Option<String>, XapiError> {
         match self.caller {
             Caller::Root => Ok(self.user.clone()),

@@ -1,9 +1,9 @@
-//! The pool-wide copy of the settings, in XAPI's own database: `pool.other_config["vgpu:<vm-uuid>"]`.
+//! The shared copy of the settings, in XAPI's own database: `pool.other_config["vgpu:<vm-uuid>"]`.
 //!
 //! XAPI replicates it to every host of the resource pool, does not copy it with a clone and does not revert it with a
-//! snapshot. Every host decides alike which of two copies is the newer one, so all come to the same settings whatever
-//! the order in which they meet. A removal is an entry of its own; that there is none never means anything, for between
-//! the two halves of a change there is none.
+//! snapshot. Every host uses the same rule for which of two entries is newer, so all reach the same settings in whatever
+//! order they see them. A removal is an entry of its own. A missing entry means nothing, because the entry is also missing
+//! between the two halves of a change.
 
 use std::cmp::Ordering;
 
@@ -14,29 +14,27 @@ use crate::model::VmUuid;
 use crate::store::{Reading, StoreError};
 use crate::xenapi::{MapChange, MapField, Reference, Session, XapiError};
 
-/// The copy as it was when it was read: one call for all of it.
+/// The shared copy at the time it was read: one call for all of it.
 #[derive(Debug)]
 pub struct SharedCopy {
     pool: Reference,
     values: IndexMap<String, String>,
 }
 
-/// What the copy has for a VM, compared with what this host has.
+/// The shared copy's entry of a VM, compared with what this host has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Comparison {
     /// Both say the same, or neither says anything.
     Same,
-    /// The copy is newer: this host has to take it over.
+    /// The shared copy is newer: this host must take it over.
     CopyIsNewer(Entry),
-    /// This host is newer, or the copy has nothing that can be used: it has to be written.
+    /// This host is newer, or the shared copy has no usable entry: it must be written.
     HostIsNewer,
-    /// A newer program wrote the copy: it is left alone.
+    /// A newer program wrote the entry: it is left alone.
     NotForUs(EntryError),
 }
 
 impl SharedCopy {
-    /// Reads the copy.
-    ///
     /// # Errors
     /// XAPI is away or refuses.
     pub fn load(session: &mut Session) -> Result<Self, XapiError> {
@@ -44,30 +42,30 @@ impl SharedCopy {
         Ok(Self::new(pool, values))
     }
 
-    /// The copy that a pool's `other_config` holds.
+    /// The shared copy in a pool's `other_config`.
     #[must_use]
     pub fn new(pool: Reference, other_config: IndexMap<String, String>) -> Self {
         Self { pool, values: other_config }
     }
 
-    /// The VMs that the copy has anything about.
+    /// The VMs that have an entry.
     pub fn vms(&self) -> impl Iterator<Item = VmUuid> {
         self.values.keys().filter_map(|key| Entry::vm_of_key(key))
     }
 
-    /// What the copy has of a VM, where it can be read.
+    /// A VM's entry, if it can be read.
     #[must_use]
     pub fn entry(&self, uuid: &VmUuid) -> Option<Entry> {
         Entry::parse(self.values.get(&Entry::key(uuid))?).ok()
     }
 
-    /// Compares what the copy has for a VM with what this host has.
+    /// Compares the shared copy's entry of a VM with what this host has.
     #[must_use]
     pub fn compare(&self, uuid: &VmUuid, here: Option<&Entry>) -> Comparison {
         let there = match self.values.get(&Entry::key(uuid)).map(|text| Entry::parse(text)) {
             Some(Ok(there)) => there,
             Some(Err(error @ EntryError::Newer(_))) => return Comparison::NotForUs(error),
-            // What nobody of ours wrote counts as nothing, and is written over where there is something to write.
+            // An entry that this program did not write counts as none, and is overwritten if there is something to write.
             Some(Err(EntryError::Damaged(_))) | None => {
                 return if here.is_some() { Comparison::HostIsNewer } else { Comparison::Same };
             }
@@ -79,7 +77,7 @@ impl SharedCopy {
         }
     }
 
-    /// The newer one of what the copy has and what this host has.
+    /// The newer of the shared copy's entry and this host's.
     #[must_use]
     pub fn newest(&self, uuid: &VmUuid, here: Option<&Entry>) -> Option<Entry> {
         match self.compare(uuid, here) {
@@ -88,14 +86,14 @@ impl SharedCopy {
         }
     }
 
-    /// What other hosts have written and this one has not taken over, also what an edit by hand did not know. What a newer
-    /// program wrote is left out; the log says so.
+    /// What other hosts have written and this host has not taken over, including what an edit by hand did not know of.
+    /// Entries that a newer program wrote are left out and logged.
     ///
     /// # Errors
     /// The database cannot be read.
     pub fn news(&self, read: Reading<'_>) -> Result<News, StoreError> {
         let mut news = News { entries: Vec::new(), carried: self.vms().collect() };
-        // Each is looked up by itself: this host may have rows of many more VMs.
+        // Look up each one by itself: this host may have rows of many more VMs.
         let _snapshot = read.snapshot()?;
         for uuid in &news.carried {
             let here = read.understood_entry(uuid)?;
@@ -106,7 +104,7 @@ impl SharedCopy {
         Ok(news)
     }
 
-    /// What the copy has of a VM that this host has not taken over.
+    /// The shared copy's entry of a VM, if this host has not taken it over.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -130,7 +128,7 @@ impl SharedCopy {
         }
     }
 
-    /// The change that makes the copy say what this host says of a VM; `None` where it says so.
+    /// The change that gives the shared copy this host's entry of a VM; `None` if it already has it.
     #[must_use]
     pub fn change(&self, uuid: &VmUuid, here: &Entry) -> Option<MapChange> {
         let key = Entry::key(uuid);
@@ -141,7 +139,7 @@ impl SharedCopy {
         (old != new).then(|| MapChange { map, object: self.pool.clone(), key, old, new })
     }
 
-    /// The change that takes a VM's entry away; `None` where there is none.
+    /// The change that removes a VM's entry; `None` if there is none.
     #[must_use]
     pub fn removal(&self, uuid: &VmUuid) -> Option<MapChange> {
         let key = Entry::key(uuid);
@@ -149,7 +147,7 @@ impl SharedCopy {
         Some(MapChange { map: MapField::PoolOtherConfig, object: self.pool.clone(), key, old, new: None })
     }
 
-    /// The copy after a change of it was made.
+    /// Updates this after a change was written to XAPI.
     pub fn apply(&mut self, change: &MapChange) {
         if change.map != MapField::PoolOtherConfig {
             return;

@@ -21,14 +21,14 @@ use crate::model::VmUuid;
 /// answer from XAPI ([`crate::xenapi::XAPI_TIMEOUT`]).
 pub const VM_LOCK_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long between two tries.
+/// The time between two tries.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// The locks of this host's VMs.
 #[derive(Debug)]
 pub struct VmLocks(File);
 
-/// Locked VMs; unlocked when it is dropped.
+/// Locked VMs; unlocked when this is dropped.
 #[derive(Debug)]
 pub struct LockedVms<'a> {
     locks: &'a VmLocks,
@@ -36,10 +36,8 @@ pub struct LockedVms<'a> {
 }
 
 impl VmLocks {
-    /// Opens the locks.
-    ///
     /// # Errors
-    /// The file cannot be made or opened.
+    /// The file cannot be created or opened.
     pub fn open(path: &Path) -> io::Result<Self> {
         if let Some(folder) = path.parent() {
             DirBuilder::new().recursive(true).mode(0o755).create(folder)?;
@@ -48,12 +46,12 @@ impl VmLocks {
         Ok(Self(file))
     }
 
-    /// Locks VMs: all of them, or none. [`LockError::Busy`] names one that another program holds until the deadline.
+    /// Locks VMs: all of them, or none. [`LockError::Busy`] names a VM that another program held until the deadline.
     ///
     /// # Errors
     /// Another program holds one of them, or the system refuses.
     pub fn lock(&self, vms: impl IntoIterator<Item = VmUuid>, deadline: Deadline) -> Result<LockedVms<'_>, LockError> {
-        // In one order, so that two programs never wait for each other.
+        // In a fixed order, so that two programs never wait for each other.
         let mut vms: Vec<_> = vms.into_iter().collect();
         vms.sort_unstable();
         let mut locked = LockedVms { locks: self, vms: Vec::new() };
@@ -68,7 +66,7 @@ impl VmLocks {
         Ok(locked)
     }
 
-    /// No VM, to which those are added that are free.
+    /// No VM yet; [`LockedVms::try_also`] adds those that are free.
     #[must_use]
     pub fn none(&self) -> LockedVms<'_> {
         LockedVms { locks: self, vms: Vec::new() }
@@ -89,7 +87,6 @@ impl VmLocks {
 /// Why VMs are not locked.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Another program holds this one.
     #[error("VM {0} is being changed by another program: try again")]
     Busy(VmUuid),
     /// The system refuses.
@@ -98,7 +95,7 @@ pub enum LockError {
 }
 
 impl LockedVms<'_> {
-    /// Locks another VM too, where nobody else holds it.
+    /// Locks another VM too, unless another program holds it. Returns whether it is locked.
     ///
     /// # Errors
     /// The system refuses.
@@ -124,7 +121,7 @@ impl Drop for LockedVms<'_> {
     }
 }
 
-/// Where in the file a VM's byte is. Two VMs that share one only wait for each other.
+/// The offset of a VM's byte in the file. Two VMs with the same byte only wait for each other.
 fn place_of(vm: &VmUuid) -> i64 {
     let (high, low) = vm.as_u64_pair();
     i64::try_from((high ^ low) >> 2).unwrap_or_default()

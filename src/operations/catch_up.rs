@@ -1,4 +1,4 @@
-//! What is read on one host is what all hosts have, where XAPI answers in time.
+//! Lets one host read the settings of all hosts, if XAPI answers in time.
 
 use std::time::Duration;
 
@@ -16,22 +16,22 @@ use crate::xenapi::Session;
 
 /// How long a request that only reads waits for XAPI, and then for the database.
 const CATCH_UP_TIMEOUT: Duration = Duration::from_millis(300);
-/// How long it asks for names: so long that there is time left for ending the session.
+/// How long it asks for names: short enough to leave time for ending the session.
 const NAMES_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// The database with what other hosts have written in it.
+/// The database, including what other hosts have written.
 pub(super) struct Current<'a> {
     host: &'a Host,
     /// The registered VMs that were taken over.
     taken: Vec<VmUuid>,
-    /// A copy, where the database itself could not be written in time.
+    /// A copy, if the database itself could not be written in time.
     copy: Option<Store>,
     /// Set if XAPI was away: when this host last had the settings of all hosts, UTC, or `unknown`.
     pub as_of: Option<String>,
 }
 
 impl<'a> Current<'a> {
-    /// Takes over what other hosts have written, where that can be had in time.
+    /// Takes over what other hosts have written, if XAPI answers in time.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -60,7 +60,7 @@ impl<'a> Current<'a> {
         Ok(current)
     }
 
-    /// The same with a shared copy that was read.
+    /// The same with a shared copy that was already read.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -70,8 +70,8 @@ impl<'a> Current<'a> {
         Ok(Self { host, taken, copy, as_of: None })
     }
 
-    /// Takes over what can be taken over at once. Where another program writes, has locked a VM, or nothing can be written,
-    /// the rest is in a copy.
+    /// Takes over what can be taken over at once. If another program writes or has locked a VM, or if nothing can be
+    /// written, the rest is in a copy.
     fn take_over(host: &Host, shared: &SharedCopy) -> Result<(Vec<VmUuid>, Option<Store>), Error> {
         if shared.news(host.store.read())?.is_empty() {
             return Ok((Vec::new(), None));
@@ -93,14 +93,13 @@ impl<'a> Current<'a> {
         Ok((registered, Some(copy)))
     }
 
-    /// What the database says.
     pub fn read(&self) -> Reading<'_> {
         self.copy.as_ref().unwrap_or(&self.host.store).read()
     }
 }
 
-/// The shared copy has no names. Those of VMs that were taken over are stored, as many as XAPI tells in time: they are for people
-/// only.
+/// Stores the names of VMs that were taken over, because the shared copy has none: as many as XAPI returns in time, since
+/// they are only for people.
 fn names(host: &Host, session: &mut Session, taken: &[VmUuid]) -> Result<(), Error> {
     if taken.is_empty() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Operations that change a VM's settings, written through to XAPI at once.
+//! Operations that change a VM's settings, and write them to XAPI at once.
 
 use std::cell::Cell;
 
@@ -11,29 +11,23 @@ use crate::store::{StoredVm, Writing};
 use crate::transaction::{Changed, Transaction};
 use crate::xenapi::{VmRecord, XapiVm};
 
-/// A VM to register.
 #[derive(Debug, Clone)]
 pub struct RegisterVm {
-    /// Its UUID.
     pub vm_uuid: VmUuid,
-    /// Its name, for a VM that XAPI does not know yet, or where XAPI is away.
+    /// For a VM that XAPI does not know yet, or if XAPI is away.
     pub vm_name: Option<String>,
-    /// Its GPU pool.
     pub pool: PoolId,
-    /// Its priority.
     pub priority: Priority,
-    /// The device's number for it; derived from the UUID where it is left out.
+    /// The device's number for it; derived from the UUID if it is left out.
     pub vm_id: Option<DeviceVmId>,
-    /// Register it although XAPI does not know it.
+    /// Register it even if XAPI does not know it.
     pub force: bool,
 }
 
 /// What to change; what is left out stays.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct UpdateVm {
-    /// The GPU pool.
     pub pool: Option<PoolId>,
-    /// The priority.
     pub priority: Option<Priority>,
     /// The device's number for the VM.
     pub vm_id: Option<DeviceVmId>,
@@ -72,7 +66,7 @@ pub fn register_vm(host: &Host, request: &RegisterVm) -> Result<ChangeReply, Err
 /// Changes a VM's GPU pool, priority or number.
 ///
 /// # Errors
-/// It is not registered, nothing to change was named, the number is another VM's, or the database or XAPI fails.
+/// It is not registered, no change was given, the number is another VM's, or the database or XAPI fails.
 pub fn update_vm(host: &Host, uuid: VmUuid, update: &UpdateVm) -> Result<ChangeReply, Error> {
     if update.pool.is_none() && update.priority.is_none() && update.vm_id.is_none() {
         return Err(Error::NothingToChange);
@@ -126,7 +120,7 @@ fn registered(vm: Option<StoredVm>, uuid: VmUuid) -> Result<StoredVm, Error> {
     vm.ok_or(Error::NotRegistered(uuid))
 }
 
-/// Notes the VM's name as XAPI has it.
+/// Stores the VM's name as XAPI has it.
 fn refresh_name(writing: &Writing<'_>, uuid: &VmUuid, vm: &XapiVm) -> Result<(), Error> {
     match vm.name() {
         Some(name) => Ok(writing.set_name(uuid, name)?),
@@ -150,10 +144,10 @@ fn refuse_number_of_another(writing: &Writing<'_>, uuid: &VmUuid, vm_id: Option<
     }
 }
 
-/// A change of one VM, which answers the VM as it was before; it is given the VM as XAPI has it.
+/// A change of one VM. It is given the VM as XAPI has it, and returns the VM as it was before.
 type ChangeOfVm<'c> = dyn Fn(&Writing<'_>, &XapiVm) -> Result<Option<StoredVm>, Error> + 'c;
 
-/// Makes a change of one VM, and says what was done.
+/// Changes one VM, and reports what was done.
 fn change(host: &Host, uuid: VmUuid, change: &ChangeOfVm<'_>) -> Result<ChangeReply, Error> {
     let mut transaction = Transaction::begin(host, false)?;
     let Changed { value: (before, after), told, vms } = transaction.change(&[uuid], true, &|writing, vms| {
@@ -175,7 +169,7 @@ fn change(host: &Host, uuid: VmUuid, change: &ChangeOfVm<'_>) -> Result<ChangeRe
         Some(_) => TakesEffect::AtNextStartOrReboot,
     });
     let stored = match after {
-        // Once more, for it says now that XAPI was told.
+        // Read again: it now says that XAPI was told.
         Some(_) => host.store.read().vm(&uuid).ok().flatten().or(after),
         None => before,
     };

@@ -16,8 +16,8 @@ use crate::request::{ApplyTo, NewVm, Reply, Request, VmSelector};
 use crate::settings::Defaults;
 use crate::store::Filter;
 
-/// This host, in a caller's name. Its settings and its database are opened by the first request that needs them: a check
-/// works without.
+/// This host, in a caller's name. The first request that needs its settings and its database opens them: a check works
+/// without.
 #[derive(Debug)]
 pub struct ThisHost {
     root: Root,
@@ -33,7 +33,7 @@ impl ThisHost {
         Self { root, caller, user: None, opened: OnceCell::new() }
     }
 
-    /// Says who is at the keyboard, for the history. Of a plugin's caller XAPI says who it is.
+    /// Names the user for the history. For a plugin's caller, XAPI says who it is.
     #[must_use]
     pub fn on_behalf_of(self, user: String) -> Self {
         Self { user: Some(user), ..self }
@@ -47,10 +47,8 @@ impl ThisHost {
         Ok(self.opened.get_or_init(|| host))
     }
 
-    /// Carries out a request.
-    ///
     /// # Errors
-    /// As its operation has them.
+    /// Those of the operation.
     pub fn execute(&self, request: Request) -> Result<Reply, Error> {
         let host = || self.host();
         Ok(match request {
@@ -90,10 +88,11 @@ impl ThisHost {
         })
     }
 
-    /// Carries out a request, and answers in JSON. A list of VMs becomes JSON while it is read, however long it is.
+    /// Carries out a request, and returns the reply as JSON. A list of VMs becomes JSON while it is read, however long it
+    /// is.
     ///
     /// # Errors
-    /// As its operation has them.
+    /// Those of the operation.
     pub fn execute_to_json(&self, request: Request) -> Result<String, Error> {
         match request {
             Request::ListVms { pool, priority } => Ok(list_vms_as_json(self.host()?, Filter { pool, priority })?.0),
@@ -101,7 +100,7 @@ impl ThisHost {
         }
     }
 
-    /// Lists VMs in JSON, and says as of when that is, as [`Reply::as_of`] does.
+    /// Lists VMs as JSON, and returns the same time as [`Reply::as_of`].
     ///
     /// # Errors
     /// As [`list_vms`].
@@ -127,7 +126,7 @@ impl ThisHost {
 
     fn history(&self, vm: Option<VmSelector>, limit: Option<u32>) -> Result<Vec<HistoryEntry>, Error> {
         let host = self.host()?;
-        // Each entry names its VM: no note is needed where XAPI is away.
+        // Each entry names its VM: no note is needed if XAPI is away.
         let only = vm.map(|vm| selector::find_to_read(host, &vm)).transpose()?.map(|meant| meant.uuid);
         history(host, only, limit)
     }

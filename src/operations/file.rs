@@ -1,4 +1,4 @@
-//! The whole configuration, out to a file and in from one.
+//! Exports the whole configuration to a file, and imports it from one.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -21,7 +21,7 @@ pub fn export(host: &Host) -> Result<ConfigFile, Error> {
     current.read().for_each_vm(Filter::default(), &mut |vm| {
         vms.push(ConfigVm {
             vm_uuid: vm.uuid,
-            // A name that was typed into the database may hold what a file does not.
+            // A name that was typed into the database may have characters that a file must not have.
             vm_name: vm.name.map(|name| name.replace(|character| !fits_xapi_character(character), " ")),
             pool: vm.settings.pool,
             priority: vm.settings.priority,
@@ -34,8 +34,8 @@ pub fn export(host: &Host) -> Result<ConfigFile, Error> {
     Ok(file)
 }
 
-/// Makes the registered VMs those of a file: all of it, or nothing. VMs that the file does not name stay as they are, unless
-/// `prune` asks for their removal. A dry run says what would be done and changes nothing.
+/// Changes the registered VMs to those of a file: all of it, or nothing. VMs that the file does not name stay as they are,
+/// unless `prune` asks for their removal. A dry run says what would be done and changes nothing.
 ///
 /// # Errors
 /// A `vm_id` is another VM's, or the database or XAPI fails; nothing has changed then.
@@ -56,7 +56,7 @@ pub fn import(host: &Host, file: &ConfigFile, prune: bool, dry_run: bool) -> Res
             transaction.take_over_into(&host.store, dry_run)?;
         }
         let vms = concerned(host, file, prune)?;
-        // One that is registered after this is left alone: it is not locked.
+        // A VM that is registered after this is left alone: it is not locked.
         let locked: HashSet<_> = vms.iter().copied().collect();
         let Changed { value, told, .. } = transaction.change(&vms, false, &|writing, vms| {
             let changes = put_all(writing, file, &|uuid| prune && locked.contains(uuid))?;
@@ -92,7 +92,7 @@ fn refuse_file_that_may_lack_vms(file: &ConfigFile) -> Result<(), Error> {
     })
 }
 
-/// The VMs that an import may change: those of the file, and where others are removed, those that are registered.
+/// The VMs that an import may change: those of the file and, if others are removed, all registered ones.
 fn concerned(host: &Host, file: &ConfigFile, prune: bool) -> Result<Vec<VmUuid>, Error> {
     let mut vms: BTreeSet<_> = file.vm.iter().map(|vm| vm.vm_uuid).collect();
     if prune {
@@ -101,8 +101,8 @@ fn concerned(host: &Host, file: &ConfigFile, prune: bool) -> Result<Vec<VmUuid>,
     Ok(vms.into_iter().collect())
 }
 
-/// Makes the registered VMs those of the file, and says what that changes. Of those that it does not name, the ones that may
-/// be removed are.
+/// Changes the registered VMs to those of the file, and returns what that changes. A VM that the file does not name is
+/// removed if `may_be_removed` says so.
 fn put_all(
     writing: &Writing<'_>,
     file: &ConfigFile,
@@ -114,7 +114,7 @@ fn put_all(
         writing.remove(&vm.uuid)?;
     }
     free_numbers(writing, file)?;
-    // Those that say their number first: it may be the one that another would be given.
+    // VMs with a number first: another VM might be given that number.
     let (numbered, others): (Vec<_>, Vec<_>) = file.vm.iter().partition(|vm| vm.vm_id.is_some());
     for vm in numbered.into_iter().chain(others) {
         put(writing, vm)?;
@@ -131,7 +131,7 @@ fn all(read: Reading<'_>) -> Result<Vec<StoredVm>, Error> {
     Ok(vms)
 }
 
-/// Two VMs of the file may trade their numbers, so those that change are set free first.
+/// Frees the numbers that change, because two VMs of the file may swap theirs.
 fn free_numbers(writing: &Writing<'_>, file: &ConfigFile) -> Result<(), Error> {
     let named: HashSet<_> = file.vm.iter().map(|vm| vm.vm_uuid).collect();
     for vm in &file.vm {

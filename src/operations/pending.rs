@@ -105,7 +105,6 @@ impl<'a> AllHosts<'a> {
         }
     }
 
-    /// Whether a VM runs.
     pub fn runs(&self, vm_uuid: VmUuid) -> bool {
         self.record(vm_uuid).is_some_and(|record| record.power_state == "Running")
     }

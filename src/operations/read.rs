@@ -1,4 +1,4 @@
-//! Operations that only look.
+//! Operations that only read.
 
 use serde::Serializer;
 use serde::ser::SerializeSeq;
@@ -21,7 +21,7 @@ pub fn show_vm(host: &Host, uuid: VmUuid) -> Result<VmReply, Error> {
     Ok(VmReply { as_of: current.as_of, ..VmReply::new(vm, &host.settings.device) })
 }
 
-/// The registered VMs that the filter lets through: by GPU pool, most urgent first, then by name.
+/// The registered VMs that match the filter: by GPU pool, most urgent first, then by name.
 ///
 /// # Errors
 /// The database cannot be read.
@@ -35,7 +35,8 @@ pub fn list_vms(host: &Host, filter: Filter) -> Result<ListReply, Error> {
     Ok(ListReply { vms, as_of: current.as_of })
 }
 
-/// The same as a JSON array, and [`VmReply::as_of`]. The database has been read when it is returned: whoever prints it may wait for a pager.
+/// The same as a JSON array, and [`VmReply::as_of`]. The database has been read when this returns, so the caller may wait
+/// for a pager.
 ///
 /// # Errors
 /// The database cannot be read.
@@ -128,7 +129,6 @@ pub fn status(host: &Host) -> Result<StatusReply, Error> {
     })
 }
 
-/// The version of vgpu-config.
 #[must_use]
 pub fn version() -> VersionReply {
     VersionReply { version: crate::VERSION.to_owned(), schema: store::LATEST_SCHEMA }

@@ -1,4 +1,4 @@
-//! Makes a whole database of a damaged one: what can be read of the file, and the rest from the pool-wide copy.
+//! Rebuilds a damaged database from what can be read of the file, and the rest from the shared copy.
 
 use std::collections::HashSet;
 
@@ -128,7 +128,7 @@ fn keep_newer_rows(
     Ok(())
 }
 
-/// The settings to compare; the number may be chosen anew.
+/// The settings to compare, without the number: it may be chosen anew.
 fn content(settings: VmSettings) -> impl PartialEq {
     (settings.pool, settings.priority)
 }

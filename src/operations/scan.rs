@@ -14,8 +14,8 @@ use crate::store::{Registration, Writing};
 use crate::transaction::Transaction;
 use crate::xenapi::{VmRecord, XapiVm};
 
-/// Every VM of the resource pool: by GPU pool, those without one last, then by name. Templates, snapshots and dom0 are
-/// no VMs here.
+/// Every VM of the resource pool: by GPU pool, those without one last, then by name. Templates, snapshots and dom0 are left
+/// out.
 ///
 /// # Errors
 /// XAPI or the database cannot be used.
@@ -47,11 +47,11 @@ pub fn scan_vms(host: &Host) -> Result<Vec<ScannedVm>, Error> {
     Ok(vms)
 }
 
-/// Registers every VM that carries an argument of ours written by hand, with its GPU pool, priority and `vm_id`. Where two
-/// VMs share a number, the one that is registered or comes first keeps it and the other gets one of its own.
+/// Registers every VM that has an argument of ours written by hand, with its GPU pool, priority and `vm_id`. If two VMs
+/// share a number, the one that is registered or comes first keeps it, and the other gets one of its own.
 ///
 /// # Errors
-/// XAPI or the database cannot be used. What one VM's registration fails with is in the reply; the others are done.
+/// XAPI or the database cannot be used. An error with a single VM is in the reply; the others are done.
 pub fn adopt(host: &Host, dry_run: bool) -> Result<AdoptReply, Error> {
     let mut transaction = Transaction::begin_with_xapi(host, dry_run)?;
     let vms = transaction.look_all_up()?;
@@ -103,7 +103,7 @@ fn note_adopted(reply: &mut AdoptReply, vm_uuid: VmUuid, adopted: Result<Option<
     }
 }
 
-/// Registers a VM with the argument that it has when it is locked; `None` where there is nothing to register any more.
+/// Registers a VM with the argument that it has when it is locked; `None` if there is nothing to register any more.
 fn adopt_one(host: &Host, transaction: &mut Transaction<'_>, uuid: &VmUuid) -> Result<Option<AdoptedVm>, Error> {
     let adopted = transaction.change(&[*uuid], false, &|writing, vms| {
         let Some(record) = vms.get(uuid).and_then(XapiVm::record) else { return Ok(None) };
@@ -116,7 +116,7 @@ fn adopt_one(host: &Host, transaction: &mut Transaction<'_>, uuid: &VmUuid) -> R
     Ok(adopted.value)
 }
 
-/// Registers a VM as its argument says; says what was decided where that could not be had.
+/// Registers a VM as its argument says, or with another number if that one is taken.
 fn register(writing: &Writing<'_>, uuid: &VmUuid, record: &VmRecord, found: &FoundDevice) -> Result<AdoptedVm, Error> {
     let (Some(pool), Some(priority)) = (found.pool, found.priority) else {
         return Err(Error::UnclearArgument(found.text.clone()));

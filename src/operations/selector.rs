@@ -1,5 +1,5 @@
-//! Which VM is meant. A name means the VM that XAPI calls so now: the database has the names of when a program last saw the
-//! VMs' records, and a VM may have been renamed since, and another may have got its name.
+//! Finds the VM that is meant. A name means the VM that has it in XAPI now. The names in the database are from when a
+//! program last read the VMs' records: since then, a VM may have been renamed, and another may have got its name.
 
 use std::time::Duration;
 
@@ -10,19 +10,18 @@ use crate::request::VmSelector;
 use crate::shared_copy::SharedCopy;
 use crate::xenapi::{self, Session, VmRecord};
 
-/// How long a request that only reads waits for XAPI to say who has a name.
+/// How long a request that only reads waits for XAPI to look up a name.
 const NAME_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A VM that is meant.
 pub(super) struct Meant {
     pub uuid: VmUuid,
-    /// Its name in XAPI, where that was asked.
+    /// Its name in XAPI, if XAPI was asked.
     pub name: Option<String>,
     /// What the administrator should know about how it was found.
     pub note: Option<String>,
 }
 
-/// Finds the VM that is to be changed.
+/// Finds the VM to change.
 ///
 /// # Errors
 /// No VM has that name, or several have it.
@@ -30,7 +29,7 @@ pub(super) fn find(host: &Host, vm: &VmSelector) -> Result<Meant, Error> {
     find_within(xenapi::XAPI_TIMEOUT, host, vm)
 }
 
-/// Finds the VM that is to be read about. XAPI is not waited for as long: nothing happens to a VM that is not meant.
+/// Finds the VM to read. The timeout is shorter: nothing happens to a VM that is not meant.
 ///
 /// # Errors
 /// As [`find`].
@@ -44,7 +43,7 @@ fn find_within(timeout: Duration, host: &Host, vm: &VmSelector) -> Result<Meant,
         VmSelector::Name(name) => name,
     };
     match find_in_xapi(timeout, host, name) {
-        // A host without its coordinator refuses root with whatever it believes to be the reason.
+        // A host without its coordinator may refuse root for any reason.
         Err(Error::Xapi(away)) if away.is_away() || matches!(host.caller, Caller::Root) => {
             let uuid = only_one_stored(name, &host.store.read().vms_named(name)?)?;
             let note = format!("{away}. VM {uuid} was named '{name}' when XAPI was last asked.");
@@ -55,7 +54,7 @@ fn find_within(timeout: Duration, host: &Host, vm: &VmSelector) -> Result<Meant,
     }
 }
 
-/// Finds a VM that is to be registered by its name alone.
+/// Finds a VM to register by its name alone.
 ///
 /// # Errors
 /// XAPI is away, or no VM has that name, or several have it.
@@ -65,7 +64,7 @@ pub(super) fn find_new(host: &Host, name: &str) -> Result<VmUuid, Error> {
     only_one(&mut session, name, "VMs", &vms)?.ok_or_else(|| Error::NoSuchVm(name.to_owned()))
 }
 
-/// The registered VM or template of that name; where there is none, the VM.
+/// The registered VM or template with that name or, if there is none, the VM with that name.
 fn find_in_xapi(timeout: Duration, host: &Host, name: &str) -> Result<VmUuid, Error> {
     let mut session = host.caller.connect(&host.root, timeout)?;
     let copy = SharedCopy::load(&mut session)?;
@@ -86,7 +85,7 @@ fn find_in_xapi(timeout: Duration, host: &Host, name: &str) -> Result<VmUuid, Er
     }
 }
 
-/// The registered VM with a name that no VM has in XAPI: one that is yet to come, or was destroyed.
+/// The registered VM with a name that no VM has in XAPI: the VM does not exist yet, or was destroyed.
 fn find_unknown_to_xapi(host: &Host, session: &mut Session, name: &str) -> Result<VmUuid, Error> {
     let stored = host.store.read().vms_named(name)?;
     for uuid in &stored {

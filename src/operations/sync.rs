@@ -18,7 +18,7 @@ use crate::xenapi::{MapChange, MapField, Session, XapiVm};
 /// what would be done and changes nothing.
 ///
 /// # Errors
-/// XAPI or the database cannot be used. What one VM's change fails with is in the reply; the others are done.
+/// XAPI or the database cannot be used. An error with a single VM is in the reply; the others are done.
 pub fn sync(host: &Host, dry_run: bool) -> Result<SyncReply, Error> {
     let mut transaction = Transaction::begin_with_xapi(host, dry_run)?;
     let vms = transaction.look_all_up()?;
@@ -52,7 +52,7 @@ pub fn sync(host: &Host, dry_run: bool) -> Result<SyncReply, Error> {
     Ok(reply)
 }
 
-/// Carries out what was planned for a VM, and says whether it is worth going on.
+/// Carries out what was planned for a VM, and returns whether to go on.
 fn sync_one(
     host: &Host,
     transaction: &mut Transaction<'_>,
@@ -85,7 +85,7 @@ fn note_changes(reply: &mut SyncReply, uuid: &VmUuid, changes: &[MapChange]) {
     }
 }
 
-/// The VMs of which a newer program has written what all hosts share.
+/// The VMs whose entry in the shared copy was written by a newer program.
 fn written_by_newer(shared: &SharedCopy) -> Vec<LeftAlone> {
     let newer = |uuid: VmUuid| match shared.compare(&uuid, None) {
         Comparison::NotForUs(error) => Some(LeftAlone { vm_uuid: uuid, why: error.to_string() }),
@@ -94,7 +94,7 @@ fn written_by_newer(shared: &SharedCopy) -> Vec<LeftAlone> {
     shared.vms().filter_map(newer).collect()
 }
 
-/// What XAPI lacks of a VM that nobody is changing.
+/// What XAPI must be told of a VM without a requested change.
 fn plan_of(
     host: &Host,
     store: &Store,
@@ -115,13 +115,13 @@ fn plan_of(
     plan(device, &known, &only_removal(goal))
 }
 
-/// A VM that was removed is not registered by a sync, whatever the settings say: it does not start.
+/// A sync does not register a removed VM, whatever the settings say: the VM is not starting.
 fn only_removal(goal: Goal) -> Goal {
     if matches!(goal, Goal::Register { .. }) { Goal::LeaveAlone } else { goal }
 }
 
-/// Tells XAPI what it lacks of a VM, and notes that it was told. What was planned from the first look is planned again from
-/// one that is made when the VM is locked: another host may have changed it since.
+/// Tells XAPI what it lacks of a VM, and records that it was told. The VM is locked, looked up and planned again, because
+/// another host may have changed it since the first look.
 fn carry_out(host: &Host, transaction: &mut Transaction<'_>, uuid: &VmUuid, planned: &Plan) -> Result<Told, Error> {
     let is_known = planned.outcome != XapiOutcome::UnknownVm;
     if planned.changes.is_empty() && host.store.read().is_noted(uuid, is_known)? {
@@ -129,7 +129,7 @@ fn carry_out(host: &Host, transaction: &mut Transaction<'_>, uuid: &VmUuid, plan
     }
     let _locked = transaction.lock(&[*uuid])?;
     let vms = transaction.look_again(&[*uuid])?;
-    // Somebody may have pruned it.
+    // It may have been pruned.
     let Some(entry) = host.store.read().entry(uuid)? else { return Ok(Told::nothing()) };
     let Plan { changes, outcome } = plan_of(host, &host.store, transaction.shared(), &vms, uuid, &entry)?;
     let _signals = HeldSignals::hold();
@@ -142,7 +142,7 @@ fn carry_out(host: &Host, transaction: &mut Transaction<'_>, uuid: &VmUuid, plan
     Ok(Told { changes, noted })
 }
 
-/// What XAPI was told, and whether that is noted.
+/// What XAPI was told, and whether that was recorded.
 struct Told {
     changes: Vec<MapChange>,
     noted: Result<(), StoreError>,
@@ -154,7 +154,7 @@ impl Told {
     }
 }
 
-/// The shared copy carries no names: they are for people, and XAPI has them.
+/// Stores the VMs' names. The shared copy has none: they are for people, and XAPI has them.
 pub(super) fn note_names(host: &Host, vms: &Vms) -> Result<(), Error> {
     let writing = host.store.write()?;
     for (uuid, vm) in vms {
@@ -165,14 +165,14 @@ pub(super) fn note_names(host: &Host, vms: &Vms) -> Result<(), Error> {
     Ok(writing.commit()?)
 }
 
-/// Forgets the settings and removals of VMs that XAPI does not know, here and in the shared copy: of all such VMs, or of those
-/// in `only`. A dry run says what would be done and changes nothing.
+/// Forgets the settings and removals of VMs that XAPI does not know, here and in the shared copy: of all such VMs, or of
+/// those in `only`. A dry run says what would be done and changes nothing.
 ///
 /// # Errors
 /// XAPI or the database cannot be used; what was forgotten until then stays forgotten.
 pub fn prune(host: &Host, only: Option<&VmUuids>, dry_run: bool) -> Result<PruneReply, Error> {
     let mut transaction = Transaction::begin_with_xapi(host, dry_run)?;
-    // In this order: a VM that is created and registered meanwhile is among the records, or in neither of the others.
+    // In this order: a VM that is created and registered meanwhile is among the records, or is in neither of the other two.
     let here: Vec<_> = host.store.read().entries()?.into_iter().map(|(uuid, _)| uuid).collect();
     transaction.read_shared()?;
     let vms = transaction.look_all_up()?;
@@ -200,7 +200,7 @@ pub fn prune(host: &Host, only: Option<&VmUuids>, dry_run: bool) -> Result<Prune
     Ok(PruneReply { dry_run, pruned })
 }
 
-/// Forgets a VM, unless it has come to be meanwhile, or another host has changed its settings.
+/// Forgets a VM, unless it was created meanwhile or another host has changed its settings.
 fn forget(host: &Host, transaction: &mut Transaction<'_>, uuid: &VmUuid) -> Result<bool, Error> {
     let _locked = transaction.lock(&[*uuid])?;
     let seen = transaction.shared().and_then(|shared| shared.removal(uuid));

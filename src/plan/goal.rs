@@ -1,4 +1,4 @@
-//! What a VM is to have.
+//! What a VM should have.
 
 use crate::device_args::{self, FoundDevice};
 use crate::error::Error;
@@ -6,28 +6,26 @@ use crate::model::{PoolId, Priority, VmSettings, VmUuid};
 use crate::settings::{DeviceName, Settings, Unregistered};
 use crate::store::Registration;
 
-/// What a VM is to have.
+/// What a VM should have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Goal {
-    /// Whatever it has: it is not ours.
+    /// What it has already: it is not ours.
     LeaveAlone,
     /// Our argument, with these settings.
     Have(VmSettings),
     /// No argument of ours, for this reason.
     HaveNot(Unwanted),
-    /// Settings of its own, given to it now.
+    /// New settings of its own.
     Register {
-        /// Its GPU pool.
         pool: PoolId,
-        /// Its priority.
         priority: Priority,
-        /// The VM whose argument it carries, where it is a clone.
+        /// The VM whose argument it has, if it is a clone.
         origin: Option<VmUuid>,
     },
 }
 
 impl Goal {
-    /// The settings that a VM is to have; `None` where it is to have none, or is not ours.
+    /// The settings that the VM should have; `None` if it should have none, is not ours, or is not registered yet.
     #[must_use]
     pub fn settings(&self) -> Option<VmSettings> {
         match self {
@@ -36,7 +34,7 @@ impl Goal {
         }
     }
 
-    /// Why a VM is to have no argument of ours, where that is the goal.
+    /// Why the VM should have no argument of ours, if that is the goal.
     #[must_use]
     pub fn unwanted(&self) -> Option<Unwanted> {
         match self {
@@ -45,10 +43,10 @@ impl Goal {
         }
     }
 
-    /// The arguments that a VM with these is to have.
+    /// The arguments that a VM should have if it has `args` now.
     ///
     /// # Errors
-    /// They cannot be what they are to be.
+    /// The arguments cannot be made right.
     pub fn wanted(&self, device: &DeviceName, args: Option<&str>) -> Result<Option<String>, Error> {
         match self {
             Self::LeaveAlone | Self::Register { .. } => Ok(args.map(str::to_owned)),
@@ -63,23 +61,22 @@ impl Goal {
 pub enum Unwanted {
     /// It is another VM's: this one was cloned from it, or from a template or snapshot of it.
     Inherited {
-        /// The VM to which it belongs.
+        /// The VM that it belongs to.
         origin: VmUuid,
     },
     /// The VM was removed; a snapshot or an import may have brought the argument back.
     Removed,
 }
 
-/// Another VM to which the argument of a VM belongs: it is a clone of that one.
+/// The other VM that the argument of a clone belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Origin {
-    /// The other VM.
     pub uuid: VmUuid,
-    /// What it has; `None` where it was removed.
+    /// `None` if it was removed.
     pub settings: Option<VmSettings>,
 }
 
-/// What a VM is to have, given what the database knows of it and the arguments that it has.
+/// What a VM should have, given what the database knows of it and the arguments that it has.
 #[must_use]
 pub fn goal(settings: &Settings, registration: &Registration, found: &[FoundDevice], origin: Option<Origin>) -> Goal {
     let was_removed = match registration {
@@ -90,8 +87,8 @@ pub fn goal(settings: &Settings, registration: &Registration, found: &[FoundDevi
         Registration::Removed { .. } => true,
         Registration::Unknown => false,
     };
-    // Who was removed on purpose is not registered again behind the administrator's back, and a hand-written argument
-    // is nobody's to replace.
+    // A VM that was removed on purpose is not registered again behind the administrator's back, and an argument that was
+    // written by hand is not replaced.
     let may_register = !was_removed && (found.is_empty() || origin.is_some());
     let register = |pool, priority| Goal::Register { pool, priority, origin: origin.map(|origin| origin.uuid) };
     match (settings.unregistered, origin) {

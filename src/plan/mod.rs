@@ -1,6 +1,7 @@
-//! What XAPI lacks of a VM: the only place that decides it. A change, an import, `sync`, `adopt` and the hook all ask here.
+//! Plans what XAPI must be told of a VM. This is the only place that decides it: a change, an import, `sync`, `adopt` and
+//! the hook all use it.
 //!
-//! Pure: it looks at what it is given, and asks nobody.
+//! Pure functions: they ask neither XAPI nor the database.
 
 mod goal;
 
@@ -18,34 +19,33 @@ pub use goal::{Goal, Origin, Unwanted, goal};
 /// What is known of a VM.
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
-    /// The VM.
     pub uuid: &'a VmUuid,
-    /// What this host has; `None` where it never heard of the VM.
+    /// What this host has; `None` if it never heard of the VM.
     pub here: Option<&'a Entry>,
-    /// What all hosts share; `None` where XAPI is away.
+    /// `None` if XAPI is away.
     pub shared: Option<&'a SharedCopy>,
     /// The VM as XAPI has it.
     pub vm: &'a XapiVm,
-    /// Whether somebody asks for a change of it now.
+    /// Whether a change of it is requested now.
     pub is_asked_for: bool,
-    /// Whether XAPI was told of the VM before. What was told, and is neither shared nor a VM any more, was pruned.
+    /// Whether XAPI was told of the VM before. If it was, and neither the shared copy nor XAPI has the VM any more, it was
+    /// pruned.
     pub was_told: bool,
 }
 
-/// What XAPI is to be told of a VM, in the order in which it is written, and what that comes to.
+/// What XAPI must be told of a VM, in the order of writing, and the outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// The changes.
     pub changes: Vec<MapChange>,
-    /// What they come to once they are made.
+    /// The outcome once the changes are made.
     pub outcome: XapiOutcome,
 }
 
-/// Plans what XAPI is to be told of a VM: the shared copy first, then the VM's record, so that whoever finds the record right
-/// finds the shared copy right too.
+/// Plans what XAPI must be told of a VM: the shared copy first, then the VM's record, so that a program that finds the
+/// record right also finds the shared copy right.
 ///
 /// # Errors
-/// A newer program has written what all hosts share, or the VM's arguments cannot be what they are to be.
+/// A newer program has written the VM's entry in the shared copy, or the VM's arguments cannot be made right.
 pub fn plan(device: &DeviceName, known: &Known<'_>, goal: &Goal) -> Result<Plan, Error> {
     let Some(shared) = known.shared else { return Ok(Plan { changes: Vec::new(), outcome: XapiOutcome::Away }) };
     let is_pruned = !known.is_asked_for
@@ -55,7 +55,7 @@ pub fn plan(device: &DeviceName, known: &Known<'_>, goal: &Goal) -> Result<Plan,
     let is_to_be_shared = match shared.compare(known.uuid, known.here) {
         Comparison::NotForUs(error) => return Err(Error::NewerFormat { vm_uuid: *known.uuid, error }),
         Comparison::HostIsNewer => !is_pruned,
-        // What is asked for is written as this program writes it.
+        // A requested change is written in this program's format.
         Comparison::Same => known.is_asked_for,
         Comparison::CopyIsNewer(_) => false,
     };
@@ -74,7 +74,8 @@ pub fn plan(device: &DeviceName, known: &Known<'_>, goal: &Goal) -> Result<Plan,
     Ok(Plan { changes, outcome })
 }
 
-/// The changes that give a VM's record the arguments that it is to have. What is not ours in them is put aside meanwhile.
+/// The changes that give a VM's record the arguments that it should have. Arguments that are not ours are put aside
+/// meanwhile.
 fn changes_of_record(
     device: &DeviceName,
     vm: &Reference,
@@ -92,7 +93,7 @@ fn changes_of_record(
         let (object, key) = (vm.clone(), key.to_owned());
         (old != new).then(|| MapChange { map, object, key, old: old.clone(), new: new.clone() })
     };
-    // What was put aside before is of no use where the key is there: it may be older than what the administrator wrote since.
+    // Drop what was put aside before if the key is there: it may be older than what the administrator has written since.
     let before = if stored.is_some() { put_aside } else { aside.clone() };
     Ok([
         change(MapField::VmOtherConfig, PUT_ASIDE_KEY, &aside, &before),

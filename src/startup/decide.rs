@@ -1,4 +1,4 @@
-//! What a starting VM is to have, and what decides while XAPI is away.
+//! Decides what a starting VM should have, and what wins if XAPI is away.
 
 use super::found::XapiAnswer;
 use super::reconcile::Reconciliation;
@@ -19,7 +19,7 @@ impl Reconciliation<'_> {
         Ok(goal(self.start.settings, registration, &found, origin))
     }
 
-    /// The other VM whose number an argument carries. One that a removed VM had is its too: it may come back with it.
+    /// The other VM whose number is in an argument. A removed VM keeps its number, because it may be registered again.
     fn origin(&self, found: &[FoundDevice]) -> Result<Option<Origin>, StoreError> {
         let read = self.store.read();
         for number in found.iter().filter_map(|found| found.vm_id) {
@@ -30,8 +30,9 @@ impl Reconciliation<'_> {
         Ok(None)
     }
 
-    /// Registers the VM, and says whether that is in the database. Where it cannot be, this boot gets what it would have, and
-    /// what XAPI has stays, so that the next start can register it: a clone never boots with what its origin has.
+    /// Registers the VM, and returns whether it is now in the database. If it cannot be stored, this boot gets the settings
+    /// that it would have been given, and XAPI's record stays as it is, so that the next start can register the VM. A clone
+    /// never boots with its origin's argument.
     pub(super) fn register(
         &self,
         pool: PoolId,
@@ -48,7 +49,7 @@ impl Reconciliation<'_> {
             writing.commit()?;
             Ok::<_, StoreError>((vm, self.store.read().last_change(uuid)?))
         };
-        // Whoever has the VM's lock may be registering it.
+        // The program that has the VM's lock may be registering it.
         let inserted = match hindrance {
             Some(why) => Err(why.clone()),
             None => insert().map_err(|error| error.to_string()),
@@ -70,13 +71,13 @@ impl Reconciliation<'_> {
         }
     }
 
-    /// Who decides while XAPI cannot be asked; `None` where it can.
+    /// What decides if XAPI cannot be asked; `None` if it can, or if the VM is left alone.
     ///
-    /// A row that XAPI was told of yields to arguments that carry this VM's own number: every change is written to XAPI at
-    /// once, so they are at least as new. So does a removal, for the VM may have been registered again elsewhere. A row with
-    /// changes of its own wins, and so does one that is known to have overtaken the arguments since the VM's last start: xapi
-    /// went away before it had passed the change on to xenopsd. A refusal is no opinion of XAPI's here: a host without
-    /// its coordinator refuses with whatever it believes to be the reason.
+    /// A row that XAPI was told of gives way to arguments with this VM's own number: every change is written to XAPI at
+    /// once, so the arguments are at least as new. So does a removal, because the VM may have been registered again on
+    /// another host. A row with changes that XAPI was not told of wins. So does a row that is known to be newer than the
+    /// arguments, because it was changed after the VM's last start and xapi went away before it passed the change on to
+    /// xenopsd. A refusal does not count as an answer here: a host without its coordinator may refuse for any reason.
     pub(super) fn deciding_without(
         &self,
         xapi: &XapiAnswer,

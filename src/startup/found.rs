@@ -1,4 +1,4 @@
-//! What is found before a start: what xenopsd is about to boot, and what XAPI has.
+//! What is known before a start: what xenopsd is about to boot, and what XAPI has.
 
 use super::Start;
 use super::report::{ThisBoot, XapiState};
@@ -8,11 +8,11 @@ use crate::shared_copy::SharedCopy;
 use crate::xenapi::{Session, XapiError, XapiVm};
 use crate::xenopsd::{VmMetadata, Xenopsd, XenopsdError};
 
-/// xenopsd as it was found.
+/// What xenopsd says of the VM.
 pub(super) enum Booting {
-    /// It is about to boot the VM with this, in a start or a reboot.
+    /// It is about to boot the VM with this metadata, in a start or a reboot.
     Now(Xenopsd, Box<VmMetadata>),
-    /// It runs the VM, or does not know it: nothing boots.
+    /// It runs the VM, or does not know it: there is no boot.
     No { is_running: bool },
     /// It could not be asked.
     Unknown(XenopsdError),
@@ -32,7 +32,7 @@ impl Booting {
         }
     }
 
-    /// The arguments that the VM is about to boot with, where it is about to.
+    /// The arguments that the VM is about to boot with; `None` if there are none, or no boot is known.
     pub fn args(&self) -> Option<&str> {
         match self {
             Self::Now(_, metadata) => metadata.platform(PLATFORM_KEY),
@@ -49,7 +49,7 @@ impl Booting {
     }
 }
 
-/// What XAPI has: what all hosts share, and the VM's record where it knows the VM.
+/// What XAPI has: the shared copy, and the VM's record if XAPI knows the VM.
 pub(super) struct Xapi {
     pub session: Session,
     pub shared: SharedCopy,
@@ -57,11 +57,11 @@ pub(super) struct Xapi {
 }
 
 impl Xapi {
-    /// Asks XAPI.
     pub fn ask(start: &Start<'_>, deadline: Deadline) -> XapiAnswer {
         let deadline = deadline.at_most(start.share(4));
         let mut session = Session::log_in(&start.root.xapi_socket(), deadline)?;
-        // In the order opposite to the one in which they are written: a record that is newer than the copy would seem wrong.
+        // In the reverse order of a change, which writes the shared copy first: a record that is newer than it would seem
+        // wrong.
         let vm = session.look_up(&start.vm_uuid)?;
         let shared = SharedCopy::load(&mut session)?;
         Ok(Self { session, shared, vm })

@@ -1,7 +1,7 @@
 //! What happens before a VM starts.
 //!
-//! xapi hands a VM's platform map to xenopsd before vm-pre-start runs, so what is written to XAPI here reaches the next
-//! boot only. This boot is made right by `VM.add` to xenopsd, the next by writing XAPI too.
+//! xapi hands a VM's platform map to xenopsd before vm-pre-start runs, so a change of XAPI's record only reaches the next
+//! boot. `VM.add` to xenopsd corrects this boot; the next is corrected by also writing to XAPI.
 //!
 //! ```text
 //!   database ──┐                      equal: nothing to do
@@ -27,35 +27,32 @@ use crate::store::{Store, Through};
 use reconcile::Reconciliation;
 pub use report::{Deciding, Report, ThisBoot, XapiState};
 
-/// What whoever watches the clock has to know before the work is done.
+/// Progress that the hook's timer must know of before the work is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Milestone {
-    /// The VM has settings: a failure from here on may block the start, where the administrator asked for it.
+    /// The VM has settings: from here on, a failure may block the start if the administrator wants that.
     Registered,
-    /// This boot has what the settings say: whatever fails from here on is no reason to block it.
+    /// This boot has the right arguments: from here on, no failure is a reason to block it.
     BootIsRight,
 }
 
 /// A VM's start, before the domain exists.
 #[derive(Debug)]
 pub struct Start<'a> {
-    /// Where everything is.
     pub root: &'a Root,
-    /// The settings file.
     pub settings: &'a Settings,
-    /// The VM.
     pub vm_uuid: VmUuid,
-    /// How long all of it may take.
+    /// The time limit for everything.
     pub time: Duration,
 }
 
 impl Start<'_> {
-    /// Makes the VM's settings true for this boot and for the next, and says what was found and done. `reached` is
-    /// called as soon as a milestone is.
+    /// Applies the VM's settings to this boot and to the next, and reports what was found and done. Calls `reached` at each
+    /// milestone.
     ///
     /// # Errors
-    /// The database cannot be read, or the arguments cannot be what they should be; nothing was changed then. Whatever
-    /// goes wrong elsewhere is in the report.
+    /// The database cannot be read, or the arguments cannot be made right; nothing was changed then. All other problems are
+    /// in the report.
     pub fn prepare(&self, reached: &dyn Fn(Milestone)) -> Result<Report, Error> {
         let began = Instant::now();
         let store = Store::open_existing(&self.root.database(), self.share(1))?;
@@ -65,7 +62,7 @@ impl Start<'_> {
         Ok(report)
     }
 
-    /// So many tenths of the time: what one part may use up without the others suffering.
+    /// The given number of tenths of the time: what one part may take without the others suffering.
     fn share(&self, tenths: u32) -> Duration {
         self.time * tenths / 10
     }

@@ -1,4 +1,4 @@
-//! Compares what a VM is about to boot with and what its settings say, and makes both say the same.
+//! Compares what a VM is about to boot with and its settings, and corrects what differs.
 
 use super::found::{Booting, Xapi, XapiAnswer};
 use super::report::{Deciding, Report, ThisBoot, XapiState};
@@ -15,7 +15,6 @@ use crate::transaction::take_over;
 use crate::vm_lock::{LockError, LockedVms, VmLocks};
 use crate::xenapi::VmRecord;
 
-/// One VM's start, compared and made right.
 pub(super) struct Reconciliation<'a> {
     pub(super) start: &'a Start<'a>,
     pub(super) store: &'a Store,
@@ -34,16 +33,16 @@ impl<'a> Reconciliation<'a> {
     }
 
     pub(super) fn run(&self) -> Result<Report, Error> {
-        // Whoever watches the clock wants to know at once whether the VM is registered.
+        // The hook's timer must know at once whether the VM is registered.
         self.registration()?;
         let locks = VmLocks::open(&self.start.root.vm_locks());
-        // A program that is changing the VM is waited for: what it has told XAPI may yet be put back.
+        // Wait for a program that is changing the VM: it may yet put back what it has told XAPI.
         let lock = locks.as_ref().map_err(ToString::to_string);
         let lock = lock.and_then(|locks| self.lock(locks).map_err(|error| error.to_string()));
         let mut hindrance = lock.as_ref().err().cloned();
         let booting = Booting::ask(self.start, self.deadline);
-        // Another host may have changed the settings since this one last heard of them, and a snapshot brought back the
-        // old arguments that they fit: XAPI is asked even where all seems well.
+        // Ask XAPI even if all seems well: another host may have changed the settings since this host last heard of them,
+        // and a snapshot may have brought back the old arguments that match them.
         let xapi = Xapi::ask(self.start, self.deadline);
         if let Some(report) = self.confirmed(&booting, &xapi)? {
             return Ok(report);
@@ -54,7 +53,7 @@ impl<'a> Reconciliation<'a> {
                 Err(error) => {
                     let problem = format!("the changes of other hosts could not be taken over: {error}");
                     log::warn!("VM {}: {problem}", self.start.vm_uuid);
-                    // What XAPI would be told then would be older than what other hosts have written.
+                    // XAPI would then be told something older than what other hosts have written.
                     if self.is_edited_without(shared)? {
                         hindrance.get_or_insert(problem);
                     }
@@ -69,14 +68,14 @@ impl<'a> Reconciliation<'a> {
         locks.lock([self.start.vm_uuid], self.deadline.at_most(self.start.share(1)))
     }
 
-    /// The report of a boot where everything is as it should be; `None` where anything is left to do.
+    /// The report of a boot that is already right; `None` if anything is left to do.
     fn confirmed(&self, booting: &Booting, xapi: &XapiAnswer) -> Result<Option<Report>, Error> {
         if !matches!(booting, Booting::Now(..)) {
             return Ok(None);
         }
         let args = booting.args();
-        // The registration and whether there is news are read from one state of the database: another program may take
-        // the news over in between, and what was read before would then be confirmed.
+        // Read the registration and whether there is news from one state of the database: another program may take over the
+        // news in between, and the old registration would then be confirmed.
         let (seen, registration, goal) = {
             let _snapshot = self.store.snapshot()?;
             if self.has_news(xapi)? {
@@ -110,7 +109,8 @@ impl<'a> Reconciliation<'a> {
         Ok(registration)
     }
 
-    /// Whether other hosts have written anything that this one has not taken over, or the copy lacks this VM's settings.
+    /// Whether other hosts have written anything that this host has not taken over, or the shared copy lacks this host's
+    /// settings of the VM.
     fn has_news(&self, xapi: &XapiAnswer) -> Result<bool, StoreError> {
         let Ok(Xapi { shared, .. }) = xapi else { return Ok(false) };
         let read = self.store.read();
@@ -125,7 +125,7 @@ impl<'a> Reconciliation<'a> {
         device_args::find(&self.start.settings.device, args?)
     }
 
-    /// Whether nothing is left to do where these are the arguments: xenopsd's or XAPI's, and in the database.
+    /// Whether nothing is left to do, in these arguments (xenopsd's or XAPI's) and in the database.
     fn is_finished(&self, registration: &Registration, goal: &Goal, args: Option<&str>) -> bool {
         let is_noted = match registration {
             Registration::Registered(vm) => vm.is_pushed() && !vm.number_is_provisional,
@@ -140,7 +140,7 @@ impl<'a> Reconciliation<'a> {
         }
     }
 
-    /// Everything is as it should be: the way that nearly every start goes.
+    /// Reports that everything is right, as at nearly every start.
     fn confirm(&self, seen: i64, registration: &Registration, goal: &Goal, args: Option<&str>) -> Report {
         let mut report = Report::new(self.start.vm_uuid, registration, args);
         report.last_change = seen;
@@ -155,10 +155,10 @@ impl<'a> Reconciliation<'a> {
         report
     }
 
-    /// Something differs: makes it right. Where something hinders, as another program that has the VM's lock, this boot is made
-    /// right, and XAPI is left to that program or to the next start.
+    /// Corrects what differs. If XAPI must not be written, for example because another program has the VM's lock, only this
+    /// boot is corrected, and XAPI is left to that program or to the next start.
     fn reconcile(&self, booting: Booting, mut xapi: XapiAnswer, hindrance: Option<&String>) -> Result<Report, Error> {
-        // Before the settings are read: what is changed after this is newer than what the start is given.
+        // Read before the settings: any later change is newer than what the start is given.
         let seen = self.store.read().last_change(&self.start.vm_uuid)?;
         let registration = self.newest_registration(&xapi)?;
         let record = xapi.as_ref().ok().and_then(|xapi| xapi.vm.record());
@@ -169,13 +169,13 @@ impl<'a> Reconciliation<'a> {
         report.is_start = record.is_some_and(|record| record.power_state == "Halted");
         report.name = record.map(|record| record.name_label.clone()).or(report.name);
         if let Some(error) = self.written_by_newer(&xapi) {
-            // Whoever wrote it knows what the VM is to have, and has given it to XAPI.
+            // The program that wrote it knows what the VM should have, and has given it to XAPI.
             report.problems.push(format!("the shared copy's entry of this VM {error}"));
             report.this_boot = booting.left_alone();
             return Ok(report);
         }
         let (goal, is_stored) = match self.goal(&registration, args.as_deref())? {
-            // It may have an argument of its own that nobody could see.
+            // It may have an argument of its own that could not be read.
             Goal::Register { .. } if !args_are_known => (Goal::LeaveAlone, true),
             Goal::Register { pool, priority, origin } => self.register(pool, priority, origin, hindrance, &mut report),
             goal => (goal, true),
@@ -211,8 +211,8 @@ impl<'a> Reconciliation<'a> {
         }
     }
 
-    /// XAPI's part of a VM that is left alone: a removal that the other hosts do not know of yet, and arguments that a killed
-    /// program had put aside. Where that fails, the next start or sync does it.
+    /// Updates XAPI for a VM that is left alone: a removal that the other hosts do not know of yet, and arguments that a
+    /// killed program had put aside. If that fails, the next start or sync does it.
     fn leave_alone(&self, xapi: &mut XapiAnswer, registration: &Registration) -> (XapiState, Option<i64>) {
         let has_put_aside =
             xapi.as_ref().is_ok_and(|xapi| xapi.vm.record().is_some_and(|record| record.args_put_aside().is_some()));
@@ -237,8 +237,8 @@ impl<'a> Reconciliation<'a> {
         }
     }
 
-    /// What the database knows of the VM once it has taken over what other hosts have written. Where it could not, what all
-    /// hosts share has to speak for itself.
+    /// What the database knows of the VM after taking over what other hosts have written. If that failed, the shared copy
+    /// is used directly.
     fn newest_registration(&self, xapi: &XapiAnswer) -> Result<Registration, StoreError> {
         let registration = self.registration()?;
         let Ok(Xapi { shared, .. }) = xapi else { return Ok(registration) };
@@ -250,8 +250,8 @@ impl<'a> Reconciliation<'a> {
         })
     }
 
-    /// Takes over what other hosts have written, and fills in what a row that was inserted by hand leaves out: what other
-    /// hosts are told has to be what stays.
+    /// Takes over what other hosts have written, and completes a row that was inserted by hand: the number that other hosts
+    /// are told must not change later.
     fn take_over(&self, shared: &SharedCopy, locks: &VmLocks, is_locked: bool) -> Result<(), Error> {
         let own = [self.start.vm_uuid];
         take_over(self.store, shared, locks, if is_locked { &own } else { &[] })?;
@@ -266,10 +266,11 @@ impl<'a> Reconciliation<'a> {
     }
 }
 
-/// The arguments that are to be made right: those of the boot under way, or XAPI's.
+/// The arguments to correct: those of the boot in progress, or XAPI's.
 ///
-/// xenopsd may have been told of the record in the middle of a change, when it held none. What was put aside then is taken for any
-/// VM. One that is or was registered also gets what has been put back since; any other boots with what xenopsd has.
+/// xenopsd may have been told of the record in the middle of a change, when it had no arguments. Arguments that are put
+/// aside then are used for any VM. A VM that is or was registered also gets arguments that have been put back since; any
+/// other VM boots with what xenopsd has.
 fn args_to_repair(booting: &Booting, record: Option<&VmRecord>, is_known: bool) -> Option<String> {
     match booting {
         Booting::Now(..) => {

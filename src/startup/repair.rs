@@ -1,4 +1,4 @@
-//! Makes this boot and the next ones right, and notes it.
+//! Corrects this boot and the next ones, and records the start.
 
 use super::Milestone;
 use super::found::{Booting, Xapi, XapiAnswer};
@@ -12,7 +12,7 @@ use crate::transaction::{Pace, write};
 use crate::xenapi::{MapField, XapiVm};
 
 impl Reconciliation<'_> {
-    /// Gives the boot under way these arguments.
+    /// Gives the boot in progress these arguments.
     pub(super) fn repair_boot(&self, booting: Booting, report: &mut Report, wanted: Option<String>) -> ThisBoot {
         let (mut xenopsd, mut metadata) = match booting {
             Booting::Now(xenopsd, metadata) => (xenopsd, metadata),
@@ -34,7 +34,7 @@ impl Reconciliation<'_> {
         this_boot
     }
 
-    /// Tells XAPI what it lacks, and says up to which revision it was told.
+    /// Tells XAPI what it lacks, and returns up to which revision it was told.
     pub(super) fn repair_xapi(&self, xapi: &mut XapiAnswer, goal: &Goal) -> (XapiState, Option<i64>) {
         let Ok(found) = xapi else { return (XapiState::of_answer(xapi), None) };
         match self.tell(found, goal) {
@@ -57,13 +57,13 @@ impl Reconciliation<'_> {
             log::warn!("VM {uuid}: that XAPI is told of the edited row could not be stored: {error}");
         }
         write(session, &changes, &pace)?;
-        // A row that was edited meanwhile is told to XAPI by the next start.
+        // If the row was edited meanwhile, the next start tells XAPI.
         let told = here.filter(|here| here.settings == goal.settings()).map(|here| here.revision);
         Ok((!changes.is_empty(), told))
     }
 
-    /// Notes in the database what this start is given, and that XAPI was told up to a revision. A start is right without it,
-    /// and may wait for it as long as there is time.
+    /// Records in the database what this start is given, and up to which revision XAPI was told. The start is right without
+    /// it, so this may wait as long as there is time.
     pub(super) fn note(&self, report: &Report, told: Option<i64>) {
         let timeout = self.deadline.remaining().unwrap_or_default();
         let noted = self
@@ -87,7 +87,7 @@ impl Reconciliation<'_> {
         if let Some(revision) = told {
             writing.mark_pushed(uuid, revision, report.xapi != XapiState::UnknownVm)?;
         }
-        // Also of a VM that was removed: until it is started again it may have kept its vGPU.
+        // Also for a removed VM: it may keep its vGPU until it is started again.
         let is_ours = report.is_known || report.settings.is_some();
         if is_ours && report.boots_with_args() {
             let given = self.find(report.args.as_deref()).map(|found| found.text).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What was found and done before a VM's start, for the log and for whoever runs the hook by hand.
+//! What was found and done before a VM's start, for the log and for an administrator who runs the hook by hand.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -8,14 +8,14 @@ use crate::plan::Unwanted;
 use crate::store::Registration;
 use crate::text::one_line;
 
-/// What became of the boot under way.
+/// The outcome for the boot in progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ThisBoot {
-    /// It is not ours to touch.
+    /// It is not ours to change.
     LeftAlone,
-    /// It had what the settings say.
+    /// It had the right arguments.
     AlreadyRight,
-    /// It was given what the settings say.
+    /// It was given the right arguments.
     Repaired {
         /// The arguments that it would have had.
         was: Option<String>,
@@ -25,64 +25,58 @@ pub enum ThisBoot {
         /// Whether the VM runs.
         is_running: bool,
     },
-    /// Nothing is known of it, for this reason.
+    /// It could not be checked, for this reason.
     Unknown(String),
 }
 
-/// What became of XAPI's record, which the next boot is made from.
+/// The outcome for XAPI's record, which the next boot uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum XapiState {
     /// There was no reason to ask.
     NotAsked,
-    /// It said what the settings say.
+    /// It had the right arguments.
     AlreadyRight,
-    /// It was given what the settings say.
+    /// It was given the right arguments.
     Repaired,
-    /// XAPI knows no such VM.
     UnknownVm,
-    /// XAPI could not be asked or refused, for this reason.
+    /// XAPI's record could not be checked or corrected, for this reason.
     Failed(String),
 }
 
-/// What decides over a boot while XAPI cannot be asked.
+/// What decides a boot if XAPI cannot be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deciding {
-    /// The arguments that it is about to have: they are at least as new as the database.
+    /// The arguments that it already has: they are at least as new as the database.
     Arguments,
     /// The database, for this reason.
     Database(&'static str),
 }
 
-/// What was found and done.
 #[derive(Debug, Clone)]
 pub struct Report {
-    /// The VM.
     pub vm_uuid: VmUuid,
-    /// Its name, where the database or XAPI said it.
+    /// Its name, if the database or XAPI has it.
     pub name: Option<String>,
-    /// Whether it is registered, or was.
+    /// Whether it is or was registered.
     pub is_known: bool,
-    /// Its settings; none where it is to have no argument of ours.
+    /// `None` if it should have no argument of ours.
     pub settings: Option<VmSettings>,
-    /// Whether it got its settings just now.
+    /// Whether this start registered it.
     pub registered_now: bool,
-    /// Why it is not to have the argument that it had.
+    /// Why it must not have the argument that it had.
     pub unwanted: Option<Unwanted>,
     /// The device-model-args that it boots with.
     pub args: Option<String>,
-    /// What became of the boot under way.
     pub this_boot: ThisBoot,
-    /// Whether XAPI has the VM halted, so that this is a start and no reboot.
+    /// Whether XAPI says that the VM is halted, so that this is a start and not a reboot.
     pub is_start: bool,
-    /// What became of XAPI's record.
     pub xapi: XapiState,
-    /// What decided over the boot where XAPI could not be asked.
+    /// What decided the boot, if XAPI could not be asked.
     pub decided_by: Option<Deciding>,
     /// What else went wrong.
     pub problems: Vec<String>,
-    /// How long it took.
     pub took: Duration,
-    /// The VM's last change in the history that the start knows of.
+    /// The VM's last change in the history that this start knows of.
     pub(super) last_change: i64,
 }
 
@@ -110,13 +104,13 @@ impl Report {
         }
     }
 
-    /// Whether it is known what the boot under way has.
+    /// Whether the arguments of the boot in progress are known.
     pub(super) fn boots_with_args(&self) -> bool {
         matches!(self.this_boot, ThisBoot::AlreadyRight | ThisBoot::Repaired { .. } | ThisBoot::LeftAlone)
     }
 
-    /// Whether the boot under way is no reason to worry. Where xenopsd could not be asked but XAPI says what the
-    /// settings say, it is not at a start: xapi handed its record over a moment ago. Before a reboot it does not.
+    /// Whether nothing is known to be wrong with the boot in progress. If xenopsd could not be asked but XAPI has the right
+    /// arguments, a start is right: xapi passed its record on a moment ago. Before a reboot it does not.
     #[must_use]
     pub fn boot_is_right(&self) -> bool {
         match self.this_boot {
@@ -125,7 +119,7 @@ impl Report {
         }
     }
 
-    /// Everything that went wrong, in one line.
+    /// All problems, in one line.
     #[must_use]
     pub fn problem(&self) -> Option<String> {
         let mut problems = Vec::new();
@@ -187,7 +181,7 @@ impl Report {
         let changed = if changed.is_empty() { "nothing".to_owned() } else { changed.join(",") };
         let args = |args: &Option<String>| format!("\"{}\"", args.as_deref().unwrap_or_default());
         match &self.this_boot {
-            // Where nobody has looked at this boot, "nothing" would say that all is well.
+            // If this boot was not checked, "nothing" would say that all is well.
             ThisBoot::Unknown(_) if changed == "nothing" => "boot=unknown".to_owned(),
             ThisBoot::Unknown(_) => format!("boot=unknown changed={changed}"),
             ThisBoot::NotStarting { .. } => format!("boot=none changed={changed}"),

@@ -1,4 +1,4 @@
-//! The rows as the pool-wide copy tells them, and taking over what another host has written.
+//! The rows as entries of the shared copy, and taking over what another host has written.
 
 use std::collections::HashSet;
 
@@ -10,14 +10,14 @@ use super::writing::Writing;
 use crate::entry::{Entry, LARGEST_REVISION, News};
 use crate::model::{DeviceVmId, InvalidValue, VmSettings, VmUuid};
 
-/// A VM that is registered or was removed: one row each.
+/// One row for each VM that is registered or was removed.
 const SELECT_ENTRY: &str = "
     SELECT vm_state.vm_uuid, pool_id, priority, device_vm_id, revision,
            coalesce(strftime('%s', coalesce(updated_at, removed_at)), '0')
     FROM vm_state LEFT JOIN vms ON vms.vm_uuid = vm_state.vm_uuid";
 
 impl Reading<'_> {
-    /// What this database says of a VM; `None` where it never heard of it.
+    /// What this database says of a VM; `None` if it never heard of it.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -25,8 +25,8 @@ impl Reading<'_> {
         self.find_entry(uuid)?.transpose()
     }
 
-    /// The same, but a row that cannot be understood counts as none, so that it is no other VM's trouble; the log and `check`
-    /// name it.
+    /// The same, but a row that cannot be understood counts as none, so that it does not affect other VMs; the log and
+    /// `check` name it.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -49,7 +49,8 @@ impl Reading<'_> {
         Ok(self.connection().query_row(sql, [uuid.to_string()], |row| row.get(0))?)
     }
 
-    /// Whether it is noted that XAPI was told of a VM's last change, and whether it knew the VM.
+    /// Whether the database has recorded that XAPI was told of a VM's last change, and that XAPI knew the VM or not
+    /// (`is_known`).
     ///
     /// # Errors
     /// The database cannot be read.
@@ -59,7 +60,7 @@ impl Reading<'_> {
         Ok(self.connection().query_row(sql, params![uuid.to_string(), is_known], |row| row.get(0))?)
     }
 
-    /// Whether XAPI was told of a VM at any time.
+    /// Whether XAPI was ever told of a VM.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -69,7 +70,7 @@ impl Reading<'_> {
         Ok(self.connection().query_row(sql, [uuid.to_string()], |row| row.get(0))?)
     }
 
-    /// What this database says of every VM that it ever heard of, without the rows that cannot be understood.
+    /// What this database says of every VM that it ever heard of, without rows that cannot be understood.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -92,7 +93,7 @@ impl Reading<'_> {
         let mut vm_id = number.map(DeviceVmId::try_from).transpose().map_err(|invalid| bad("device_vm_id", invalid))?;
         let settings = match row.get::<_, Option<String>>(1)? {
             Some(pool) => {
-                // A row that was inserted by hand has no number until a program fills it in: it is no removal.
+                // A row that was inserted by hand has no number until a program completes it; it is not a removal.
                 let number = vm_id.map_or_else(|| self.free_number(&uuid), Ok)?;
                 vm_id = Some(number);
                 Some(VmSettings {
@@ -112,10 +113,10 @@ impl Reading<'_> {
 impl Writing<'_> {
     /// Takes over what other hosts have written, with its revisions and times.
     ///
-    /// Should the device's number be another VM's here, the one whose UUID it is derived from keeps it, else the one
-    /// with the smaller UUID, as on every other host; the other VM gets a free one, which is a change of its own.
+    /// If the device's number belongs to another VM here, the VM whose UUID it is derived from keeps it, or else the one
+    /// with the smaller UUID, as on every other host. The other VM gets a free number, as a change of its own.
     ///
-    /// What somebody has edited here by hand is made again to what is taken over, as a change of its own.
+    /// An edit by hand on this host is applied again to what is taken over, as a change of its own.
     ///
     /// # Errors
     /// The database cannot be written.
@@ -124,7 +125,7 @@ impl Writing<'_> {
         for (uuid, there) in &news.entries {
             edits.extend(self.read().hand_edit(uuid, there)?.map(|edit| (uuid, edit)));
         }
-        // A number that one VM gives up and another gets is no conflict, whichever comes first.
+        // If one VM gives up a number and another gets it, that is no conflict, whichever comes first.
         for (uuid, _) in &news.entries {
             self.forget_number(uuid)?;
         }
@@ -138,7 +139,7 @@ impl Writing<'_> {
         self.sign_as_made_again()
     }
 
-    /// Takes over one VM's entry. Who has to have another number because of that is told, with what it was.
+    /// Takes over one VM's entry. Returns the VM that needs another number because of that, with its entry from before.
     fn take_over_one(
         &self,
         uuid: &VmUuid,
@@ -146,7 +147,8 @@ impl Writing<'_> {
         carried: &HashSet<VmUuid>,
     ) -> Result<Option<(VmUuid, Entry)>, StoreError> {
         let holder = self.holder_of_number(uuid, entry)?;
-        // What was told to the other hosts and is not carried any more was pruned: it has no claim against the living.
+        // A VM that the other hosts were told of, and that the shared copy does not have any more, was pruned: it has no
+        // claim to a number that an existing VM has.
         let has_claim = match &holder {
             Some((holder, _)) => carried.contains(holder) || !self.read().is_pushed(holder)?,
             None => false,
@@ -169,8 +171,8 @@ impl Writing<'_> {
         self.take_over_state(uuid, entry, entry.vm_id.filter(|_| !gives_way))?;
         Ok(match (loser, before) {
             (Some((loser, _)), Some(before)) => {
-                // For now nobody has changed it. One without a claim has nothing to tell the other hosts either; the next
-                // program gives it a number.
+                // This does not count as a change of it. A VM without a claim has nothing to tell the other hosts either;
+                // the next program gives it a number.
                 self.count_and_time(&loser, before.revision, before.changed_at)?;
                 has_claim.then_some((loser, before))
             }
@@ -179,7 +181,7 @@ impl Writing<'_> {
         })
     }
 
-    /// Keeps what this host says of a VM as one change more than what another has written.
+    /// Keeps what this host says of a VM, as one change more than what another host has written.
     ///
     /// # Errors
     /// The database cannot be written.
@@ -191,8 +193,8 @@ impl Writing<'_> {
         self.count_and_time(uuid, there.revision + 1, here.changed_at)
     }
 
-    /// Says how often a VM was changed and when it was changed or removed, after triggers have counted and timed what was no
-    /// change of this host's.
+    /// Sets a VM's revision and the time of its change or removal, after triggers have counted and timed something that was
+    /// not a change by this host.
     ///
     /// # Errors
     /// The database cannot be written.
@@ -266,8 +268,8 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// Gives a VM that was what `before` says another number, as a change of its own. Nobody has asked for it, so it is
-    /// timed before whatever somebody does with the VM from then on: at one revision, that counts more.
+    /// Gives a VM, whose entry was `before`, another number, as a change of its own. Nobody asked for it, so its time is
+    /// before that of anything that somebody does with the VM from then on: at the same revision, the later change wins.
     fn renumber(&self, uuid: &VmUuid, before: &Entry) -> Result<(), StoreError> {
         let number = self.read().free_number(uuid)?;
         self.execute(
@@ -282,7 +284,7 @@ fn understood<T>(entry: Result<T, StoreError>) -> Option<T> {
     entry.inspect_err(|error| log::error!("{error}")).ok()
 }
 
-/// Whether, of two registered VMs with one number, the first keeps it: on every host alike.
+/// Whether the first of two registered VMs with the same number keeps it: the same on every host.
 fn has_precedence(one: &VmUuid, other: &VmUuid, number: Option<DeviceVmId>) -> bool {
     let rank = |vm: &VmUuid| (Some(DeviceVmId::derived_from(vm)) != number, *vm);
     rank(one) < rank(other)

@@ -1,9 +1,9 @@
-//! Edits by hand that no other host knows of. Such an edit is made to the newest settings, whoever has written them: a host that
-//! has not heard of another host's change must not lose the edit to it, nor the other host's change to the edit.
+//! Edits by hand that no other host knows of. Such an edit is applied again to the newest settings, even if another host
+//! has written them: if a host has not heard of another host's change, neither the edit nor that change may be lost.
 //!
-//! The history tells what was edited: its entries "by hand" since a program changed the VM last. The edit is made again as long
-//! as XAPI was not told of it; whoever tells XAPI notes that before, so that an edit is not made again if the program ends
-//! before it could note that XAPI was told.
+//! The history tells what was edited: its entries "by hand" since a program last changed the VM. The edit is made again as
+//! long as XAPI was not told of it. A program notes in the history that it is about to tell XAPI, so that an edit is not
+//! made again if the program ends before it could record that XAPI was told.
 
 use rusqlite::{OptionalExtension, Row, params};
 
@@ -16,30 +16,31 @@ use crate::model::{DeviceVmId, PoolId, Priority, VmSettings, VmUuid};
 
 /// What the history says of an edit that was made again.
 const MADE_AGAIN: &str = "made again to what another host has changed";
-/// What it says of an edit that XAPI was about to be told of.
+/// What the history says of an edit that XAPI was about to be told of.
 const TOLD: &str = "told to XAPI";
-/// How much the clocks of two hosts may differ, in seconds: an edit that is older than another host's change by more than that
-/// gives way to it. It may come from a backup of the database.
+/// How much the clocks of two hosts may differ, in seconds. An edit that is older than another host's change by more than
+/// that gives way to it: it may come from a backup of the database.
 const CLOCKS_MAY_DIFFER: i64 = 600;
 
-/// What somebody has edited.
+/// An edit by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum HandEdit {
     /// The VM was removed.
     Removal,
-    /// It was registered with these settings, or is as good as that for a host that has removed it.
+    /// The VM was registered with these settings.
     Registration(VmSettings),
-    /// It was given some of these settings; what was not edited is `None`.
+    /// Some settings were changed; what was not edited is `None`. `whole` has all of them, for a host that has removed the
+    /// VM.
     Change { pool: Option<PoolId>, priority: Option<Priority>, vm_id: Option<DeviceVmId>, whole: VmSettings },
 }
 
 impl HandEdit {
-    /// The settings that it makes of another host's.
+    /// The settings after the edit is applied to another host's.
     fn applied_to(self, there: Option<VmSettings>) -> Option<VmSettings> {
         match (self, there) {
             (Self::Removal, _) => None,
             (Self::Registration(whole) | Self::Change { whole, .. }, None) => Some(whole),
-            // A number that nobody has chosen is no edit.
+            // A number that nobody has chosen is not an edit.
             (Self::Registration(VmSettings { pool, priority, .. }), Some(there)) => {
                 Some(VmSettings { pool, priority, ..there })
             }
@@ -53,7 +54,7 @@ impl HandEdit {
 }
 
 impl Store {
-    /// Notes that XAPI is about to be told of a VM's edit by hand, where there is one.
+    /// Notes that XAPI is about to be told of a VM's edit by hand, if there is one.
     ///
     /// # Errors
     /// The database cannot be written.
@@ -82,8 +83,8 @@ impl Reading<'_> {
         Ok(edited.unwrap_or_default())
     }
 
-    /// Whether an edit by hand is to be made again to what another host has written: XAPI was told of neither, and the other
-    /// change is not the later one.
+    /// Whether an edit by hand must be applied again to what another host has written: XAPI was not told of the edit, this
+    /// host did not know of the other change, and the other change is not clearly later.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -102,7 +103,7 @@ impl Reading<'_> {
         Ok(is_later)
     }
 
-    /// What a VM is to have where another host has written this, and it cannot be taken over now.
+    /// What a VM should have if another host has written this, and it cannot be taken over now.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -112,7 +113,8 @@ impl Reading<'_> {
         Ok(Entry { settings, vm_id: settings.map(|settings| settings.vm_id).or(there.vm_id), ..there })
     }
 
-    /// What was edited by hand since a program changed the VM last, to be made again to what another host has written.
+    /// What was edited by hand since a program last changed the VM, if it must be applied again to what another host has
+    /// written.
     pub(super) fn hand_edit(&self, uuid: &VmUuid, there: &Entry) -> Result<Option<HandEdit>, StoreError> {
         if !self.is_edited_without(uuid, there)? {
             return Ok(None);
@@ -161,7 +163,7 @@ impl Writing<'_> {
         }
     }
 
-    /// Signs the edits that were made again.
+    /// Marks the edits in the history that were made again.
     pub(super) fn sign_as_made_again(&self) -> Result<(), StoreError> {
         let before = self.signed_until();
         self.sign(|_| Through::ByHand)?;

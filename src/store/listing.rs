@@ -1,4 +1,4 @@
-//! Reading all VMs.
+//! Reads all VMs.
 
 use std::collections::HashMap;
 
@@ -10,8 +10,8 @@ use super::rows::{Reading, START_COLUMNS, STATE_COLUMNS, VM_COLUMNS, VmState, re
 use crate::model::{PoolId, Priority, VmUuid};
 
 impl Reading<'_> {
-    /// Hands every VM that the filter lets through to `visit`, one by one: by GPU pool, most urgent first, then by name.
-    /// The database is not held meanwhile.
+    /// Calls `visit` for every VM that matches the filter: by GPU pool, most urgent first, then by name. The database is
+    /// not held meanwhile.
     ///
     /// # Errors
     /// The database cannot be read, a row cannot be understood, or `visit` fails.
@@ -20,14 +20,16 @@ impl Reading<'_> {
         filter: Filter,
         visit: &mut dyn FnMut(StoredVm) -> Result<(), E>,
     ) -> Result<(), E> {
-        // All of them before the first is visited: whoever prints them into a pager must not hold up other programs' commits.
+        // Read all of them before the first is visited: a program that prints them into a pager must not hold up other
+        // programs' commits.
         let mut vms = self.vms(filter)?;
-        // SQLite would sort whole rows, on the disk where they are many.
+        // SQLite would sort whole rows, on the disk if there are many.
         vms.sort_unstable_by(|one, other| one.order().cmp(&other.order()));
         vms.into_iter().try_for_each(visit)
     }
 
-    /// Each table is read from its beginning to its end: a join would look into two of them in no order, for every VM.
+    /// Reads each table from its beginning to its end: a join would look up rows of two tables in random order, for every
+    /// VM.
     fn vms(&self, filter: Filter) -> Result<Vec<StoredVm>, StoreError> {
         let _snapshot = self.snapshot()?;
         let mut states = self.by_vm(&format!("SELECT vm_uuid, {STATE_COLUMNS} FROM vm_state"), VmState::read)?;
@@ -62,7 +64,7 @@ impl Reading<'_> {
         let mut rows = statement.query([])?;
         let mut by_vm = HashMap::new();
         while let Some(row) = rows.next()? {
-            // As everywhere else, one in upper case is no VM's.
+            // As everywhere else, a UUID in upper case belongs to no VM.
             let key = text(row, 0).ok().filter(|key| !key.bytes().any(|byte| byte.is_ascii_uppercase()));
             if let Some(uuid) = key.and_then(|key| key.parse().ok()) {
                 by_vm.insert(uuid, read(row, 1));
@@ -72,5 +74,5 @@ impl Reading<'_> {
     }
 }
 
-/// The rows of a table. One that cannot be read is an error only where its VM is listed.
+/// The rows of a table. A row that cannot be read is an error only if its VM is listed.
 type RowsByVm<T> = HashMap<VmUuid, rusqlite::Result<T>>;

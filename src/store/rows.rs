@@ -7,7 +7,7 @@ use super::StoreError;
 use super::records::{Counts, LastStart, Registration, StoredVm};
 use crate::model::{DeviceVmId, InvalidValue, PoolId, Priority, VmSettings, VmUuid};
 
-/// What makes a registered VM, by table. A time that was typed in may be anything.
+/// The columns of a registered VM, by table. A time that was typed in may be anything.
 pub(super) const VM_COLUMNS: &str = "vms.vm_uuid, vm_name, pool_id, priority,
     CAST(coalesce(created_at, '') AS TEXT), CAST(coalesce(updated_at, '') AS TEXT)";
 pub(super) const STATE_COLUMNS: &str =
@@ -31,8 +31,8 @@ impl<'c> Reading<'c> {
         self.0
     }
 
-    /// Holds the database as it is: until the answer is dropped, all reads see one state. Inside a change they do so anyway.
-    /// Other programs may write, but their commits wait, so it is to be dropped soon.
+    /// Until the snapshot is dropped, all reads see the same state; inside a change they do so anyway. Other programs may
+    /// write, but their commits wait for that, so drop it soon.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -168,7 +168,7 @@ impl<'c> Reading<'c> {
         texts.into_iter().map(|text| read_column(&text.clone(), "vm_uuid", text.parse())).collect()
     }
 
-    /// A VM of [`VM_COLUMNS`], with what else there is of it.
+    /// A VM from [`VM_COLUMNS`], with its state and last start.
     pub(super) fn stored_vm(
         &self,
         row: &Row<'_>,
@@ -210,7 +210,7 @@ pub(super) struct VmState {
 }
 
 impl VmState {
-    /// Of a VM that no program has seen since it was inserted by hand.
+    /// For a VM that no program has seen since it was inserted by hand.
     pub const UNSEEN: Self = Self { number: None, revision: 0, pushed_revision: -1, is_known_to_xapi: true };
 
     /// From [`STATE_COLUMNS`].
@@ -236,7 +236,7 @@ pub(super) fn read_uuid(row: &Row<'_>) -> Result<VmUuid, StoreError> {
     read_column(key, "vm_uuid", key.parse())
 }
 
-/// A text without a copy of its own.
+/// Text, without copying it.
 pub(super) fn text<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<&'r str> {
     Ok(row.get_ref(column)?.as_str()?)
 }

@@ -9,14 +9,14 @@ use crate::reply::XapiOutcome;
 use crate::store::Writing;
 use crate::xenapi::{MapChange, XapiVm};
 
-/// A change of the database, tried out before it is made.
+/// The VMs' entries before and after a change that was only tried out.
 struct Rehearsal {
     before: Vec<Option<Entry>>,
     after: Vec<Option<Entry>>,
 }
 
 impl Transaction<'_> {
-    /// One round of a change; `None` where a row was edited meanwhile.
+    /// One round of a change; `None` if a row was edited meanwhile.
     pub(super) fn attempt<T>(
         &mut self,
         vms: &[VmUuid],
@@ -62,13 +62,13 @@ impl Transaction<'_> {
             .collect()
     }
 
-    /// A VM that was looked for and is not there is unknown; where XAPI is away nothing is known of it.
+    /// A VM that was not found is unknown; if XAPI is away, nothing is known of it.
     pub(super) fn vm<'k>(&self, known: &'k Vms, uuid: &VmUuid) -> &'k XapiVm {
         let absent = if self.session.is_ok() { &XapiVm::Unknown } else { &XapiVm::Away };
         known.get(uuid).unwrap_or(absent)
     }
 
-    /// What XAPI is to be told of a change that somebody asks for.
+    /// What XAPI must be told of a requested change.
     pub(super) fn plan(&self, uuid: &VmUuid, after: Option<&Entry>, vm: &XapiVm) -> Result<Plan, Error> {
         let shared = self.shared.as_ref().filter(|_| self.session.is_ok());
         let goal = match after.and_then(|entry| entry.settings) {
@@ -79,7 +79,7 @@ impl Transaction<'_> {
         plan(&self.host.settings.device, &known, &goal)
     }
 
-    /// Writes the plans, and says what was written; where it fails, XAPI is put back.
+    /// Writes the plans, and returns what was written. If it fails, XAPI is put back.
     fn write(&mut self, plans: &[(VmUuid, Plan)], signals: &HeldSignals) -> Result<Vec<MapChange>, Error> {
         let mut made = Vec::new();
         for (_, plan) in plans {
@@ -104,7 +104,7 @@ impl Transaction<'_> {
         }
     }
 
-    /// Makes the rehearsed change for good; `None` where a row is not what it was.
+    /// Commits the rehearsed change; `None` if a row has changed since.
     fn commit<T>(
         &self,
         vms: &[VmUuid],
@@ -119,7 +119,7 @@ impl Transaction<'_> {
             return Ok(None);
         }
         let value = change(&writing, known)?;
-        // The clock may have gone on since the rehearsal, of which XAPI was told.
+        // The clock may have advanced since the rehearsal, and XAPI was told the time of the rehearsal.
         for (uuid, (after, told)) in vms.iter().zip(entries(&writing, vms)?.into_iter().zip(&rehearsal.after)) {
             if after.as_ref().map(without_time) != told.as_ref().map(without_time) {
                 return Ok(None);

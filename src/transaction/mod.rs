@@ -1,13 +1,13 @@
-//! Carries a change out over XAPI and this host's database: all of it, or nothing.
+//! Makes a change in XAPI and in this host's database: all of it, or nothing.
 //!
 //! ```text
 //!   lock the VM ── look ── rehearse the change in the database ── plan ── write XAPI ── write the database
 //!                                                                            └── or put XAPI back ──┘
 //! ```
 //!
-//! What takes long is done without the database: it is held for milliseconds, so nobody's start waits for somebody else's XAPI
-//! calls. What must not happen to one VM at the same time is kept apart by the VM's lock ([`crate::vm_lock`]). Somebody with an
-//! sqlite3 shell takes no lock; where a row has changed meanwhile, all is put back and done again.
+//! Slow steps do not hold the database: it is held for milliseconds, so no VM's start waits for another program's XAPI
+//! calls. The VM's lock ([`crate::vm_lock`]) keeps two programs from changing the same VM at the same time. An sqlite3
+//! shell takes no lock: if a row has changed meanwhile, everything is put back and tried again.
 
 mod attempt;
 mod signals;
@@ -32,10 +32,10 @@ pub use signals::HeldSignals;
 pub use take_over::{take_over, take_over_all};
 pub use write::{Pace, put_back, write};
 
-/// How often a change is tried where somebody edits its row by hand meanwhile.
+/// How often a change is tried if its row is edited by hand meanwhile.
 const ROUNDS: usize = 3;
 
-/// XAPI and this host's database, for the time of one operation.
+/// XAPI and this host's database, for one operation.
 pub struct Transaction<'a> {
     host: &'a Host,
     session: Result<Session, XapiError>,
@@ -53,19 +53,18 @@ pub type Change<'c, T> = dyn Fn(&Writing<'_>, &Vms) -> Result<T, Error> + 'c;
 /// What XAPI was told of each VM.
 pub type Told = Vec<(VmUuid, XapiOutcome)>;
 
-/// What a change came to.
+/// The result of a change.
 pub struct Changed<T> {
-    /// What the change itself answered.
+    /// What the change itself returned.
     pub value: T,
-    /// What XAPI was told of each VM.
     pub told: Told,
     /// The VMs as XAPI had them before.
     pub vms: Vms,
 }
 
 impl<'a> Transaction<'a> {
-    /// Connects in the caller's name. Root may work where XAPI lets nobody in; a plugin's caller needs a role that may
-    /// change things, whether or not this change will make XAPI write anything; a dry run needs none.
+    /// Connects in the caller's name. Root may work even if XAPI refuses everybody. A plugin's caller needs a role that may
+    /// change things, even if this change writes nothing to XAPI; a dry run needs none.
     ///
     /// # Errors
     /// XAPI is away, or refuses.
@@ -73,14 +72,14 @@ impl<'a> Transaction<'a> {
         let may_work_without = matches!(host.caller, Caller::Root);
         let connected = Self::connect(host, dry_run);
         let (session, user) = match connected {
-            // A host without its coordinator refuses root with whatever it believes to be the reason.
+            // A host without its coordinator may refuse root for any reason.
             Err(error) if may_work_without => (Err(error), host.user()),
             connected => connected.map(|(session, user)| (Ok(session), user))?,
         };
         Ok(Self { host, session, may_work_without, user, shared: None })
     }
 
-    /// The same for an operation that is nothing without XAPI.
+    /// The same for an operation that needs XAPI.
     ///
     /// # Errors
     /// XAPI is away, or refuses.
@@ -95,12 +94,12 @@ impl<'a> Transaction<'a> {
         Ok((session, user))
     }
 
-    /// Why XAPI is away, where it is.
+    /// Why XAPI is away; `None` if it is not.
     pub fn away(&self) -> Option<&XapiError> {
         self.session.as_ref().err()
     }
 
-    /// What all hosts share, where it was read.
+    /// The shared copy, if it was read.
     pub fn shared(&self) -> Option<&SharedCopy> {
         self.shared.as_ref()
     }
@@ -108,12 +107,12 @@ impl<'a> Transaction<'a> {
     /// Keeps other programs of this host from changing these VMs.
     ///
     /// # Errors
-    /// Another program does so for longer than [`VM_LOCK_TIMEOUT`].
+    /// Another program has locked one of them for longer than [`VM_LOCK_TIMEOUT`].
     pub fn lock(&self, vms: &[VmUuid]) -> Result<LockedVms<'a>, Error> {
         Ok(self.host.vm_locks()?.lock(vms.iter().copied(), Deadline::after(VM_LOCK_TIMEOUT))?)
     }
 
-    /// Asks XAPI with its full time; `None` where it is away and the caller may work without it.
+    /// Calls XAPI with the full timeout; `None` if it is away and the caller may work without it.
     ///
     /// # Errors
     /// XAPI refuses, or is away and is needed.
@@ -129,7 +128,7 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// Looks one VM up.
+    /// Looks up one VM.
     ///
     /// # Errors
     /// As [`Self::ask`].
@@ -137,7 +136,7 @@ impl<'a> Transaction<'a> {
         Ok(self.ask(|session| session.look_up(uuid))?.unwrap_or(XapiVm::Away))
     }
 
-    /// Looks every VM up in one call.
+    /// Looks up all VMs in one call.
     ///
     /// # Errors
     /// As [`Self::ask`].
@@ -149,8 +148,8 @@ impl<'a> Transaction<'a> {
         Ok(records.into_iter().filter_map(known).collect())
     }
 
-    /// Reads what all hosts share. VMs are looked up before that: other hosts write them after it, and a record that is newer
-    /// than what they share would seem wrong.
+    /// Reads the shared copy. Look up VMs before: other hosts write a VM's record after the shared copy, and a record that
+    /// is newer than it would seem wrong.
     ///
     /// # Errors
     /// As [`Self::ask`].
@@ -159,7 +158,7 @@ impl<'a> Transaction<'a> {
         Ok(())
     }
 
-    /// Takes over what other hosts have written: into this host's database, or, for a dry run, into a copy of it.
+    /// Takes over what other hosts have written: into this host's database or, for a dry run, into a copy of it.
     ///
     /// # Errors
     /// The database cannot be written.
@@ -175,8 +174,8 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// Changes VMs: all of them, or none. `change` is carried out twice: once to see what comes of it, and once for good.
-    /// What comes of VMs that it leaves as they are is told XAPI only where `all` is said.
+    /// Changes VMs: all of them, or none. `change` runs twice: once to see its effect, and once for good. VMs that it does
+    /// not change are written to XAPI only if `all` is set.
     ///
     /// # Errors
     /// `change` fails, XAPI refuses, or the database cannot be written; nothing has changed then.
@@ -191,7 +190,7 @@ impl<'a> Transaction<'a> {
         Err(Error::Contended)
     }
 
-    /// Makes a change in a copy of the database, and sees whether XAPI could be told of it.
+    /// Makes a change in a copy of the database, and checks whether XAPI could be told of it.
     ///
     /// # Errors
     /// As [`Self::change`].
@@ -209,7 +208,7 @@ impl<'a> Transaction<'a> {
         Ok(value)
     }
 
-    /// Looks locked VMs up and takes over what other hosts have written: what was seen before they were locked may be old.
+    /// Looks up locked VMs and takes over what other hosts have written: what was read before they were locked may be old.
     ///
     /// # Errors
     /// As [`Self::ask`], or the database cannot be written.
@@ -229,7 +228,7 @@ impl<'a> Transaction<'a> {
     /// Writes one VM's changes.
     ///
     /// # Errors
-    /// As [`Self::ask`]; what was written was put back.
+    /// As [`Self::ask`]; what was written is put back.
     pub fn write_to_xapi(&mut self, changes: &[MapChange]) -> Result<(), Error> {
         self.ask(|session| write(session, changes, &Pace::full()))?;
         Ok(())

@@ -1,11 +1,11 @@
-//! Holds the signals that end a program by request, while it is between XAPI and the database.
+//! Delays the signals that ask a program to end while it is between XAPI and the database.
 
 use std::cell::Cell;
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-/// While it lives, SIGINT, SIGTERM and SIGHUP wait. They take effect when it is dropped.
+/// While this exists, SIGINT, SIGTERM and SIGHUP wait. They take effect when it is dropped.
 pub struct HeldSignals {
     before: Option<SigSet>,
     waiting: Option<SignalFd>,
@@ -13,23 +13,23 @@ pub struct HeldSignals {
 }
 
 impl HeldSignals {
-    /// Holds them.
     pub fn hold() -> Self {
         let ignored = ignored();
         let is_heeded = |signal: &Signal| ignored & (1 << (*signal as i32 - 1)) == 0;
-        // One that is ignored, as by nohup, is to stay so: held back, it would be told all the same.
+        // A signal that is ignored, for example because of nohup, must stay ignored: if it were blocked, it would be
+        // reported all the same.
         let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().filter(is_heeded).collect();
         let before = signals.thread_swap_mask(SigmaskHow::SIG_BLOCK).ok();
         let waiting = SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).ok();
         Self { before, waiting, come: Cell::new(None) }
     }
 
-    /// Whether one has come: a long piece of work should stop where it can.
+    /// Whether a signal has come: long work should then stop as soon as it can.
     pub fn has_come(&self) -> bool {
         if self.come.get().is_none()
             && let Some(Ok(Some(signal))) = self.waiting.as_ref().map(SignalFd::read_signal)
         {
-            // Reading has taken it away from the system.
+            // Reading it has removed it from the pending signals.
             self.come.set(i32::try_from(signal.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok()));
         }
         self.come.get().is_some()

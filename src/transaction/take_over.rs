@@ -9,8 +9,8 @@ use crate::shared_copy::SharedCopy;
 use crate::store::{Store, StoreError};
 use crate::vm_lock::VmLocks;
 
-/// Takes over what other hosts have written, and says what that was. A VM that another program of this host is changing is left
-/// to that program: what it has written may yet be put back. The VMs in `own` are locked by the caller.
+/// Takes over what other hosts have written, and returns it. A VM that another program of this host is changing is left to
+/// that program: it may yet put back what it has written. The caller has locked the VMs in `own`.
 ///
 /// # Errors
 /// The database cannot be written.
@@ -26,14 +26,14 @@ pub fn take_over(store: &Store, shared: &SharedCopy, locks: &VmLocks, own: &[VmU
             busy.insert(*uuid);
         }
     }
-    // They may have changed until they were locked.
+    // They may have changed before they were locked.
     news = shared.news(store.read())?;
     news.entries.retain(|(uuid, _)| !busy.contains(uuid));
     write_down(store, &news)?;
     Ok(news)
 }
 
-/// Takes over everything, where nobody else works on the database: in a copy of it.
+/// Takes over everything, in a copy of the database that no other program uses.
 ///
 /// # Errors
 /// The database cannot be written.

@@ -1,24 +1,24 @@
-//! Writes to XAPI, and puts back.
+//! Writes changes to XAPI, and puts them back.
 
 use std::time::Duration;
 
 use crate::deadline::Deadline;
 use crate::xenapi::{self, MapChange, MapField, Session, XapiError};
 
-/// How long the parts of a change may take. Between the two halves of a change a key is not there, so none is begun where there
-/// is no time to put it back.
+/// How long the parts of a change may take. The key is missing between the two halves of a change, so no change is begun
+/// unless there is time to put it back.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
-    /// When all has to be over, where a start waits for it.
+    /// When everything must be done, if a start waits for it.
     pub end: Option<Deadline>,
     /// How long one change may take.
     pub change: Duration,
-    /// How long there has to be when a change is begun.
+    /// How much time must be left to begin a change.
     pub needed: Duration,
 }
 
 impl Pace {
-    /// XAPI's full time for each change, and for putting each back.
+    /// XAPI's full timeout for each change, and for putting each back.
     #[must_use]
     pub fn full() -> Self {
         Self { end: None, change: xenapi::XAPI_TIMEOUT, needed: Duration::ZERO }
@@ -40,13 +40,13 @@ impl Pace {
 /// Writes changes that belong together: all of them, or none.
 ///
 /// # Errors
-/// XAPI is away or refuses; what was written was put back, as far as XAPI lets it.
+/// XAPI is away or refuses; what was written is put back, as far as XAPI allows it.
 pub fn write(session: &mut Session, changes: &[MapChange], pace: &Pace) -> Result<(), XapiError> {
     for (made, change) in changes.iter().enumerate() {
         let outcome = pace.next().map(|deadline| session.set_deadline(deadline)).and_then(|()| change.make(session));
         if let Err(error) = outcome {
-            // Also the one that failed: nobody knows how far it got. Where XAPI did not answer it may even be carried out later,
-            // so what was put aside for it stays there; the next start or change takes it away.
+            // Also the one that failed: it is unknown how far it got. If XAPI did not answer, it may even be carried out
+            // later, so what was put aside for it stays there until the next start or change removes it.
             let may_come_late = error.is_away() && change.map == MapField::VmPlatform;
             let begun =
                 changes[..=made].iter().filter(|begun| !(may_come_late && begun.map == MapField::VmOtherConfig));
@@ -57,11 +57,11 @@ pub fn write(session: &mut Session, changes: &[MapChange], pace: &Pace) -> Resul
     Ok(())
 }
 
-/// Puts changes back, the last first. What cannot be put back is in the log.
+/// Puts changes back, the last first. What cannot be put back is logged.
 pub fn put_back(session: &mut Session, changes: &[MapChange], pace: &Pace) {
     let mut is_too_late = false;
     for change in changes.iter().rev() {
-        // Whoever did not answer for one of a thousand changes is not waited for at each of the others.
+        // If XAPI did not answer for one of a thousand changes, do not wait for it at each of the others.
         if !is_too_late {
             session.set_deadline(pace.for_putting_back());
             let Err(error) = change.put_back(session) else { continue };

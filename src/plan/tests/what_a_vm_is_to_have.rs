@@ -69,7 +69,7 @@ fn each_row_of_the_table_for_a_vm_that_is_not_registered() {
         (Inherit, &unknown, ANOTHERS, of_removed, clone),
         (Default, &unknown, ANOTHERS, of_registered, by_default(Some(uuid))),
         (Default, &unknown, ANOTHERS, of_removed, by_default(Some(uuid))),
-        // Removed: never registered again by itself.
+        // Removed: never registered again automatically.
         (Ignore, &removed(), "", None, Goal::LeaveAlone),
         (Default, &removed(), "", None, Goal::LeaveAlone),
         (Inherit, &removed(), "", None, Goal::LeaveAlone),

@@ -8,12 +8,12 @@ use crate::settings::Settings;
 const HERE: &str = "1 A 2 7 3 100";
 const FOREIGN: &str = "-vga std";
 
-/// What is known of a VM, and what is to be planned from it.
+/// What is known of a VM, and the goal to plan for.
 #[derive(Debug, Clone, Copy)]
 struct Case {
     /// This host's row, as the shared copy writes it.
     here: Option<&'static str>,
-    /// The line of the shared copy.
+    /// The VM's entry in the shared copy.
     shared: Option<&'static str>,
     vm: InXapi,
     /// Arguments that were put aside.
@@ -32,7 +32,7 @@ enum InXapi {
     With(&'static str),
 }
 
-/// A registered VM that all places agree about.
+/// A registered VM that this host, the shared copy and XAPI agree about.
 fn agreed() -> Case {
     Case {
         here: Some(HERE),
@@ -84,7 +84,7 @@ fn planned(case: Case) -> Result<Plan, Error> {
     plan(&Settings::default().device, &known, &case.goal)
 }
 
-/// The plan in words: what each change makes of which map.
+/// The plan in words: for each change the map, the old and the new value.
 fn words(case: Case) -> (Vec<String>, XapiOutcome) {
     let Plan { changes, outcome } = planned(case).unwrap();
     let word = |change: &MapChange| {
@@ -128,7 +128,7 @@ fn the_shared_copy_gets_what_is_newer_here_and_keeps_what_is_newer_there() {
         assert_plan(case, changes, XapiOutcome::AlreadyRight);
     };
     newer("1 A 2 7 4 100", HERE, &["shared: 1 A 2 7 3 100 -> 1 A 2 7 4 100"]);
-    // The higher revision wins whatever the clocks say, then the later change, then the content.
+    // The higher revision wins regardless of the clocks, then the later change, then the content.
     newer("1 A 2 7 4 0", HERE, &["shared: 1 A 2 7 3 100 -> 1 A 2 7 4 0"]);
     newer("1 A 2 7 3 101", HERE, &["shared: 1 A 2 7 3 100 -> 1 A 2 7 3 101"]);
     newer("1 B 2 7 3 100", HERE, &["shared: 1 A 2 7 3 100 -> 1 B 2 7 3 100"]);
@@ -194,7 +194,7 @@ fn arguments_that_a_killed_program_had_put_aside_come_back() {
     let case = Case { vm: InXapi::Without, aside: Some(FOREIGN), ..agreed() };
     let back = [&*format!("platform: nothing -> {both}"), &*format!("aside: {FOREIGN} -> nothing")];
     assert_plan(case, &back, XapiOutcome::Written);
-    // Where the platform has arguments they are newer than what was put aside.
+    // If the platform has arguments, they are newer than those that were put aside.
     let old = Case { vm: InXapi::With(OURS), aside: Some(FOREIGN), ..agreed() };
     assert_plan(old, &[&format!("aside: {FOREIGN} -> nothing")], XapiOutcome::Written);
     // Also for a VM that is not ours.
