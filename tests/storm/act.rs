@@ -11,7 +11,7 @@ use super::args;
 use super::boots::BootKind;
 use super::ledger::Told;
 use super::programs::{Answer, answer};
-use super::step::{Change, Cut, Event, MOST_VMS, Number, Program, RowEdit, Settings, Step};
+use super::step::{Change, Cut, Event, MOST_VMS, Number, Phrase, Program, RowEdit, Settings, Step};
 use super::world::{ARGS, World};
 
 /// What became of a step: whether it was carried out. An error is a failure of what is on trial.
@@ -59,9 +59,7 @@ impl World<'_> {
                 Ok(true)
             }
             Event::EditRow(edit) => self.edit_row(host, vm, *edit),
-            Event::EditArgs(phrases) => {
-                Ok(self.edit_args(host, vm, phrases.as_ref().map(|phrases| args::text(phrases))))
-            }
+            Event::EditArgs(phrases) => Ok(self.edit_args(host, vm, phrases.as_deref())),
             Event::LoseLine => {
                 self.host(host).set_pool_other_config(&Entry::key(&vm), None);
                 self.observe(host, &Told::default()).map(|()| true)
@@ -71,7 +69,8 @@ impl World<'_> {
         }
     }
 
-    fn edit_args(&self, host: usize, vm: VmUuid, text: Option<String>) -> bool {
+    fn edit_args(&self, host: usize, vm: VmUuid, phrases: Option<&[Phrase]>) -> bool {
+        let text = phrases.map(args::text);
         self.host(host).set_platform_key(&vm.to_string(), ARGS, text.as_deref()).is_ok()
     }
 
