@@ -25,7 +25,7 @@ fn two_hosts_and_two_vms() -> (ResourcePool, [String; 2]) {
     (pool, vms)
 }
 
-/// Carries an operation out on the first host, whose first change takes two seconds, and something else meanwhile.
+/// Carries an operation out on the first host, whose first change takes five seconds, and something else meanwhile.
 fn meanwhile(
     pool: &ResourcePool,
     function: &str,
@@ -34,7 +34,7 @@ fn meanwhile(
 ) -> serde_json::Value {
     let first = || pool.host(0).pool_other_config().get(&format!("vgpu:{}", uuid(1))).cloned();
     let before = first();
-    pool.on(0).set_fault_in(Service::Xapi, "VM.remove_from_platform", Fault::Slow(Duration::from_secs(2))).unwrap();
+    pool.on(0).set_fault_in(Service::Xapi, "VM.remove_from_platform", Fault::Slow(Duration::from_secs(5))).unwrap();
     thread::scope(|scope| {
         let operation = scope.spawn(|| pool.on(0).plugin(function, arguments));
         let began = Instant::now();
@@ -135,7 +135,7 @@ fn an_import_that_is_told_to_end_puts_back_what_it_has_written() {
             (args, pool.host(0).pool_other_config(), sql_ok(&host.root.database(), ".dump"))
         };
         let before = state();
-        host.set_fault_in(Service::Xapi, "VM.remove_from_platform", Fault::Slow(Duration::from_secs(2))).unwrap();
+        host.set_fault_in(Service::Xapi, "VM.remove_from_platform", Fault::Slow(Duration::from_secs(5))).unwrap();
         let mut command = host.root.command("usr/bin/vgpu-admin");
         command.arg("import").arg(host.root.path("settings.json")).stdout(Stdio::null());
         let mut import = command.spawn().unwrap();
@@ -159,7 +159,7 @@ fn an_import_under_nohup_goes_on_when_its_terminal_goes() {
     let vm = |uuid: &str| json!({"vm_uuid": uuid, "pool": "B", "priority": "high"});
     let host = pool.on(0);
     host.root.write("settings.json", json!({"version": 1, "vm": [vm(&first), vm(&second)]}).to_string());
-    host.set_fault_in(Service::Xapi, "VM.remove_from_platform", Fault::Slow(Duration::from_secs(2))).unwrap();
+    host.set_fault_in(Service::Xapi, "VM.remove_from_platform", Fault::Slow(Duration::from_secs(5))).unwrap();
     let before = pool.host(0).pool_other_config();
     let program = host.root.path("usr/bin/vgpu-admin");
     let mut command = Command::new("nohup");

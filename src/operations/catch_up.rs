@@ -15,9 +15,9 @@ use crate::transaction::{take_over, take_over_all};
 use crate::xenapi::Session;
 
 /// How long a request that only reads waits for XAPI, and then for the database.
-const CATCH_UP_TIMEOUT: Duration = Duration::from_millis(300);
+const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long it asks for names: short enough to leave time for ending the session.
-const NAMES_TIMEOUT: Duration = Duration::from_millis(100);
+const NAMES_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The database, including what other hosts have written.
 pub(super) struct Current<'a> {
