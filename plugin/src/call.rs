@@ -58,3 +58,19 @@ fn child<'a, 'input>(node: Node<'a, 'input>, name: &str) -> Result<Node<'a, 'inp
     let found = node.children().find(|child| child.has_tag_name(name));
     found.ok_or_else(|| format!("{} has no {name}", node.tag_name().name()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_is_printed_for_debugging_does_not_show_its_session() {
+        let xml = "<methodCall><methodName>show_vm</methodName><params><param><value>OpaqueRef:secret</value></param>\
+            <param><value><struct><member><name>vm_name</name><value>web01</value></member></struct></value></param>\
+            </params></methodCall>";
+        let call = Call::parse(xml.as_bytes()).unwrap();
+        let printed = format!("{call:?}");
+        assert!(printed.contains("show_vm") && printed.contains("web01"), "{printed}");
+        assert!(!printed.contains("secret"), "{printed}");
+    }
+}
