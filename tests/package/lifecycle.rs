@@ -42,6 +42,31 @@ fn backups(root: &Installed) -> usize {
     root.listing("etc/vgpu").iter().filter(|name| name.contains(".bak")).count()
 }
 
+/// What an administrator does after the installation.
+fn register_and_edit(root: &Installed) {
+    // From outside as a program of the root, and from inside.
+    let registered = root
+        .run("usr/bin/vgpu-admin", &["register-vm", "--vm-uuid", VM, "--vm-name=web01", "--pool=A", "--priority=high"]);
+    assert_eq!(registered.code, Some(0), "{registered:?}");
+    root.inside_ok(&format!("vgpu-admin register-vm --vm-uuid={OTHER_VM} --vm-name=render --pool=B --priority=medium"));
+    let shown = root.inside_ok("vgpu-admin show-vm --vm-name=web01");
+    assert!(shown.contains(VM_ARGUMENT), "{shown}");
+    let settings = root.path("etc/vgpu/vgpu.toml");
+    fs::write(&settings, fs::read_to_string(&settings).unwrap() + EDIT).unwrap();
+}
+
+fn assert_removal_keeps_what_is_not_ours(root: &Installed) {
+    let said = root.dnf(&["remove", "vgpu-config"]);
+    assert!(said.contains("stay in /etc/vgpu"), "{said}");
+    assert_kept(root, "removed");
+    for gone in ["etc/xapi.d/plugins/vgpu", "usr/bin/vgpu-admin", "usr/libexec/vgpu", "usr/share/doc/vgpu-config"] {
+        assert!(!root.path(gone).exists(), "{gone} is still there");
+    }
+    assert_eq!(root.listing("etc/xapi.d/vm-pre-start").len(), 0, "a file here would be run before every start");
+    assert!(root.path("etc/xapi.d/plugins/echo").exists(), "others' files stay");
+    assert_eq!(root.rpm(&["--verify", "dom0-base"]).stdout, "", "others' files stay as they were");
+}
+
 #[test]
 fn rows_and_settings_outlive_upgrade_downgrade_reinstallation_and_removal() {
     let root = Installed::without_the_package();
@@ -52,15 +77,7 @@ fn rows_and_settings_outlive_upgrade_downgrade_reinstallation_and_removal() {
     assert_eq!(root.changed(), "", "after the installation nothing differs from the package");
     assert_eq!(root.sql("SELECT count(*) FROM vms"), "0\n", "the database is there, and empty");
 
-    // From outside as a program of the root, and from inside.
-    let registered = root
-        .run("usr/bin/vgpu-admin", &["register-vm", "--vm-uuid", VM, "--vm-name=web01", "--pool=A", "--priority=high"]);
-    assert_eq!(registered.code, Some(0), "{registered:?}");
-    root.inside_ok(&format!("vgpu-admin register-vm --vm-uuid={OTHER_VM} --vm-name=render --pool=B --priority=medium"));
-    let shown = root.inside_ok("vgpu-admin show-vm --vm-name=web01");
-    assert!(shown.contains(VM_ARGUMENT), "{shown}");
-    let settings = root.path("etc/vgpu/vgpu.toml");
-    fs::write(&settings, fs::read_to_string(&settings).unwrap() + EDIT).unwrap();
+    register_and_edit(&root);
     assert_works(&root, "used");
     let schema: u32 = root.sql("PRAGMA user_version").trim().parse().unwrap();
 
@@ -88,15 +105,7 @@ fn rows_and_settings_outlive_upgrade_downgrade_reinstallation_and_removal() {
     assert_eq!(backups(&root), 1, "nothing was migrated again");
     assert!(root.inside_ok("vgpu-admin list-vms").contains("web01"));
 
-    let said = root.dnf(&["remove", "vgpu-config"]);
-    assert!(said.contains("stay in /etc/vgpu"), "{said}");
-    assert_kept(&root, "removed");
-    for gone in ["etc/xapi.d/plugins/vgpu", "usr/bin/vgpu-admin", "usr/libexec/vgpu", "usr/share/doc/vgpu-config"] {
-        assert!(!root.path(gone).exists(), "{gone} is still there");
-    }
-    assert_eq!(root.listing("etc/xapi.d/vm-pre-start").len(), 0, "a file here would be run before every start");
-    assert!(root.path("etc/xapi.d/plugins/echo").exists(), "others' files stay");
-    assert_eq!(root.rpm(&["--verify", "dom0-base"]).stdout, "", "others' files stay as they were");
+    assert_removal_keeps_what_is_not_ours(&root);
 
     root.dnf(&["install", &next]);
     assert!(
