@@ -21,17 +21,18 @@ impl From<Error> for Answer {
 impl Answer {
     #[must_use]
     pub fn into_xml(self) -> String {
-        let (status, member) = match self {
-            Self::Success(json) => ("Success", member("Value", &string(&text::json(json)))),
+        // In alphabetical order, as XML-RPC libraries write a struct's members.
+        let members = match self {
+            Self::Success(json) => member("Status", &string("Success")) + &member("Value", &string(&text::json(json))),
             Self::Failure(code, params) => {
                 let parts =
                     std::iter::once(code).chain(params).map(|part| string(&text::xml(&part))).collect::<String>();
-                ("Failure", member("ErrorDescription", &format!("<value><array><data>{parts}</data></array></value>")))
+                member("ErrorDescription", &format!("<value><array><data>{parts}</data></array></value>"))
+                    + &member("Status", &string("Failure"))
             }
         };
-        let status = self::member("Status", &string(status));
         format!(
-            "<methodResponse><params><param><value><struct>{status}{member}</struct></value></param></params></methodResponse>"
+            "<methodResponse><params><param><value><struct>{members}</struct></value></param></params></methodResponse>"
         )
     }
 }

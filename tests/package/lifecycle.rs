@@ -130,7 +130,7 @@ fn after_a_downgrade_the_documented_commands_put_the_newest_copy_back() {
     root.inside_ok(
         "echo older > /etc/vgpu/vgpu_config.db.schema-1.bak; touch -d '2020-01-01 00:00' /etc/vgpu/*schema-1.bak",
     );
-    let commands = example(include_str!("../../docs/installation.md"), "**Back to the older version**");
+    let commands = example(include_str!("../../docs/installation.md"), "**To go back to the older version**");
     root.inside_ok(commands);
     assert!(root.inside_ok("vgpu-admin list-vms").contains("web01"));
     assert!(root.path("etc/vgpu/vgpu_config.db.newer").exists());
