@@ -5,7 +5,7 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::Duration;
 
@@ -35,46 +35,74 @@ fn ask_within(timeout: Duration, program: &Path, arguments: &[&str]) -> Result<S
         .stderr(Stdio::piped())
         .spawn()
         .map_err(say)?;
-    let outputs = [child.stdout.take().map(read_in_background), child.stderr.take().map(read_in_background)];
+    let (sender, chunks) = mpsc::channel();
+    if let Some(stdout) = child.stdout.take() {
+        read_in_background(Stream::Output, stdout, sender.clone());
+    }
+    if let Some(stderr) = child.stderr.take() {
+        read_in_background(Stream::Error, stderr, sender);
+    }
     let ended = child.wait_timeout(timeout).map_err(say)?;
     if ended.is_none() {
         let _ = child.kill();
         let _ = child.wait();
         return Err(format!("did not end within {} s", timeout.as_secs()));
     }
-    let texts = outputs.into_iter().flatten().map(|output| received(&output, deadline));
-    Ok(texts.map(|text| String::from_utf8_lossy(&text).into_owned()).collect())
+    Ok(received(&chunks, deadline).map(|text| String::from_utf8_lossy(&text).into_owned()).concat())
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Stream {
+    Output,
+    Error,
 }
 
 /// Reads while the program runs, so that a full pipe does not block it.
-fn read_in_background(mut stream: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
-    let (sender, receiver) = mpsc::channel();
+fn read_in_background(stream: Stream, mut pipe: impl Read + Send + 'static, chunks: Sender<(Stream, Vec<u8>)>) {
     thread::spawn(move || {
         let mut chunk = vec![0; 1 << 16];
         // On an error, what was read so far has to suffice.
-        while let Ok(length @ 1..) = stream.read(&mut chunk) {
-            if sender.send(chunk[..length].to_vec()).is_err() {
+        while let Ok(length @ 1..) = pipe.read(&mut chunk) {
+            if chunks.send((stream, chunk[..length].to_vec())).is_err() {
                 return;
             }
         }
     });
-    receiver
 }
 
-/// The output up to its end or the deadline: a process that the program has left behind may keep the stream open.
-fn received(output: &Receiver<Vec<u8>>, deadline: Deadline) -> Vec<u8> {
-    let mut text = Vec::new();
-    while let Ok(chunk) = output.recv_timeout(deadline.remaining().unwrap_or_default()) {
-        text.extend(chunk);
+/// Both streams up to their ends or the deadline: a process that the program has left behind may keep them open, or never stop
+/// writing.
+fn received(chunks: &Receiver<(Stream, Vec<u8>)>, deadline: Deadline) -> [Vec<u8>; 2] {
+    let (mut output, mut error) = (Vec::new(), Vec::new());
+    while let Some(left) = deadline.remaining()
+        && let Ok((stream, chunk)) = chunks.recv_timeout(left)
+    {
+        match stream {
+            Stream::Output => output.extend(chunk),
+            Stream::Error => error.extend(chunk),
+        }
     }
-    text
+    [output, error]
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs::OpenOptions;
+    use std::time::Instant;
 
     use super::*;
+
+    #[test]
+    fn a_process_that_never_stops_writing_does_not_hold_up_the_answer() {
+        let (sender, chunks) = mpsc::channel();
+        let began = Instant::now();
+        // More is always there than has been taken.
+        let writer = thread::spawn(move || {
+            while began.elapsed() < Duration::from_secs(5) && sender.send((Stream::Output, Vec::new())).is_ok() {}
+        });
+        assert_eq!(received(&chunks, Deadline::after(Duration::from_millis(10))), <[Vec<u8>; 2]>::default());
+        assert!(!writer.is_finished(), "it has waited for the writer's end");
+    }
 
     #[test]
     fn a_process_that_keeps_the_output_open_does_not_hold_up_the_answer() {
