@@ -59,6 +59,15 @@ impl SharedCopy {
         Entry::parse(self.values.get(&Entry::key(uuid))?).ok()
     }
 
+    /// Why a VM's entry must be left alone, if a newer program wrote it.
+    #[must_use]
+    pub fn written_by_newer(&self, uuid: &VmUuid) -> Option<EntryError> {
+        match self.compare(uuid, None) {
+            Comparison::NotForUs(error) => Some(error),
+            Comparison::Same | Comparison::CopyIsNewer(_) | Comparison::HostIsNewer => None,
+        }
+    }
+
     /// Compares the shared copy's entry of a VM with what this host has.
     #[must_use]
     pub fn compare(&self, uuid: &VmUuid, here: Option<&Entry>) -> Comparison {

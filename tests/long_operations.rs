@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use simulated_host::{Fault, Service};
+use vgpu_config::entry::Entry;
+use vgpu_config::model::{Priority, VmSettings};
 use vgpu_tests::tools::sql_ok;
 use vgpu_tests::{ResourcePool, uuid};
 
@@ -118,6 +120,38 @@ fn prune_forgets_no_more_than_it_was_told_to() {
         assert!(refused.params.concat().contains("VMs' UUIDs, separated by commas"), "{refused:?}");
     }
     assert_eq!(pool.on(0).plugin("show_vm", &[("vm_uuid", &later)])["pool"], "A");
+}
+
+#[test]
+fn prune_keeps_a_vm_that_another_host_has_changed_since_it_began() {
+    let (pool, [first, second]) = two_hosts_and_two_vms();
+    let changed = uuid(3);
+    pool.host(0).create_vm_with_uuid(&changed, "vm");
+    pool.on(0).register(&changed, "A", "low");
+    pool.on(1).plugin("sync", &[]);
+    for vm in [&first, &second, &changed] {
+        pool.host(0).destroy(vm).unwrap();
+    }
+    pool.on(0)
+        .set_fault_in(Service::Xapi, "pool.remove_from_other_config", Fault::Slow(Duration::from_secs(5)))
+        .unwrap();
+    thread::scope(|scope| {
+        let prune = scope.spawn(|| pool.on(0).plugin("prune", &[]));
+        let began = Instant::now();
+        while pool.host(0).pool_other_config().contains_key(&format!("vgpu:{first}")) {
+            assert!(began.elapsed() < PATIENCE, "prune forgets nothing");
+            thread::sleep(Duration::from_millis(5));
+        }
+        // What another host writes: one change more.
+        let key = format!("vgpu:{changed}");
+        let entry = Entry::parse(&pool.host(0).pool_other_config()[&key]).unwrap();
+        let settings = entry.settings.map(|settings| VmSettings { priority: Priority::High, ..settings });
+        let newer = Entry { settings, revision: entry.revision + 1, ..entry };
+        pool.host(0).set_pool_other_config(&key, Some(&newer.to_text()));
+        assert_eq!(prune.join().unwrap()["pruned"], json!([first, second]));
+    });
+    pool.on(0).clear_faults().unwrap();
+    assert_eq!(pool.on(0).plugin("show_vm", &[("vm_uuid", &changed)])["priority"], "high");
 }
 
 #[test]

@@ -170,9 +170,7 @@ fn difference(root: &Root, session: &mut Session) -> Result<Difference, Error> {
         let is_newer = shared.compare(&uuid, Some(&entry)) == Comparison::HostIsNewer;
         difference.ahead += usize::from(is_newer && !is_pruned);
     }
-    difference.not_for_us = shared.vms().find_map(|vm_uuid| match shared.compare(&vm_uuid, None) {
-        Comparison::NotForUs(error) => Some(Error::NewerFormat { vm_uuid, error }),
-        _ => None,
-    });
+    let newer = |vm_uuid| Some(Error::NewerFormat { vm_uuid, error: shared.written_by_newer(&vm_uuid)? });
+    difference.not_for_us = shared.vms().find_map(newer);
     Ok(difference)
 }

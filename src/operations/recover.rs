@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::deadline::Deadline;
-use crate::device_args::{self, PLATFORM_KEY};
+use crate::device_args;
 use crate::entry::News;
 use crate::error::Error;
 use crate::model::{VmSettings, VmUuid};
@@ -145,7 +145,7 @@ fn take_over(writing: &Writing<'_>, shared: &SharedCopy, reply: &mut RecoverRepl
         }
     }
     for uuid in shared.vms() {
-        if let Comparison::NotForUs(error) = shared.compare(&uuid, None) {
+        if let Some(error) = shared.written_by_newer(&uuid) {
             reply.notes.push(format!("VM {uuid}: the shared copy's entry {error}"));
         }
     }
@@ -160,8 +160,7 @@ fn unregistered(
 ) -> Result<Option<String>, StoreError> {
     let here: HashSet<_> = writing.read().entries()?.into_iter().map(|(uuid, _)| uuid).collect();
     let has_argument = |record: &VmRecord| {
-        let args = record.platform.get(PLATFORM_KEY).map(String::as_str).unwrap_or_default();
-        device_args::find(&settings.device, args).is_some()
+        record.stored_args().is_some_and(|args| device_args::find(&settings.device, args).is_some())
     };
     let is_unknown = |record: &VmRecord| record.uuid.parse().is_ok_and(|uuid: VmUuid| !here.contains(&uuid));
     let is_meant = |record: &&VmRecord| record.is_a_vm() && is_unknown(record) && has_argument(record);

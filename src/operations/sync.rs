@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::model::{VmUuid, VmUuids};
 use crate::plan::{Goal, Known, Plan, goal, plan};
 use crate::reply::{LeftAlone, PruneReply, SyncReply, XapiOutcome};
-use crate::shared_copy::{Comparison, SharedCopy};
+use crate::shared_copy::SharedCopy;
 use crate::store::{Store, StoreError};
 use crate::transaction::{HeldSignals, Transaction, Vms};
 use crate::xenapi::{MapChange, MapField, Session, XapiVm};
@@ -87,10 +87,7 @@ fn note_changes(reply: &mut SyncReply, uuid: &VmUuid, changes: &[MapChange]) {
 
 /// The VMs whose entry in the shared copy was written by a newer program.
 fn written_by_newer(shared: &SharedCopy) -> Vec<LeftAlone> {
-    let newer = |uuid: VmUuid| match shared.compare(&uuid, None) {
-        Comparison::NotForUs(error) => Some(LeftAlone { vm_uuid: uuid, why: error.to_string() }),
-        _ => None,
-    };
+    let newer = |vm_uuid| Some(LeftAlone { vm_uuid, why: shared.written_by_newer(&vm_uuid)?.to_string() });
     shared.vms().filter_map(newer).collect()
 }
 
@@ -177,36 +174,36 @@ pub fn prune(host: &Host, only: Option<&VmUuids>, dry_run: bool) -> Result<Prune
     transaction.read_shared()?;
     let vms = transaction.look_all_up()?;
     let Some(shared) = transaction.shared() else { return Ok(PruneReply { dry_run, pruned: Vec::new() }) };
-    let is_dead = |uuid: &VmUuid| match shared.compare(uuid, None) {
-        _ if vms.contains_key(uuid) => false,
-        Comparison::NotForUs(error) => {
-            log::warn!("VM {uuid}: the shared copy's entry {error}");
-            false
-        }
-        _ => true,
+    let is_left_alone = |uuid: &VmUuid| {
+        let newer = shared.written_by_newer(uuid);
+        newer.inspect(|error| log::warn!("VM {uuid}: the shared copy's entry {error}")).is_some()
     };
+    let is_dead = |uuid: &VmUuid| !vms.contains_key(uuid) && !is_left_alone(uuid);
     let is_meant = |uuid: &VmUuid| only.is_none_or(|only| only.contains(uuid));
     let all: BTreeSet<_> = shared.vms().chain(here).collect();
-    let mut pruned: Vec<_> = all.into_iter().filter(|uuid| is_meant(uuid) && is_dead(uuid)).collect();
-    if !dry_run {
-        let mut forgotten = Vec::new();
-        for uuid in pruned {
-            if forget(host, &mut transaction, &uuid)? {
-                forgotten.push(uuid);
-            }
+    let dead = all.into_iter().filter(|uuid| is_meant(uuid) && is_dead(uuid));
+    // With the entry that makes it one to forget: for each VM the shared copy is read again.
+    let dead: Vec<_> = dead.map(|uuid| (uuid, shared.removal(&uuid))).collect();
+    let mut pruned = Vec::new();
+    for (uuid, seen) in dead {
+        if dry_run || forget(host, &mut transaction, &uuid, seen.as_ref())? {
+            pruned.push(uuid);
         }
-        pruned = forgotten;
     }
     Ok(PruneReply { dry_run, pruned })
 }
 
 /// Forgets a VM, unless it was created meanwhile or another host has changed its settings.
-fn forget(host: &Host, transaction: &mut Transaction<'_>, uuid: &VmUuid) -> Result<bool, Error> {
+fn forget(
+    host: &Host,
+    transaction: &mut Transaction<'_>,
+    uuid: &VmUuid,
+    seen: Option<&MapChange>,
+) -> Result<bool, Error> {
     let _locked = transaction.lock(&[*uuid])?;
-    let seen = transaction.shared().and_then(|shared| shared.removal(uuid));
     let vms = transaction.look_again(&[*uuid])?;
     let removal = transaction.shared().and_then(|shared| shared.removal(uuid));
-    if !matches!(vms.get(uuid), Some(XapiVm::Unknown)) || removal != seen {
+    if !matches!(vms.get(uuid), Some(XapiVm::Unknown)) || removal.as_ref() != seen {
         return Ok(false);
     }
     let _signals = HeldSignals::hold();

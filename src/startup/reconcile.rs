@@ -6,7 +6,6 @@ use super::{Milestone, Start};
 use crate::contact;
 use crate::deadline::Deadline;
 use crate::device_args::{self, FoundDevice};
-use crate::entry::EntryError;
 use crate::error::Error;
 use crate::plan::Goal;
 use crate::shared_copy::{Comparison, SharedCopy};
@@ -95,7 +94,8 @@ impl<'a> Reconciliation<'a> {
                     && record.args_put_aside().is_none()
                     && self.is_finished(&registration, &goal, record.stored_args())
             });
-        if xapi.is_ok() {
+        // Otherwise it is recorded after the take-over.
+        if is_finished && xapi.is_ok() {
             contact::note(self.start.root);
         }
         Ok(is_finished.then(|| self.confirm(seen, &registration, &goal, args)))
@@ -168,7 +168,7 @@ impl<'a> Reconciliation<'a> {
         report.last_change = seen;
         report.is_start = record.is_some_and(|record| record.power_state == "Halted");
         report.name = record.map(|record| record.name_label.clone()).or(report.name);
-        if let Some(error) = self.written_by_newer(&xapi) {
+        if let Some(error) = xapi.as_ref().ok().and_then(|xapi| xapi.shared.written_by_newer(&self.start.vm_uuid)) {
             // The program that wrote it knows what the VM should have, and has given it to XAPI.
             report.problems.push(format!("the shared copy's entry of this VM {error}"));
             report.this_boot = booting.left_alone();
@@ -202,13 +202,6 @@ impl<'a> Reconciliation<'a> {
         report.xapi = state;
         self.note(&report, told);
         Ok(report)
-    }
-
-    fn written_by_newer(&self, xapi: &XapiAnswer) -> Option<EntryError> {
-        match xapi.as_ref().ok()?.shared.compare(&self.start.vm_uuid, None) {
-            Comparison::NotForUs(error) => Some(error),
-            _ => None,
-        }
     }
 
     /// Updates XAPI for a VM that is left alone: a removal that the other hosts do not know of yet, and arguments that a
