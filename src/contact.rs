@@ -1,20 +1,16 @@
 //! When this host last had the settings of all hosts: the time of an empty file, which disappears when the host reboots.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::time::SystemTime;
 
 use crate::paths::Root;
+use crate::run_file;
 
 /// Records that this host has the settings of all hosts. If that fails, only a time that is shown to people is lost.
 pub fn note(root: &Root) {
     let path = root.last_contact();
-    let made = path.parent().map_or(Ok(()), |folder| DirBuilder::new().recursive(true).mode(0o755).create(folder));
-    let noted = made.and_then(|()| {
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path)?;
-        file.set_modified(SystemTime::now())
-    });
+    let noted = run_file::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
     if let Err(error) = noted {
         log::debug!("{}: {error}", path.display());
     }

@@ -19,6 +19,8 @@ pub const LARGEST_REVISION: i64 = 1 << 53;
 const REVISIONS: RangeInclusive<i64> = 0..=LARGEST_REVISION;
 /// The valid times, in seconds since 1970: until the end of the year 9999.
 const TIMES: RangeInclusive<i64> = 0..=253_402_300_799;
+/// How much the clocks of two hosts may differ, in seconds: only what lies further apart has a certain order.
+pub const CLOCKS_MAY_DIFFER: i64 = 600;
 /// Written for each value that a removed VM does not have.
 const REMOVED: &str = "-";
 

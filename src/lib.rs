@@ -21,6 +21,7 @@ pub mod paths;
 pub mod plan;
 pub mod reply;
 pub mod request;
+mod run_file;
 pub mod settings;
 pub mod shared_copy;
 pub mod startup;

@@ -3,9 +3,8 @@
 //! A lock is a one-byte range of a file, held by the open file (`F_OFD_SETLK` in fcntl(2)). A program can hold many of them, and
 //! they are released when it ends, even if it is killed. Changes of the database alone, which take milliseconds, need none.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -16,6 +15,7 @@ use nix::libc;
 
 use crate::deadline::Deadline;
 use crate::model::VmUuid;
+use crate::run_file;
 
 /// How long `vgpu-admin` and the plugin wait for another program that changes the same VM. Longer than that program waits for an
 /// answer from XAPI ([`crate::xenapi::XAPI_TIMEOUT`]).
@@ -39,11 +39,7 @@ impl VmLocks {
     /// # Errors
     /// The file cannot be created or opened.
     pub fn open(path: &Path) -> io::Result<Self> {
-        if let Some(folder) = path.parent() {
-            DirBuilder::new().recursive(true).mode(0o755).create(folder)?;
-        }
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-        Ok(Self(file))
+        run_file::open(path).map(Self)
     }
 
     /// Locks VMs: all of them, or none. [`LockError::Busy`] names a VM that another program held until the deadline.

@@ -8,16 +8,13 @@ use super::Host;
 use super::catch_up::Current;
 use super::hosts::{Answered, on_every_host};
 use crate::device_args::{self, FoundDevice};
-use crate::entry::Entry;
+use crate::entry::{CLOCKS_MAY_DIFFER, Entry};
 use crate::error::Error;
 use crate::model::{DeviceVmId, VmSettings, VmUuid};
 use crate::reply::{AppliedVm, ApplyReply, LeftAlone, StartReply};
 use crate::request::Request;
 use crate::shared_copy::{Comparison, SharedCopy};
 use crate::xenapi::{HostRecord, Reference, Session, VmRecord};
-
-/// In seconds. The order of starts on two hosts within this time is unknown, because their clocks may differ.
-const CLOCKS_MAY_DIFFER: i64 = 600;
 
 /// A running VM that gets its settings by a reboot.
 pub(super) struct Pending {

@@ -51,7 +51,9 @@ impl Reconciliation<'_> {
         let known = Known { uuid, here: here.as_ref(), shared: Some(shared), vm, is_asked_for: false, was_told: false };
         let changes = plan(&self.start.settings.device, &known, goal)?.changes;
         let pace = Pace { end: Some(self.deadline), change: self.start.share(2), needed: self.start.share(3) };
-        if changes.iter().any(|change| change.map == MapField::PoolOtherConfig)
+        // XAPI is not told of anything that it is too late to begin.
+        if pace.has_time()
+            && changes.iter().any(|change| change.map == MapField::PoolOtherConfig)
             && let Err(error) = self.store.note_as_told(uuid)
         {
             log::warn!("VM {uuid}: that XAPI is told of the edited row could not be stored: {error}");

@@ -11,16 +11,13 @@ use super::history::{HeldSettings, Through, held};
 use super::rows::Reading;
 use super::writing::Writing;
 use super::{Store, StoreError};
-use crate::entry::Entry;
+use crate::entry::{CLOCKS_MAY_DIFFER, Entry};
 use crate::model::{DeviceVmId, PoolId, Priority, VmSettings, VmUuid};
 
 /// What the history says of an edit that was made again.
 const MADE_AGAIN: &str = "made again to what another host has changed";
 /// What the history says of an edit that XAPI was about to be told of.
 const TOLD: &str = "told to XAPI";
-/// How much the clocks of two hosts may differ, in seconds. An edit that is older than another host's change by more than
-/// that gives way to it: it may come from a backup of the database.
-const CLOCKS_MAY_DIFFER: i64 = 600;
 
 /// An edit by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +93,7 @@ impl Reading<'_> {
         if !is_unknown || !self.is_edited_by_hand(uuid)? {
             return Ok(false);
         }
+        // A clearly older edit may come from a backup of the database.
         let is_later = here.changed_at + CLOCKS_MAY_DIFFER >= there.changed_at;
         if !is_later {
             log::warn!("VM {uuid}: its row was edited by hand, and gives way to a later change on another host");

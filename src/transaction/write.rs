@@ -24,12 +24,17 @@ impl Pace {
         Self { end: None, change: xenapi::XAPI_TIMEOUT, needed: Duration::ZERO }
     }
 
+    /// Whether there is time to begin a change.
+    #[must_use]
+    pub fn has_time(&self) -> bool {
+        self.end.is_none_or(|end| end.remaining().is_some_and(|left| left >= self.needed))
+    }
+
     fn next(&self) -> Result<Deadline, XapiError> {
-        let Some(end) = self.end else { return Ok(Deadline::after(self.change)) };
-        if end.remaining().is_none_or(|left| left < self.needed) {
+        if !self.has_time() {
             return Err(XapiError::TimedOut);
         }
-        Ok(end.at_most(self.change))
+        Ok(self.end.map_or_else(|| Deadline::after(self.change), |end| end.at_most(self.change)))
     }
 
     fn for_putting_back(&self) -> Deadline {
