@@ -32,7 +32,7 @@ impl<'a> ThreeHosts<'a> {
         self.pool.host(0).create_vm_with_uuid(VM, NAME);
         self.run(0, &format!("vgpu-admin register-vm --vm-uuid={VM} --pool=A --priority=medium"));
         self.run(1, "vgpu-admin list-vms");
-        Stage::say("The second host has not heard of it. It asks XAPI before it starts the VM:\n");
+        Stage::say("The second host has it from XAPI, which it asks again before it starts the VM:\n");
         self.run(1, &format!("xe vm-start uuid={VM} on=xcp-ng-2"));
         self.show_qemu(1);
         self.run(1, "vgpu-admin list-vms");
