@@ -13,6 +13,7 @@ mod http;
 mod listener;
 mod pool;
 mod process;
+mod programs;
 mod random;
 mod seed;
 mod simulated;
@@ -22,16 +23,18 @@ mod wire;
 mod xapi;
 mod xe;
 mod xenopsd;
+mod xenstore;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use database::{Role, SessionInfo};
-pub use dom0::{Boot, HookRun, Identity};
+pub use dom0::{Boot, HookRun, Identity, Release};
 pub use error::ApiError;
 pub use fault::{Fault, Service};
 pub use pool::Outage;
 pub use process::Exit;
-pub use simulated::{SimulatedHost, SimulatedPool};
+pub use programs::dom0_program;
+pub use simulated::{Qemu, SimulatedHost, SimulatedPool};
 pub use xe::{XeOutput, xe};
 
 /// Locks a mutex; that another thread panicked while it held it is that thread's failure, not everybody's.

@@ -40,12 +40,13 @@ pub fn create(root: &Path, host_uuid: &str) -> io::Result<()> {
         fs::write(&path, text)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
     }
-    fs::write(root.join("etc/xensource-inventory"), inventory(host_uuid))
+    fs::write(root.join("etc/xensource-inventory"), inventory(host_uuid, "8.3.0"))
 }
 
-fn inventory(host_uuid: &str) -> String {
+/// What the host knows of itself.
+pub fn inventory(host_uuid: &str, version: &str) -> String {
     format!(
-        "PRODUCT_BRAND='XCP-ng'\nPRODUCT_NAME='xenenterprise'\nPRODUCT_VERSION='8.3.0'\nPLATFORM_NAME='XCP'\n\
+        "PRODUCT_BRAND='XCP-ng'\nPRODUCT_NAME='xenenterprise'\nPRODUCT_VERSION='{version}'\nPLATFORM_NAME='XCP'\n\
          INSTALLATION_UUID='{host_uuid}'\n"
     )
 }

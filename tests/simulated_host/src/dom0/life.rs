@@ -67,6 +67,8 @@ impl Dom0 {
                 let _ = worker.join();
             }
         }
+        self.xenopsd.reset();
+        self.end_xenopsd_process();
         lock(&self.syslog).take();
         self.pool.leave(&self.reference);
     }
@@ -90,11 +92,13 @@ impl Dom0 {
         self.forget_memory();
         self.faults.clear();
         *self.life.up.lock().unwrap_or_else(PoisonError::into_inner) = flag();
+        self.restart_toolstack()?;
         self.open_services()
     }
 
     fn forget_memory(&self) {
         self.xenopsd.reset();
+        self.end_xenopsd_process();
         self.switch.reset();
         lock(&self.busy).clear();
         self.forget_events();

@@ -20,7 +20,7 @@ pub struct Boot {
     pub vm_uuid: String,
     /// Everything under `/local/domain/N/platform` in xenstore.
     pub platformdata: IndexMap<String, String>,
-    /// Of that, what a device model that honours it adds to its command line.
+    /// What QEMU got of that: on a host as XCP-ng installs it read from its command line, else what a patched wrapper passes.
     pub device_model_args: Option<String>,
     /// The vm-pre-start scripts of this boot.
     pub hook_runs: Vec<HookRun>,
@@ -93,9 +93,11 @@ impl Dom0 {
         }
         operation.map_or(Ok(()), Operation::go_on)?;
         let domain = self.xenopsd.create_domain(uuid)?;
+        let additions = self.start_device_model(uuid, &domain, false)?;
+        let patched = || domain.platformdata.get("device-model-args").cloned();
         let boot = Boot {
             vm_uuid: uuid.to_owned(),
-            device_model_args: domain.platformdata.get("device-model-args").cloned(),
+            device_model_args: if self.is_stock() { additions } else { patched() },
             platformdata: domain.platformdata.clone(),
             hook_runs,
         };

@@ -25,7 +25,7 @@ impl Dom0 {
         self.run_hooks("vm-pre-migrate", uuid, "source", domid)?;
         operation.go_on()?;
         let moved = self.xenopsd.hand_over(uuid).ok_or_else(|| ApiError::internal("there is no domain to migrate"))?;
-        let domain = to.receive(uuid, moved);
+        let domain = to.receive(uuid, moved)?;
         to.now_runs_here(vm, "Running", domain);
         to.run_hooks("vm-post-migrate", uuid, "destination", Some(domain))?;
         self.run_hooks("vm-pre-shutdown", uuid, "suspend", domid)?;
@@ -34,7 +34,7 @@ impl Dom0 {
     }
 
     /// Takes a domain in and gives its number.
-    fn receive(&self, uuid: &str, moved: Handover) -> i64 {
+    fn receive(&self, uuid: &str, moved: Handover) -> ApiResult<i64> {
         let temporary = temporary_uuid(uuid);
         let renamed = |text: &str| text.replace(uuid, &temporary);
         if let Some(mut metadata) = moved.metadata {
@@ -48,7 +48,9 @@ impl Dom0 {
             self.xenopsd.import(uuid, metadata);
         }
         let platformdata = moved.platformdata.into_iter().map(|(key, value)| (key, renamed(&value))).collect();
-        self.xenopsd.resume(uuid, platformdata).domid
+        let domain = self.xenopsd.resume(uuid, platformdata);
+        self.start_device_model(uuid, &domain, true)?;
+        Ok(domain.domid)
     }
 }
 

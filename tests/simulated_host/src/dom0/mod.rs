@@ -1,6 +1,7 @@
 //! One host: its files, its services, its xenopsd.
 
 mod copies;
+mod device_model;
 mod events;
 mod hooks;
 mod layout;
@@ -14,6 +15,7 @@ mod reboot;
 mod report;
 mod rules;
 mod services;
+mod stock;
 mod suspension;
 
 use std::collections::HashSet;
@@ -23,10 +25,12 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 pub use copies::CopyKind;
+pub use device_model::DeviceModel;
 pub use hooks::HookRun;
 pub use lifecycle::Boot;
 pub use operation::{Operation, text};
 pub use reboot::Reboot;
+pub use stock::Release;
 
 use crate::database::{self, Record};
 use crate::fault::{Fault, Faults, Service};
@@ -38,6 +42,7 @@ use crate::{lock, random};
 use events::Events;
 use life::Life;
 use services::Services;
+use stock::XenopsdProcess;
 
 /// Who a host is, alone in its pool: chosen by the test, or made up.
 #[derive(Debug, Clone)]
@@ -83,6 +88,8 @@ pub struct Dom0 {
     /// The VMs that xenopsd is busy with: what xapi pushes for them waits.
     busy: Mutex<HashSet<String>>,
     events: Events,
+    /// xenopsd's process, on a host as XCP-ng installs it.
+    xenopsd_process: Mutex<Option<XenopsdProcess>>,
     /// The calls that xapi is carrying out, or that it will carry out when it goes on.
     pub calls_in_progress: AtomicUsize,
 }
@@ -108,6 +115,7 @@ impl Dom0 {
             hook_runs: Mutex::default(),
             busy: Mutex::default(),
             events: Events::default(),
+            xenopsd_process: Mutex::default(),
             calls_in_progress: AtomicUsize::default(),
         });
         pool.join(&dom0, host, control_domain);

@@ -66,7 +66,9 @@ impl Dom0 {
         if let Some(domain) = self.xenopsd.domain(uuid) {
             return Err(ApiError::new("VM_BAD_POWER_STATE", &[vm, "Suspended", domain.power_state()]));
         }
-        let domid = self.xenopsd.resume(uuid, image.clone()).domid;
+        let domain = self.xenopsd.resume(uuid, image.clone());
+        self.start_device_model(uuid, &domain, true)?;
+        let domid = domain.domid;
         self.xenopsd.set_paused(uuid, true);
         let survives = self.run_hooks("vm-pre-resume", uuid, "none", Some(domid));
         survives.inspect_err(|_| self.xenopsd.destroy_domain(uuid))?;

@@ -4,9 +4,11 @@ mod lifecycle;
 mod plugins;
 mod pool;
 mod pool_faults;
+mod stock;
 mod vms;
 
 pub use pool::SimulatedPool;
+pub use stock::Qemu;
 
 use std::io;
 use std::path::Path;

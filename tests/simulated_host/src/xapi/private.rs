@@ -51,6 +51,7 @@ pub fn perform(dom0: &Arc<Dom0>, method: &str, params: &[Value]) -> ApiResult<Va
         }
         "set_fault" => set_fault(dom0, &needed(0)?, &needed(1)?, text(2).as_deref()),
         "clear_faults" => dom0.clear_faults().map(|()| Value::Null).map_err(io_error),
+        "restart_toolstack" => dom0.restart_toolstack().map(|()| Value::Null).map_err(io_error),
         "restart_xapi" => dom0.restart_xapi().map(|()| Value::Null).map_err(io_error),
         _ => Err(ApiError::new("MESSAGE_METHOD_UNKNOWN", &[method])),
     }

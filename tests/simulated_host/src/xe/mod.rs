@@ -13,6 +13,8 @@ use std::path::Path;
 use arguments::Arguments;
 use client::Client;
 
+pub use client::Control;
+
 /// What `xe` printed and how it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct XeOutput {

@@ -1,7 +1,10 @@
 //! A domain: what a VM is while it runs.
 
+use std::sync::Arc;
+
 use indexmap::IndexMap;
 
+use crate::dom0::DeviceModel;
 use crate::error::{ApiError, ApiResult};
 use crate::wire::Value;
 
@@ -9,12 +12,14 @@ use crate::wire::Value;
 pub type Platformdata = IndexMap<String, String>;
 
 /// A running domain and what it was built from.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Domain {
     pub domid: i64,
     pub platformdata: Platformdata,
     pub started: f64,
     pub paused: bool,
+    /// Its QEMU, on a host as XCP-ng installs it. It ends with the last that knows of it.
+    pub device_model: Option<Arc<DeviceModel>>,
 }
 
 impl Domain {

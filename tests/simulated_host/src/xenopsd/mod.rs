@@ -5,14 +5,15 @@ pub mod rpc;
 mod schema;
 mod vm_t;
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use indexmap::IndexMap;
 
 pub use domain::{Domain, Platformdata};
 pub use vm_t::unmarshal_vm;
 
+use crate::dom0::DeviceModel;
 use crate::error::{ApiError, ApiResult};
 use crate::wire::Value;
 use crate::{lock, random};
@@ -109,7 +110,14 @@ impl Xenopsd {
 
     fn new_domain(&self, platformdata: Platformdata) -> Domain {
         let domid = self.last_domid.fetch_add(1, Ordering::Relaxed) + 1;
-        Domain { domid, platformdata, started: random::now(), paused: false }
+        Domain { domid, platformdata, started: random::now(), paused: false, device_model: None }
+    }
+
+    /// Gives a domain its QEMU.
+    pub fn set_device_model(&self, uuid: &str, device_model: DeviceModel) {
+        if let Some(domain) = lock(&self.vms).get_mut(uuid).and_then(|vm| vm.domain.as_mut()) {
+            domain.device_model = Some(Arc::new(device_model));
+        }
     }
 
     /// Says whether a VM is being rebooted: for as long as it is, VM.stat hides that it has no domain.

@@ -1,0 +1,186 @@
+//! A VM's device model: xenopsd starts the wrapper that its settings name, which starts QEMU (`ocaml/xenopsd/xc/device.ml`).
+
+use std::fs::{self, File};
+use std::io::{self, PipeWriter};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus};
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::Dom0;
+use super::stock::link_process;
+use crate::error::{ApiError, ApiResult};
+use crate::lock;
+use crate::xenopsd::Domain;
+use crate::xenstore::Xenstore;
+
+/// How long QEMU may take to be there. What is waited for in dom0 is its socket.
+const STARTS_WITHIN: Duration = Duration::from_secs(20);
+/// How long QEMU and what logs for it may take to be gone.
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
+/// How often is looked.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// The QEMU of a domain. It ends when this is dropped.
+#[derive(Debug)]
+pub struct DeviceModel {
+    pid: u32,
+    /// The other end of its network.
+    network: Mutex<Option<PipeWriter>>,
+    /// What the wrapper has become: it logs what QEMU prints.
+    logger: Mutex<Child>,
+    link: PathBuf,
+    store: Xenstore,
+    domid: i64,
+    /// What xenopsd asked for last; what follows it in QEMU's command line is somebody else's.
+    last_argument: String,
+}
+
+impl DeviceModel {
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// QEMU's command line, as the kernel has it; empty where it has ended.
+    pub fn command_line(&self) -> Vec<String> {
+        command_line(self.pid).unwrap_or_default()
+    }
+
+    /// What stands between xenopsd's arguments and the stock wrapper's own.
+    pub fn additions(&self) -> Option<String> {
+        let words = self.command_line();
+        let after = words.iter().position(|word| *word == self.last_argument)? + 1;
+        let display = |pair: &[String]| {
+            pair[0] == "-device"
+                && ["cirrus-vga", "VGA,", "vgpu"]
+                    .iter()
+                    .any(|name| pair[1].starts_with(name) && (pair[1].contains("vgamem_mb=") || pair[1] == "vgpu"))
+        };
+        let end = words[after..].windows(2).position(display)? + after;
+        (end > after).then(|| words[after..end].join(" "))
+    }
+}
+
+fn command_line(pid: u32) -> io::Result<Vec<String>> {
+    let bytes = fs::read(format!("/proc/{pid}/cmdline"))?;
+    let words = bytes.split_inclusive(|byte| *byte == 0);
+    Ok(words.map(|word| String::from_utf8_lossy(word.strip_suffix(b"\0").unwrap_or(word)).into_owned()).collect())
+}
+
+impl Drop for DeviceModel {
+    fn drop(&mut self) {
+        lock(&self.network).take();
+        let mut logger = lock(&self.logger);
+        if ended(&mut logger, ENDS_WITHIN).is_none() {
+            let _ = logger.kill();
+            let _ = logger.wait();
+        }
+        let _ = fs::remove_file(&self.link);
+        self.store.remove(&format!("/local/domain/{}", self.domid));
+    }
+}
+
+fn ended(process: &mut Child, within: Duration) -> Option<ExitStatus> {
+    let until = Instant::now() + within;
+    loop {
+        match process.try_wait() {
+            Ok(None) if Instant::now() < until => thread::sleep(PAUSE),
+            Ok(status) => return status,
+            Err(_) => return None,
+        }
+    }
+}
+
+impl Dom0 {
+    /// Starts a domain's device model, on a host as XCP-ng installs it; gives what QEMU got beside what xenopsd asked for. Without
+    /// one the VM does not start, and its domain is gone (`Failed_to_start_emulator` in `xenops_server_xen.ml`).
+    pub(super) fn start_device_model(&self, uuid: &str, domain: &Domain, restores: bool) -> ApiResult<Option<String>> {
+        let Some(wrapper) = self.wrapper() else { return Ok(None) };
+        let started = run_wrapper(&self.root, &wrapper, domain, restores);
+        match started {
+            Ok(device_model) => {
+                let additions = device_model.additions();
+                self.xenopsd.set_device_model(uuid, device_model);
+                Ok(additions)
+            }
+            Err(error) => {
+                self.xenopsd.destroy_domain(uuid);
+                Xenstore::below(&self.root).remove(&format!("/local/domain/{}", domain.domid));
+                let vm = self.pool.read().table(crate::database::Class::Vm).by_uuid(crate::database::Class::Vm, uuid);
+                // The real one says no more than "Timeout reached while starting daemon", after having waited for that long.
+                Err(ApiError::new(
+                    "FAILED_TO_START_EMULATOR",
+                    &[&vm.unwrap_or_default(), "qemu-dm", &error.to_string()],
+                ))
+            }
+        }
+    }
+}
+
+fn run_wrapper(root: &Path, wrapper: &Path, domain: &Domain, restores: bool) -> io::Result<DeviceModel> {
+    let store = Xenstore::below(root);
+    let domid = domain.domid;
+    let own = format!("/local/domain/{domid}");
+    for (key, value) in &domain.platformdata {
+        store.write(&format!("{own}/platform/{key}"), value.as_bytes())?;
+    }
+    let arguments = arguments(domid, restores);
+    let (read_end, network) = io::pipe()?;
+    let output = root.join(format!("var/log/qemu-dm-{domid}"));
+    // As forkexecd runs it: SIGPIPE ignored, a session of its own, /dev/null opened for writing, and the network by number
+    // (`ocaml/forkexecd/src/child.ml`). A shell can do all of it, and is gone then.
+    let mut logger = Command::new("/bin/sh")
+        .args(["-c", r#"trap "" PIPE; exec setsid "$0" "$@" 3<&0 0>/dev/null"#])
+        .arg(wrapper)
+        .args(&arguments)
+        .env_clear()
+        .env("PATH", "/sbin:/usr/sbin:/bin:/usr/bin")
+        .current_dir("/")
+        .stdin(read_end)
+        .stdout(File::create(&output)?)
+        .stderr(File::options().append(true).open(&output)?)
+        .spawn()?;
+    let until = Instant::now() + STARTS_WITHIN;
+    let pid = loop {
+        let pid = store.read(&format!("{own}/qemu-pid")).and_then(|pid| String::from_utf8(pid).ok()?.parse().ok());
+        if let Some(pid) = pid {
+            break pid;
+        }
+        if logger.try_wait()?.is_some() || Instant::now() > until {
+            let _ = logger.kill();
+            let _ = logger.wait();
+            return Err(io::Error::other(fs::read_to_string(&output).unwrap_or_default()));
+        }
+        thread::sleep(PAUSE);
+    };
+    // The kernel has a new program's command line a moment after it has started it.
+    while Instant::now() < until && command_line(pid).is_ok_and(|words| words.is_empty()) {
+        thread::sleep(PAUSE);
+    }
+    let link = link_process(root, pid)?;
+    let last_argument = arguments.last().cloned().unwrap_or_default();
+    let (network, logger) = (Mutex::new(Some(network)), Mutex::new(logger));
+    Ok(DeviceModel { pid, network, logger, link, store, domid, last_argument })
+}
+
+/// What xenopsd starts a wrapper with, in its order (`cmdline_of_disp`, `qemu_args` and `prepend_wrapper_args` in `device.ml` of
+/// xen-api). Left out: what a vTPM, USB, PCI, disks and the platform device add. The memory and the MAC address are made up.
+fn arguments(domid: i64, restores: bool) -> Vec<String> {
+    let mut words = vec![domid.to_string()];
+    let mut add = |text: &str| words.extend(text.split(' ').map(str::to_owned));
+    add("--syslog -std-vga -videoram 8");
+    add(&format!("-vnc unix:/var/run/xen/vnc-{domid},lock-key-sync=off -acpi"));
+    if restores {
+        add(&format!("-loadvm /var/run/xen/qemu-resume.{domid}"));
+    }
+    add(&format!("-pidfile /var/run/xen/qemu-dm-{domid}.pid"));
+    add(&format!("-xen-domid {domid} -m size=2048 -boot order=cdn -usb -device usb-tablet,port=2 -smp 2,maxcpus=2"));
+    add("-serial pty -display none -nodefaults -trace enable=xen_platform_log");
+    add("-sandbox on,obsolete=deny,elevateprivileges=allow,spawn=deny,resourcecontrol=deny -S -parallel null");
+    for name in ["libxl", "event"] {
+        add(&format!("-qmp unix:/var/run/xen/qmp-{name}-{domid},server,nowait"));
+    }
+    add("-device rtl8139,netdev=tapnet0,mac=02:00:00:00:00:01,addr=4 -netdev tap,id=tapnet0,fd=3");
+    words
+}

@@ -1,0 +1,150 @@
+//! A host as XCP-ng installs it: xenopsd is a process that is told by its settings which wrapper to start, and a VM's QEMU is one
+//! that this wrapper starts.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use super::{Dom0, layout};
+use crate::lock;
+use crate::programs::PLACES;
+
+/// The releases whose xenopsd and wrapper differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Release {
+    /// XCP-ng 8.2.
+    V8_2,
+    /// XCP-ng 8.3.
+    V8_3,
+}
+
+impl Release {
+    fn version(self) -> &'static str {
+        match self {
+            Self::V8_2 => "8.2.1",
+            Self::V8_3 => "8.3.0",
+        }
+    }
+
+    /// The folder that xenopsd reads: the one of its own name, unless it is told otherwise (`default_service_name` in
+    /// `ocaml/xapi-idl/lib/xcp_service.ml`). 8.3's is the one that XCP-ng's package makes and its documentation names; 8.2's is a
+    /// guess from the source.
+    fn folder(self) -> &'static str {
+        match self {
+            Self::V8_2 => "etc/xenopsd-xc.conf.d",
+            Self::V8_3 => "etc/xenopsd.conf.d",
+        }
+    }
+
+    /// The release that is installed below a root.
+    pub(crate) fn of(root: &Path) -> Self {
+        let inventory = fs::read_to_string(root.join("etc/xensource-inventory")).unwrap_or_default();
+        if inventory.contains("PRODUCT_VERSION='8.2") { Self::V8_2 } else { Self::V8_3 }
+    }
+}
+
+/// A xenopsd that runs.
+pub struct XenopsdProcess {
+    process: Child,
+    link: PathBuf,
+    /// The wrapper that its settings named when it started.
+    pub wrapper: PathBuf,
+}
+
+impl XenopsdProcess {
+    fn start(root: &Path) -> io::Result<Self> {
+        let mut command = Command::new(root.join("usr/sbin/xenopsd-xc"));
+        // It ends with this process, however that ends: then its standard input does.
+        let process = command.args(["--config", "/etc/xenopsd.conf"]).stdin(Stdio::piped()).spawn()?;
+        let link = link_process(root, process.id())?;
+        Ok(Self { process, link, wrapper: configured_wrapper(root) })
+    }
+}
+
+impl Drop for XenopsdProcess {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let _ = fs::remove_file(&self.link);
+    }
+}
+
+/// Shows a process of the host below its own `/proc`.
+pub fn link_process(root: &Path, pid: u32) -> io::Result<PathBuf> {
+    let link = root.join("proc").join(pid.to_string());
+    let _ = fs::remove_file(&link);
+    symlink(format!("/proc/{pid}"), &link)?;
+    Ok(link)
+}
+
+impl Dom0 {
+    /// Makes the host one as XCP-ng installs it. `program` is the program that stands for dom0's.
+    pub fn install_stock(&self, program: &Path, release: Release) -> io::Result<()> {
+        fs::create_dir_all(self.root.join(release.folder()))?;
+        fs::create_dir_all(self.root.join("proc"))?;
+        let _ = symlink("/proc/stat", self.root.join("proc/stat"));
+        fs::write(self.root.join("etc/xenopsd.conf"), "# Default paths to search for binaries\nuse-switch = true\n")?;
+        fs::write(self.root.join("etc/xensource-inventory"), layout::inventory(&self.uuid, release.version()))?;
+        for place in PLACES {
+            let path = self.root.join(place);
+            fs::create_dir_all(path.parent().unwrap_or(&path))?;
+            let _ = fs::remove_file(&path);
+            if fs::hard_link(program, &path).is_err() {
+                fs::copy(program, &path)?;
+            }
+        }
+        self.start_xenopsd_process()
+    }
+
+    /// Starts xenopsd's process, which reads its settings.
+    fn start_xenopsd_process(&self) -> io::Result<()> {
+        *lock(&self.xenopsd_process) = None;
+        *lock(&self.xenopsd_process) = Some(XenopsdProcess::start(&self.root)?);
+        Ok(())
+    }
+
+    /// `xe-toolstack-restart`, of which only xenopsd matters here. On a host with a patched wrapper there is nothing to read.
+    pub fn restart_toolstack(&self) -> io::Result<()> {
+        if self.is_stock() { self.start_xenopsd_process() } else { Ok(()) }
+    }
+
+    pub fn is_stock(&self) -> bool {
+        self.root.join("usr/sbin/xenopsd-xc").exists()
+    }
+
+    /// The wrapper that the xenopsd that runs starts.
+    pub fn wrapper(&self) -> Option<PathBuf> {
+        lock(&self.xenopsd_process).as_ref().map(|xenopsd| xenopsd.wrapper.clone())
+    }
+
+    pub(super) fn end_xenopsd_process(&self) {
+        lock(&self.xenopsd_process).take();
+    }
+}
+
+/// What the settings name: `--config`, then each file of the folder in sorted order, the last one counts
+/// (`read_config_file` in `xcp_service.ml`). That a name without a path is found in Xen's folder is a guess.
+fn configured_wrapper(root: &Path) -> PathBuf {
+    let mut files = vec![root.join("etc/xenopsd.conf")];
+    let folder = fs::read_dir(root.join(Release::of(root).folder()));
+    let mut fragments: Vec<_> = folder.into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    fragments.sort();
+    files.extend(fragments);
+    let mut wrapper = "qemu-wrapper".to_owned();
+    for text in files.iter().filter_map(|file| fs::read_to_string(file).ok()) {
+        for line in text.lines() {
+            let line = line.split('#').next().unwrap_or_default();
+            if let Some(("upstream-compat-qemu-dm-wrapper", value)) =
+                line.split_once('=').map(|(key, value)| (key.trim(), value))
+            {
+                value.trim().trim_matches(['"', '\'']).clone_into(&mut wrapper);
+            }
+        }
+    }
+    match wrapper.strip_prefix('/') {
+        Some(path) => root.join(path),
+        None => root.join("usr/lib64/xen/bin").join(wrapper),
+    }
+}

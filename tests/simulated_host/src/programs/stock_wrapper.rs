@@ -1,0 +1,131 @@
+//! XCP-ng's own qemu-wrapper, as far as the command line goes that QEMU gets from it: xenopsd 0.150's `scripts/qemu-wrapper`
+//! (8.2), and `ocaml/xenopsd/scripts/qemu-wrapper` of xen-api 24.11 (8.3). Both were run with their own arguments and with more,
+//! and pass on what they do not know. Left out: the upgrade of old images, the clipboard, namespaces, limits and the chroot.
+
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+
+use crate::dom0::Release;
+use crate::xenstore::Xenstore;
+
+/// `HVM_BELOW_4G_RAM_END`.
+const BELOW_4G: u64 = 0xf000_0000;
+/// The UID and GID of `qemu_base`.
+const QEMU_BASE: u64 = 65535;
+
+pub fn run(root: &Path, arguments: &[String]) -> ExitCode {
+    println!("Arguments: {}", arguments[1..].join(" "));
+    let at = arguments.iter().position(|word| word == "-xen-domid");
+    let Some(domid) = at.and_then(|at| arguments.get(at + 1)?.parse().ok()) else {
+        eprintln!("UnboundLocalError: local variable 'domid' referenced before assignment");
+        return ExitCode::FAILURE;
+    };
+    let store = Xenstore::below(root);
+    let write = |key: &str, value: &str| store.write(&format!("/local/domain/{domid}/{key}"), value.as_bytes());
+    let _ = write("hvmloader/allow-memory-relocate", "0");
+    let _ = write("platform/device-model", "qemu_xen");
+    let words = command_line(Release::of(root), domid, arguments);
+    let qemu = root.join("usr/lib64/xen/bin/qemu-system-i386");
+    println!("Exec: {} {}", qemu.display(), words.join(" "));
+    let (name, words) = words.split_at(1);
+    let qemu = Command::new(&qemu)
+        .arg0(&name[0])
+        .args(words)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn();
+    let mut qemu = match qemu {
+        Ok(qemu) => qemu,
+        Err(error) => {
+            eprintln!("OSError: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let pid = qemu.id().to_string();
+    let _ = write("qemu-pid", &pid);
+    let _ = write("image/device-model-pid", &pid);
+    let error = Command::new("logger")
+        .arg("-u")
+        .arg(root.join("dev/log"))
+        .args(["-p", "daemon.info", "-t", &format!("qemu-dm-{domid}[{pid}]")])
+        .stdin(qemu.stdout.take().map_or_else(Stdio::null, Stdio::from))
+        .exec();
+    eprintln!("OSError: {error}");
+    ExitCode::FAILURE
+}
+
+/// What QEMU gets: its name first.
+fn command_line(release: Release, domid: u64, arguments: &[String]) -> Vec<String> {
+    let has = |option: &str| arguments.iter().any(|word| word == option);
+    let trad_compat = has("-trad-compat");
+    let mmio_start = if has("-vgpu") { BELOW_4G - ((1 << 32) - BELOW_4G) } else { BELOW_4G };
+    let machine = if trad_compat { "pc-0.10" } else { "pc-i440fx-2.10" };
+    // As Python prints a truth value.
+    let trad = if trad_compat { "True" } else { "False" };
+    let machine = format!("{machine},accel=xen,max-ram-below-4g={mmio_start},allow-unassigned=true,trad_compat={trad}");
+    let mut words = vec![format!("qemu-dm-{domid}"), "-machine".to_owned(), machine];
+    let own = Own::take(release, &arguments[2..], &mut words, trad_compat);
+    words.extend(["-device".to_owned(), own.display()]);
+    words.extend(["-vnc-clipboard-socket-fd".to_owned(), "4".to_owned()]);
+    if own.depriv {
+        let id = QEMU_BASE + domid;
+        let ids = if release == Release::V8_2 { format!("{id}.{id}") } else { format!("{id}:{id}") };
+        let root = format!("/var/xen/qemu/root-{domid}");
+        words.extend(["-xen-domid-restrict", "-chroot", &root, "-runas", &ids].map(str::to_owned));
+    }
+    words
+}
+
+/// What it reads from its arguments, and does not pass on.
+struct Own {
+    display_device: &'static str,
+    video_memory: String,
+    properties: Vec<&'static str>,
+    depriv: bool,
+}
+
+impl Own {
+    fn take(release: Release, arguments: &[String], words: &mut Vec<String>, trad_compat: bool) -> Self {
+        let mut properties = vec!["addr=2"];
+        match (release, trad_compat) {
+            (Release::V8_2, true) => properties.push("rombar=1,romfile=,subvendor_id=0x5853,subsystem_id=0x0001"),
+            (Release::V8_2, false) => {}
+            (Release::V8_3, true) => {
+                properties.extend(["romfile=", "rombar=1,subvendor_id=0x5853,subsystem_id=0x0001"]);
+            }
+            (Release::V8_3, false) => properties.push("romfile="),
+        }
+        let video_memory = "4".to_owned();
+        let mut own = Self { display_device: "cirrus-vga", video_memory, properties, depriv: true };
+        let mut rest = arguments.iter();
+        while let Some(word) = rest.next() {
+            match word.as_str() {
+                "--syslog" | "-trad-compat" | "-acpi" => {}
+                "-priv" => own.depriv = false,
+                "-videoram" => own.video_memory = rest.next().cloned().unwrap_or_default(),
+                "-std-vga" => {
+                    own.display_device = "VGA";
+                    if trad_compat {
+                        own.properties.push("qemu-extended-regs=false");
+                    }
+                }
+                "-vgpu" => own.display_device = "vgpu",
+                "-loadvm" => {
+                    rest.next();
+                    words.extend(["-incoming".to_owned(), "fd:5".to_owned()]);
+                }
+                _ => words.push(word.clone()),
+            }
+        }
+        own
+    }
+
+    fn display(&self) -> String {
+        if self.display_device == "vgpu" {
+            return "vgpu".to_owned();
+        }
+        format!("{},vgamem_mb={},{}", self.display_device, self.video_memory, self.properties.join(","))
+    }
+}
