@@ -1,6 +1,8 @@
 //! The settings file, `/etc/vgpu/vgpu.toml`. Every setting is optional. Unknown keys are refused, so that a mistyped `on_error`
 //! is noticed before it matters.
 
+mod wrapper;
+
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::model::{PoolId, Priority};
 use crate::store::DEFAULT_HISTORY;
 use crate::text;
+
+pub use wrapper::{Pass, PropertyName, QemuWrapper};
 
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
@@ -115,6 +119,8 @@ pub struct Settings {
     pub deadline: StartDeadline,
     pub log_level: LogLevel,
     pub history: HistoryLength,
+    /// What our qemu-wrapper passes on.
+    pub qemu_wrapper: QemuWrapper,
 }
 
 impl Default for Settings {
@@ -127,6 +133,7 @@ impl Default for Settings {
             deadline: StartDeadline(5.0),
             log_level: LogLevel::default(),
             history: HistoryLength(DEFAULT_HISTORY),
+            qemu_wrapper: QemuWrapper::default(),
         }
     }
 }

@@ -39,6 +39,19 @@ impl Place {
         texts.rev().find_map(|text| text.strip_prefix(name)?.strip_prefix('='))
     }
 
+    /// Every property with the value that counts, in the order in which they are first named.
+    pub fn effective(&self) -> IndexMap<&str, Option<&str>> {
+        let texts = self.properties.iter().chain(self.sets.iter().map(|set| &set.property));
+        texts
+            .map(|text| text.split_once('=').map_or((text.as_str(), None), |(name, value)| (name, Some(value))))
+            .collect()
+    }
+
+    /// What of the string is about it.
+    pub fn ranges(&self) -> impl Iterator<Item = &Range<usize>> {
+        std::iter::once(&self.range).chain(self.sets.iter().map(|set| &set.range))
+    }
+
     /// Something to remove: a `-set` of our properties, or everything if the device itself is removed, because QEMU exits if
     /// `-set` names a missing device.
     pub fn surplus(&self, whole: bool) -> Option<Range<usize>> {

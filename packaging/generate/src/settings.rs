@@ -76,6 +76,23 @@ pub const SETTINGS: &[Setting] = &[
         others: &[r#""low""#, r#""high""#],
         about: "The priority for register-vm without --priority, and for unregistered = \"default\": \"low\", \"medium\" or \"high\".",
     },
+    Setting {
+        table: Some("qemu_wrapper"),
+        key: "pass",
+        default: r#""device""#,
+        others: &[r#""everything""#],
+        about: "What our qemu-wrapper hands to QEMU of a VM's device-model-args: \"device\" the vGPU alone, \"everything\" every \
+                word of it. The latter is dangerous: whoever may write a VM's platform map (vm-admin) then gives options to a \
+                program that starts as root in dom0.",
+    },
+    Setting {
+        table: Some("qemu_wrapper"),
+        key: "properties",
+        default: "[]",
+        others: &[r#"["x-mem"]"#],
+        about: "Properties of the vGPU device that are handed to QEMU besides pool_id, priority, vm_id, bus, addr, id and \
+                multifunction, as in [\"x-mem\"]. Name none that lets a VM's administrator name a file of dom0, as romfile does.",
+    },
 ];
 
 const WIDTH: usize = 100;

@@ -1,0 +1,119 @@
+//! What of a device-model-args string reaches QEMU. Whoever may write a VM's platform map (vm-admin) writes the string, and
+//! QEMU starts as root in dom0: no other option of its may come from there.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use super::OUR_PROPERTIES;
+use super::places::{Place, places};
+use super::words::words;
+use crate::model::{DeviceVmId, PoolId, Priority};
+use crate::settings::{DeviceName, Pass, QemuWrapper};
+
+/// Properties that every device has, and that say no more than where it is plugged in.
+const HARMLESS: [&str; 4] = ["bus", "addr", "id", "multifunction"];
+
+/// How much of somebody's text is shown in the log.
+const SHOWN: usize = 100;
+
+/// What QEMU gets, and what it does not.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Passed {
+    /// The words for QEMU's command line.
+    pub words: Vec<String>,
+    /// What is not passed, and why, a sentence each.
+    pub left_out: Vec<String>,
+}
+
+/// What QEMU gets of a string. Unless the settings say "everything", that is our device, once, with valid values, or nothing.
+#[must_use]
+pub fn passed(device: &DeviceName, settings: &QemuWrapper, args: &str) -> Passed {
+    match settings.pass {
+        Pass::Everything => {
+            Passed { words: words(args).into_iter().map(|word| word.text).collect(), left_out: Vec::new() }
+        }
+        Pass::Device => only_our_device(device, settings, args),
+    }
+}
+
+fn only_our_device(device: &DeviceName, settings: &QemuWrapper, args: &str) -> Passed {
+    let mut passed = Passed::default();
+    let places = places(device, args);
+    let is_ours = |start: usize| places.iter().flat_map(Place::ranges).any(|range| range.contains(&start));
+    let others: Vec<_> =
+        words(args).into_iter().filter(|word| !is_ours(word.range.start)).map(|word| &args[word.range]).collect();
+    if !others.is_empty() {
+        passed.left_out.push(format!(
+            "{}: only -device {} is passed (pass in vgpu.toml)",
+            shown(&others.join(" ")),
+            device.as_str()
+        ));
+    }
+    if let [_, more @ ..] = places.as_slice() {
+        passed
+            .left_out
+            .extend(more.iter().map(|place| format!("{}: it is not the first", shown(&args[place.range.clone()]))));
+    }
+    if let Some(place) = places.first() {
+        match rebuilt(device, settings, place, &mut passed.left_out) {
+            Ok(value) => passed.words = vec!["-device".to_owned(), value],
+            Err(why) => passed.left_out.push(format!("{}: {why}", shown(&args[place.range.clone()]))),
+        }
+    }
+    passed
+}
+
+/// The device with what may be passed of it, written anew.
+fn rebuilt(
+    device: &DeviceName,
+    settings: &QemuWrapper,
+    place: &Place,
+    left_out: &mut Vec<String>,
+) -> Result<String, String> {
+    let pool: PoolId = valid(place, "pool_id")?;
+    let priority: Priority = valid(place, "priority")?;
+    let vm_id: DeviceVmId = valid(place, "vm_id")?;
+    let mut value = format!("{},pool_id={pool},priority={priority},vm_id={vm_id}", device.as_str());
+    if !place.can_be_rewritten {
+        left_out.push("values of the device that are no plain text".to_owned());
+    }
+    let others = place.effective().into_iter().filter(|(name, _)| !OUR_PROPERTIES.contains(name));
+    for (name, text) in others {
+        let is_allowed = HARMLESS.contains(&name) || settings.properties.iter().any(|allowed| allowed.as_str() == name);
+        match text {
+            _ if !is_allowed => {
+                left_out.push(format!(
+                    "{}: it is not among the properties that are (properties in vgpu.toml)",
+                    shown(name)
+                ));
+            }
+            Some(text) if is_plain(text) => value.extend([",", name, "=", text]),
+            text => left_out
+                .push(format!("{}: its value is not plain", shown(&format!("{name}={}", text.unwrap_or_default())))),
+        }
+    }
+    Ok(value)
+}
+
+fn valid<T: FromStr<Err: Display>>(place: &Place, name: &str) -> Result<T, String> {
+    let text = place.property(name).ok_or_else(|| format!("it has no {name}"))?;
+    text.parse().map_err(|error| format!("its {name} {}", printable(&format!("{error}"))))
+}
+
+/// Letters, digits and what places and numbers are written with: nothing that begins another property or option.
+fn is_plain(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte))
+}
+
+/// Somebody's text for the log.
+fn shown(text: &str) -> String {
+    format!("'{}'", printable(text))
+}
+
+fn printable(text: &str) -> String {
+    let short = text.chars().take(SHOWN).map(|character| if character.is_control() { ' ' } else { character });
+    short.chain(text.chars().nth(SHOWN).map(|_| '…')).collect()
+}
+
+#[cfg(test)]
+mod tests;
