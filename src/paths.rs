@@ -72,6 +72,24 @@ impl Root {
         self.join("usr/libexec/vgpu/vgpu-hook")
     }
 
+    /// Our qemu-wrapper, which xenopsd starts where it is switched on.
+    #[must_use]
+    pub fn qemu_wrapper(&self) -> PathBuf {
+        self.join("usr/libexec/vgpu/qemu-wrapper")
+    }
+
+    /// XCP-ng's own qemu-wrapper.
+    #[must_use]
+    pub fn stock_qemu_wrapper(&self) -> PathBuf {
+        self.join("usr/lib64/xen/bin/qemu-wrapper")
+    }
+
+    /// The program that reads xenstore.
+    #[must_use]
+    pub fn xenstore_read(&self) -> PathBuf {
+        self.join("usr/bin/xenstore-read")
+    }
+
     /// The digests of the installed files.
     #[must_use]
     pub fn digests(&self) -> PathBuf {
@@ -109,19 +127,34 @@ impl Root {
         self.join("etc/xensource-inventory")
     }
 
-    /// xenopsd's settings files in the order in which it reads them, so that later ones override earlier ones:
-    /// those of XCP-ng 8.2, then those of 8.3 (xapi-project/xen-api, `ocaml/xapi-idl/lib/xcp_service.ml`).
+    /// xenopsd's settings file.
     #[must_use]
-    pub fn xenopsd_settings(&self) -> Vec<PathBuf> {
-        let mut files = Vec::new();
-        for name in ["xenopsd-xc", "xenopsd"] {
-            files.push(self.join(&format!("etc/{name}.conf")));
-            let folder = std::fs::read_dir(self.join(&format!("etc/{name}.conf.d")));
-            let mut fragments: Vec<_> = folder.into_iter().flatten().flatten().map(|entry| entry.path()).collect();
-            fragments.sort();
-            files.extend(fragments);
-        }
-        files
+    pub fn xenopsd_settings(&self) -> PathBuf {
+        self.join("etc/xenopsd.conf")
+    }
+
+    /// A folder with more of xenopsd's settings.
+    #[must_use]
+    pub fn xenopsd_folder(&self, name: &str) -> PathBuf {
+        self.join("etc").join(name)
+    }
+
+    /// What the kernel tells of processes.
+    #[must_use]
+    pub fn proc(&self) -> PathBuf {
+        self.join("proc")
+    }
+
+    /// What was noted when our qemu-wrapper was switched on or off. A reboot of the host takes it away.
+    #[must_use]
+    pub fn qemu_wrapper_note(&self) -> PathBuf {
+        self.join("var/run/vgpu/qemu-wrapper")
+    }
+
+    /// The program that restarts xapi, xenopsd and the rest.
+    #[must_use]
+    pub fn toolstack_restart(&self) -> PathBuf {
+        self.join("opt/xensource/bin/xe-toolstack-restart")
     }
 
     /// One of Xen's programs, by its name or its path on this host.
@@ -136,8 +169,18 @@ impl Root {
     /// This host's UUID from its inventory; `None` if it is not an XCP-ng host.
     #[must_use]
     pub fn host_uuid(&self) -> Option<String> {
+        self.in_inventory("INSTALLATION_UUID")
+    }
+
+    /// The version of XCP-ng.
+    #[must_use]
+    pub fn product_version(&self) -> Option<String> {
+        self.in_inventory("PRODUCT_VERSION")
+    }
+
+    fn in_inventory(&self, name: &str) -> Option<String> {
         let inventory = std::fs::read_to_string(self.inventory()).ok()?;
-        let line = inventory.lines().find_map(|line| line.strip_prefix("INSTALLATION_UUID="))?;
-        Some(line.trim().trim_matches(['\'', '"']).to_owned()).filter(|uuid| !uuid.is_empty())
+        let line = inventory.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='))?;
+        Some(line.trim().trim_matches(['\'', '"']).to_owned()).filter(|value| !value.is_empty())
     }
 }

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use simulated_host::Identity;
+use simulated_host::{Identity, Release};
 use snapbox::IntoData;
 use vgpu_tests::{Dom0, programs};
 
@@ -40,7 +40,10 @@ fn examples(markdown: &str) -> Vec<Example> {
 /// Runs a document's examples one after the other on a host with the VMs that they speak of.
 fn run(document: &str, at_least: usize) {
     let host = Identity { uuid: "11111111-2222-4333-8444-555555555555".to_owned(), ..Identity::default() };
-    let dom0 = Dom0::with_identity(host);
+    run_on(&Dom0::with_identity(host), document, at_least);
+}
+
+fn run_on(dom0: &Dom0, document: &str, at_least: usize) {
     std::fs::copy(programs::folder().join("xe"), dom0.root.path("usr/bin/xe")).unwrap();
     for (uuid, name) in [
         ("cda8bcd3-f410-bd1f-3688-8c308ff28e90", "web01"),
@@ -92,6 +95,11 @@ fn the_examples_about_troubleshooting_print_what_they_say() {
 }
 
 #[test]
+fn the_examples_about_the_qemu_wrapper_print_what_they_say() {
+    run_on(&Dom0::stock(Release::V8_3), "docs/qemu-wrapper.md", 3);
+}
+
+#[test]
 fn the_settings_file_in_the_docs_is_valid_and_says_what_the_defaults_are() {
     let markdown = std::fs::read_to_string(programs::workspace().join("docs/settings.md")).unwrap();
     let (_, rest) = markdown.split_once("```toml\n").unwrap();
@@ -100,7 +108,7 @@ fn the_settings_file_in_the_docs_is_valid_and_says_what_the_defaults_are() {
     root.settings(toml);
     let settings = vgpu_config::settings::Settings::load(&root.path("etc/vgpu/vgpu.toml")).unwrap();
     assert_eq!(settings, vgpu_config::settings::Settings::default());
-    for key in ["device", "on_error", "unregistered", "deadline", "log_level", "pool", "priority"] {
+    for key in ["device", "on_error", "unregistered", "deadline", "log_level", "pool", "priority", "pass", "properties"] {
         assert!(toml.contains(&format!("\n{key} = ")), "{key} is missing");
     }
 }

@@ -15,7 +15,7 @@ use vgpu_config::text::one_line;
 
 use crate::output::{note_age, refused, say, say_json, unwritable};
 use crate::target::Target;
-use crate::{FAILED, apply, render};
+use crate::{FAILED, apply, qemu_wrapper, render};
 
 pub type Outcome = Result<ExitCode, Error>;
 
@@ -50,6 +50,7 @@ pub fn run(root: Root, arguments: Arguments) -> Outcome {
         Command::Status => show(Request::Status {}),
         Command::Check { all_hosts } => show(Request::Check { all_hosts }),
         Command::Recover { dry_run, yes, force } => recover(&target, dry_run, yes, force),
+        Command::QemuWrapper { what } => qemu_wrapper::run(&target, &what),
     }
 }
 

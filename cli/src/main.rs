@@ -4,6 +4,7 @@ mod apply;
 mod commands;
 mod complete;
 mod output;
+mod qemu_wrapper;
 mod render;
 mod target;
 

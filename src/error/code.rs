@@ -35,6 +35,7 @@ impl Error {
             Self::Xenopsd(_) => "VGPU_XENOPSD_ERROR",
             Self::ConfigFile(_) => "VGPU_INVALID_FILE",
             Self::Settings(_) => "VGPU_SETTINGS_ERROR",
+            Self::Wrapper(_) => "VGPU_WRAPPER_ERROR",
             Self::File { .. } => "VGPU_FILE_ERROR",
             Self::Reply(_) | Self::NobodyReads | Self::OtherAnswer { .. } | Self::Internal(_) => "VGPU_INTERNAL_ERROR",
         }

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use crate::config_file::ConfigFileError;
 use crate::entry::EntryError;
 use crate::model::{DeviceVmId, InvalidValue, VmUuid};
+use crate::operations::WrapperError;
 use crate::settings::SettingsError;
 use crate::store::StoreError;
 use crate::vm_lock::LockError;
@@ -96,6 +97,8 @@ pub enum Error {
     ConfigFile(#[from] ConfigFileError),
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    #[error(transparent)]
+    Wrapper(#[from] WrapperError),
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: std::io::Error },
     #[error("the reply cannot be written: {0}")]

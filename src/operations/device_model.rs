@@ -1,36 +1,82 @@
-//! Whether this host's QEMU gets the argument and has the device. The GPU vendor provides both.
+//! Whether this host's QEMU gets our argument, and knows what to do with it.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 
-use super::programs::{ask, is_executable};
+use super::programs::ask;
+use super::qemu_wrapper::configured::{Configured, Whose, whose};
+use super::qemu_wrapper::{cannot_be_run, is_patched, running};
 use crate::device_args::PLATFORM_KEY;
 use crate::paths::Root;
 use crate::settings::DeviceName;
 
-/// xenopsd's setting for another wrapper (xapi-project/xen-api, `ocaml/xenopsd/lib/resources.ml`).
-const WRAPPER_SETTING: &str = "upstream-compat-qemu-dm-wrapper";
-
-/// XCP-ng's stock wrapper does not pass `platform/device-model-args` on to QEMU.
+/// Whether the program that starts QEMU hands `platform/device-model-args` on. XCP-ng's own does not; ours does, and so does a
+/// GPU vendor's.
 pub(super) fn wrapper_passes_arguments(root: &Root) -> Result<String, String> {
-    let wrapper = wrapper(root);
-    let shown = wrapper.display();
-    let text =
-        fs::read(&wrapper).map_err(|error| format!("{shown}: {error}; without it, no VM that uses QEMU starts"))?;
-    if !fs::metadata(&wrapper).is_ok_and(|file| is_executable(&file)) {
-        return Err(format!("{shown} is not executable, so no VM that uses QEMU starts: chmod 755 {shown}"));
+    let stock = root.stock_qemu_wrapper();
+    let whose = whose(root);
+    match &whose {
+        Whose::Ours(_) => ours_is_in_force(root, &whose),
+        Whose::Stock => reads_key(&stock, "run 'vgpu-admin qemu-wrapper enable'"),
+        Whose::Foreign(Configured { wrapper, file }) => reads_key(
+            &root.xen_program(wrapper),
+            &format!(
+                "install it again, or remove the line from {} and run 'vgpu-admin qemu-wrapper enable'",
+                file.display()
+            ),
+        ),
     }
-    if reads(&text, PLATFORM_KEY) {
+}
+
+fn ours_is_in_force(root: &Root, whose: &Whose) -> Result<String, String> {
+    let (ours, stock) = (root.qemu_wrapper(), root.stock_qemu_wrapper());
+    let (ours, stock) = (ours.display(), stock.display());
+    if let Some(reason) = cannot_be_run(&root.qemu_wrapper()) {
+        return Err(format!(
+            "{reason}, and no VM with QEMU starts: run /usr/libexec/vgpu/put-hook, or install vgpu-config again"
+        ));
+    }
+    can_be_run(&root.stock_qemu_wrapper())?;
+    if is_patched(&root.stock_qemu_wrapper()) {
+        return Err(format!(
+            "{stock} was changed, and hands platform/{PLATFORM_KEY} to QEMU itself, so ours hands nothing over: put XCP-ng's own \
+             back (yum reinstall \"$(rpm -qf {stock})\"), or run 'vgpu-admin qemu-wrapper disable'"
+        ));
+    }
+    let expected = format!("qemu-wrapper {}", crate::VERSION);
+    let said = ask(&root.qemu_wrapper(), &["--version"]).map_err(|error| format!("{ours} does not run: {error}"))?;
+    if said.trim() != expected {
+        return Err(format!("{ours} --version says '{}' and not '{expected}': install vgpu-config again", said.trim()));
+    }
+    match running::has_ours(root, whose) {
+        Some(false) => Err(format!(
+            "{ours} is switched on, but xenopsd was started before that, and QEMU gets no vGPU: run 'vgpu-admin qemu-wrapper enable \
+             --restart-toolstack' (running VMs go on)"
+        )),
+        _ => Ok(format!("{ours} hands QEMU platform/{PLATFORM_KEY}, and the rest to {stock}")),
+    }
+}
+
+fn reads_key(wrapper: &Path, remedy: &str) -> Result<String, String> {
+    can_be_run(wrapper)?;
+    let shown = wrapper.display();
+    if is_patched(wrapper) {
         return Ok(format!("{shown} reads platform/{PLATFORM_KEY}"));
     }
-    Err(format!(
-        "{shown} does not read platform/{PLATFORM_KEY}, so QEMU gets no vGPU: install the GPU vendor's qemu-wrapper again (an \
-         update of XCP-ng restores the stock one)"
-    ))
+    Err(format!("{shown} does not read platform/{PLATFORM_KEY}, so QEMU gets no vGPU: {remedy}"))
+}
+
+fn can_be_run(wrapper: &Path) -> Result<(), String> {
+    let shown = wrapper.display();
+    match cannot_be_run(wrapper) {
+        None => Ok(()),
+        Some(reason) if wrapper.is_file() => Err(format!("{reason}, so no VM with QEMU starts: chmod 755 {shown}")),
+        Some(reason) => Err(format!("{reason}, so no VM with QEMU starts")),
+    }
 }
 
 pub(super) fn qemu_knows_device(root: &Root, device: &DeviceName) -> Result<String, String> {
-    let qemu = qemu(root);
+    let qemu = root.xen_program(&qemu(root));
     let shown = qemu.display();
     let devices = ask(&qemu, &["-device", "help"]).map_err(|error| format!("{shown} -device help: {error}"))?;
     let name = device.as_str();
@@ -43,49 +89,17 @@ pub(super) fn qemu_knows_device(root: &Root, device: &DeviceName) -> Result<Stri
     ))
 }
 
-/// The wrapper from xenopsd's settings, or the stock one.
-fn wrapper(root: &Root) -> PathBuf {
-    let configured = root.xenopsd_settings().into_iter().filter_map(|file| fs::read_to_string(file).ok());
-    let value = |text: String| {
-        let mut settings = text.lines().rev().filter_map(|line| line.split_once('='));
-        settings.find(|(key, _)| key.trim() == WRAPPER_SETTING).map(|(_, value)| value.trim().to_owned())
+/// The QEMU that the wrapper starts: it names it in a line `qemu_dm = '/usr/lib64/xen/bin/qemu-system-i386'`.
+fn qemu(root: &Root) -> String {
+    let wrapper = match whose(root) {
+        Whose::Foreign(Configured { wrapper, .. }) => root.xen_program(&wrapper),
+        Whose::Stock | Whose::Ours(_) => root.stock_qemu_wrapper(),
     };
-    let name = configured.filter_map(value).next_back().unwrap_or_else(|| "qemu-wrapper".to_owned());
-    root.xen_program(&name)
-}
-
-/// The QEMU from the wrapper's line `qemu_dm = '/usr/lib64/xen/bin/qemu-system-i386'`.
-fn qemu(root: &Root) -> PathBuf {
-    let text = fs::read_to_string(wrapper(root)).unwrap_or_default();
+    let text = fs::read_to_string(wrapper).unwrap_or_default();
     let named = text.lines().find_map(|line| {
         let (name, value) = line.split_once('=')?;
         (name.trim() == "qemu_dm").then(|| value.trim().trim_matches(['\'', '"']).to_owned())
     });
     let is_path = |name: &String| name.starts_with('/');
-    root.xen_program(&named.filter(is_path).unwrap_or_else(|| "qemu-system-i386".to_owned()))
-}
-
-/// Whether a program contains a text; comments of a script do not count.
-fn reads(program: &[u8], wanted: &str) -> bool {
-    let has = |text: &[u8]| text.windows(wanted.len()).any(|window| window == wanted.as_bytes());
-    if program.starts_with(b"#!") {
-        program.split(|byte| *byte == b'\n').any(|line| has(code_of(line)))
-    } else {
-        has(program)
-    }
-}
-
-/// A line of a shell or Python script without its comment, which begins with a `#` at the start of a word and outside quotes.
-fn code_of(line: &[u8]) -> &[u8] {
-    let (mut quote, mut before) = (None, b' ');
-    for (at, &byte) in line.iter().enumerate() {
-        match quote {
-            None if byte == b'#' && before.is_ascii_whitespace() => return &line[..at],
-            None if matches!(byte, b'\'' | b'"') => quote = Some(byte),
-            Some(open) if byte == open => quote = None,
-            _ => {}
-        }
-        before = byte;
-    }
-    line
+    named.filter(is_path).unwrap_or_else(|| "qemu-system-i386".to_owned())
 }

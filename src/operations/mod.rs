@@ -12,6 +12,7 @@ mod hosts;
 mod installed;
 mod pending;
 mod programs;
+mod qemu_wrapper;
 mod read;
 mod recover;
 mod scan;
@@ -26,6 +27,9 @@ pub use execute::ThisHost;
 pub use file::{export, import};
 pub use history::history;
 pub use hosts::OtherHost;
+pub use qemu_wrapper::{
+    WrapperError, disable_qemu_wrapper, enable_qemu_wrapper, is_patched_script, qemu_wrapper_status,
+};
 pub use read::{count_by_pool, count_by_priority, list_pools, list_vms, list_vms_as_json, show_vm, status, version};
 pub use recover::recover;
 pub use scan::{adopt, scan_vms};

@@ -2,6 +2,7 @@
 //!
 //! Fields may be added, but never removed.
 
+mod qemu_wrapper;
 mod resource_pool;
 mod state;
 
@@ -12,6 +13,7 @@ use crate::model::{DeviceVmId, PoolId, Priority, VmUuid};
 use crate::settings::DeviceName;
 use crate::store::StoredVm;
 
+pub use qemu_wrapper::{QemuWrapperReply, WrapperState};
 pub use resource_pool::{
     AdoptReply, AdoptedVm, AppliedVm, ApplyReply, HistoryEntry, HistorySettings, ImportReply, PlannedChange,
     PruneReply, RecoverReply, ScannedVm, SettingsReply, StartReply, SyncReply,

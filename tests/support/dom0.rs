@@ -2,9 +2,10 @@
 
 use std::ops::Deref;
 
-use simulated_host::{Boot, Exit, Identity, SimulatedHost};
+use simulated_host::{Boot, Exit, Identity, Release, SimulatedHost};
 use vgpu_config::entry::Entry;
 
+use crate::programs;
 use crate::root::ScratchRoot;
 use crate::shared_key;
 use crate::tools::sql_ok;
@@ -47,6 +48,23 @@ impl Dom0 {
         root.admin_ok(&["list-vms"]);
         host.clear_calls();
         Self { host, root }
+    }
+
+    /// A host as XCP-ng installs it, with our qemu-wrapper there and not switched on: what a VM's QEMU gets is read from its
+    /// command line.
+    #[must_use]
+    pub fn stock(release: Release) -> Self {
+        let dom0 = Self::new();
+        dom0.install_stock(&programs::folder().join("dom0-program"), release).expect("a stock host can be installed");
+        dom0
+    }
+
+    /// The same with our qemu-wrapper in force.
+    #[must_use]
+    pub fn with_our_wrapper(release: Release) -> Self {
+        let dom0 = Self::stock(release);
+        dom0.root.admin_ok(&["qemu-wrapper", "enable", "--restart-toolstack"]);
+        dom0
     }
 
     /// A host with one VM, `web01`, registered in GPU pool A at high priority.
@@ -114,6 +132,12 @@ impl Dom0 {
     /// Edits the database by hand.
     pub fn sql(&self, text: &str) -> String {
         sql_ok(&self.root.database(), text)
+    }
+
+    /// The lines that our qemu-wrapper has logged.
+    #[must_use]
+    pub fn wrapper_log(&self) -> Vec<String> {
+        self.syslog_lines().into_iter().filter(|line| line.contains("vgpu-wrapper")).collect()
     }
 
     /// The lines that our hook has logged.

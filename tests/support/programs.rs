@@ -14,7 +14,7 @@ pub fn folder() -> &'static Path {
         if let Some(folder) = std::env::var_os("VGPU_PROGRAMS") {
             return folder.into();
         }
-        let packages = ["vgpu-plugin", "vgpu-hook", "vgpu-admin", "vgpu-generate", "simulated-host"];
+        let packages = ["vgpu-plugin", "vgpu-hook", "vgpu-wrapper", "vgpu-admin", "vgpu-generate", "simulated-host"];
         let status = Command::new(env!("CARGO"))
             .args(["build", "--quiet", "--bins"])
             .args(packages.iter().flat_map(|package| ["--package", package]))

@@ -38,6 +38,7 @@ impl ScratchRoot {
         root.install(&built.join("vgpu-admin"), "usr/bin/vgpu-admin");
         root.install(&built.join("vgpu"), "etc/xapi.d/plugins/vgpu");
         root.install(&built.join("vgpu-hook"), "usr/libexec/vgpu/vgpu-hook");
+        root.install(&built.join("qemu-wrapper"), "usr/libexec/vgpu/qemu-wrapper");
         root.install(&programs::workspace().join("hooks/vm-pre-start/50vgpu"), "etc/xapi.d/vm-pre-start/50vgpu");
         root.write("usr/libexec/vgpu/package/sha256sums", digests());
         root
@@ -178,6 +179,7 @@ fn digests() -> &'static str {
         let files = [
             (built.join("vgpu"), "/etc/xapi.d/plugins/vgpu"),
             (built.join("vgpu-hook"), "/usr/libexec/vgpu/vgpu-hook"),
+            (built.join("qemu-wrapper"), "/usr/libexec/vgpu/qemu-wrapper"),
             (programs::workspace().join("hooks/vm-pre-start/50vgpu"), "/etc/xapi.d/vm-pre-start/50vgpu"),
         ];
         let line = |(file, path): &(PathBuf, &str)| {

@@ -1,6 +1,7 @@
 //! The command line, for clap.
 
 mod options;
+mod qemu_wrapper;
 mod vm;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use vgpu_config::model::{PoolId, Priority};
 use crate::words;
 
 pub use options::{Apply, Change, RegisterVm, UpdateVm};
+pub use qemu_wrapper::QemuWrapper;
 pub use vm::{ApplyTo, NewVm, OneVm, Vm};
 
 const AFTER_HELP: &str = "\
@@ -193,5 +195,13 @@ pub enum Command {
         /// Even if the database is healthy, or if nothing can be read from it and XAPI is away
         #[arg(long)]
         force: bool,
+    },
+    /// Have xenopsd start QEMU through vgpu-config's qemu-wrapper, which passes the vGPU to QEMU
+    #[command(
+        after_help = "Example:\n  vgpu-admin qemu-wrapper enable\n  vgpu-admin qemu-wrapper status\n\nIt is switched on for one host, on that host. See /usr/share/doc/vgpu-config/docs/qemu-wrapper.md."
+    )]
+    QemuWrapper {
+        #[command(subcommand)]
+        what: QemuWrapper,
     },
 }

@@ -2,6 +2,7 @@
 
 mod health;
 mod pool;
+mod wrapper;
 
 use std::fmt::Write;
 
@@ -19,6 +20,7 @@ use pool::{adopted, history, imported, scanned, sync};
 
 pub use health::recovered;
 pub use pool::{applied, pruned};
+pub use wrapper::qemu_wrapper;
 
 pub fn reply(reply: &Reply) -> Result<String, Error> {
     Ok(match reply {

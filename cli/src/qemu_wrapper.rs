@@ -1,0 +1,32 @@
+//! `vgpu-admin qemu-wrapper`: on this host alone.
+
+use std::process::ExitCode;
+
+use vgpu_admin::arguments::{Format, QemuWrapper};
+use vgpu_config::Error;
+use vgpu_config::operations::{disable_qemu_wrapper, enable_qemu_wrapper, qemu_wrapper_status};
+
+use crate::commands::Outcome;
+use crate::output::say;
+use crate::render;
+use crate::target::Target;
+
+pub fn run(target: &Target, what: &QemuWrapper) -> Outcome {
+    let Some(root) = target.root_of_this_host() else {
+        return Err(Error::InvalidParam {
+            name: "--host".to_owned(),
+            value: "qemu-wrapper".to_owned(),
+            expected: "another command; run 'vgpu-admin qemu-wrapper' on the host that is meant".to_owned(),
+        });
+    };
+    let reply = match what {
+        QemuWrapper::Enable { force, restart_toolstack } => enable_qemu_wrapper(root, *force, *restart_toolstack)?,
+        QemuWrapper::Disable { restart_toolstack } => disable_qemu_wrapper(root, *restart_toolstack)?,
+        QemuWrapper::Status => qemu_wrapper_status(root),
+    };
+    say(&match target.format {
+        Format::Table => render::qemu_wrapper(&reply),
+        Format::Json => serde_json::to_string(&reply).map_err(|error| Error::Reply(error.to_string()))?,
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

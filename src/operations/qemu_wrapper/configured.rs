@@ -1,0 +1,133 @@
+//! Which wrapper xenopsd is told to start. It reads `/etc/xenopsd.conf`, then every file of a folder in the order of their
+//! names, and what it reads last counts (xapi-project/xen-api, `ocaml/xapi-idl/lib/xcp_service.ml`).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::paths::Root;
+
+/// The setting by which xenopsd is given another wrapper (xapi-project/xen-api, `ocaml/xenopsd/lib/resources.ml`).
+pub(super) const SETTING: &str = "upstream-compat-qemu-dm-wrapper";
+/// The folders: that of XCP-ng 8.3 and later, that of 8.2. Each release reads one of them.
+pub(super) const FOLDERS: [&str; 2] = ["xenopsd.conf.d", "xenopsd-xc.conf.d"];
+/// Our file in them. It is read after most.
+pub(super) const FRAGMENT: &str = "zzz-vgpu-qemu-wrapper.conf";
+
+/// A wrapper that xenopsd is told to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::operations) struct Configured {
+    /// The wrapper, as the file names it.
+    pub wrapper: String,
+    /// The file.
+    pub file: PathBuf,
+}
+
+/// Whose wrapper xenopsd is told to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::operations) enum Whose {
+    /// XCP-ng's own.
+    Stock,
+    /// Ours.
+    Ours(Configured),
+    /// Somebody else's.
+    Foreign(Configured),
+}
+
+/// Whose wrapper xenopsd is told to start. Somebody else's in the other release's folder counts as well: that one is read
+/// after an upgrade, and which release reads which is known less well than one would like.
+pub(in crate::operations) fn whose(root: &Root) -> Whose {
+    let mut folders = FOLDERS;
+    if root.product_version().is_some_and(|version| version.starts_with("8.2")) {
+        folders.reverse();
+    }
+    let [here, there] = folders.map(|folder| of_folder(root, folder));
+    match (here, there) {
+        (foreign @ Whose::Foreign(_), _) | (_, foreign @ Whose::Foreign(_)) => foreign,
+        (here, _) => here,
+    }
+}
+
+fn of_folder(root: &Root, folder: &str) -> Whose {
+    let Some(configured) = last(&files(root, folder)) else { return Whose::Stock };
+    let path = root.xen_program(&configured.wrapper);
+    if path == root.qemu_wrapper() {
+        Whose::Ours(configured)
+    } else if path == root.stock_qemu_wrapper() {
+        Whose::Stock
+    } else {
+        Whose::Foreign(configured)
+    }
+}
+
+/// What our own file would come to if it were not there, and what comes after it.
+pub(super) fn others(root: &Root) -> (Option<Configured>, Option<Configured>) {
+    let mut others = (None, None);
+    for folder in FOLDERS {
+        let files: Vec<_> = files(root, folder)
+            .into_iter()
+            .filter(|file| file.file_name().is_none_or(|name| name != FRAGMENT))
+            .collect();
+        let is_after = |file: &&PathBuf| file.file_name().is_some_and(|name| name > FRAGMENT) && is_in(file, folder);
+        let after: Vec<_> = files.iter().filter(is_after).cloned().collect();
+        others = (others.0.or_else(|| last(&files)), others.1.or_else(|| last(&after)));
+    }
+    others
+}
+
+fn is_in(file: &Path, folder: &str) -> bool {
+    file.parent().is_some_and(|parent| parent.ends_with(folder))
+}
+
+/// The paths of our own files.
+pub(super) fn fragments(root: &Root) -> [PathBuf; 2] {
+    FOLDERS.map(|folder| root.xenopsd_folder(folder).join(FRAGMENT))
+}
+
+fn files(root: &Root, folder: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(root.xenopsd_folder(folder));
+    let mut fragments: Vec<_> = entries.into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    fragments.sort();
+    fragments.insert(0, root.xenopsd_settings());
+    fragments
+}
+
+fn last(files: &[PathBuf]) -> Option<Configured> {
+    let said = |file: &PathBuf| {
+        let text = fs::read_to_string(file).ok()?;
+        let wrapper = text.lines().rev().find_map(value)?;
+        Some(Configured { wrapper, file: file.clone() })
+    };
+    files.iter().rev().find_map(said)
+}
+
+/// What a line says of the wrapper, read as xenopsd does: without a comment, without quotes.
+fn value(line: &str) -> Option<String> {
+    let line = line.split('#').next().unwrap_or_default();
+    let (key, value) = line.split_once('=')?;
+    let value = value.trim();
+    let unquoted =
+        ['"', '\''].into_iter().find_map(|quote| value.strip_prefix(quote).and_then(|value| value.strip_suffix(quote)));
+    let is_meant = key.split_whitespace().next_back() == Some(SETTING);
+    Some(unquoted.unwrap_or(value).to_owned()).filter(|value| is_meant && !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_read_as_xenopsd_reads_it() {
+        for (line, expected) in [
+            ("upstream-compat-qemu-dm-wrapper=/a/b", Some("/a/b")),
+            ("  upstream-compat-qemu-dm-wrapper = '/a/b'  # ours", Some("/a/b")),
+            ("upstream-compat-qemu-dm-wrapper=\"/a b\"", Some("/a b")),
+            ("# upstream-compat-qemu-dm-wrapper=/a/b", None),
+            ("upstream-compat-qemu-dm-wrapper", None),
+            ("upstream-compat-qemu-dm-wrapper=", None),
+            ("qemu-dm-wrapper=/a/b", None),
+            ("", None),
+        ] {
+            assert_eq!(value(line).as_deref(), expected, "{line}");
+        }
+    }
+}
