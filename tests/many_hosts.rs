@@ -180,6 +180,27 @@ fn hosts_of_another_version_are_named() {
 }
 
 #[test]
+fn a_registered_guest_without_a_qemu_is_told() {
+    let (dom0, vm) = Dom0::with_registered_vm();
+    let other = dom0.create_vm("not registered");
+    let make = |vm: &str, domain_type: &str| {
+        let mut record = dom0.vm_record(vm).unwrap();
+        record["domain_type"] = domain_type.into();
+        dom0.import_record("VM", &dom0.vm_ref(vm).unwrap(), record.to_string().as_bytes()).unwrap();
+    };
+    for (domain_type, says) in [("pv", "PV"), ("pvh", "PVH"), ("pv_in_pvh", "PVH")] {
+        make(&vm, domain_type);
+        let ran = dom0.root.admin(&["check"]);
+        let expected =
+            format!("WRONG  guest           VM {vm} (web01) is a {says} guest, which has no QEMU and so no vGPU");
+        assert!(ran.code == Some(1) && ran.stdout.contains(&expected), "{ran:?}");
+    }
+    make(&vm, "hvm");
+    make(&other, "pv");
+    assert_eq!(dom0.root.admin(&["check"]).code, Some(0));
+}
+
+#[test]
 fn a_wrapper_that_does_not_pass_the_arguments_on_is_found() {
     let dom0 = Dom0::new();
     let wrong = || {

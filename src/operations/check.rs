@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Caller;
 use super::device_model::{qemu_knows_device, wrapper_passes_arguments};
+use super::guests;
 use super::hosts::{Answered, on_every_host};
 use super::installed;
 use crate::deadline::Deadline;
@@ -19,7 +20,7 @@ use crate::store::{self, CheckItem, Store, StoreError};
 use crate::xenapi::{self, Session, XapiError};
 
 /// How long the comparison with the shared copy waits for another program's transaction.
-const DATABASE_TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const DATABASE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// From this number of entries for VMs that no longer exist, `check` reports them: each 100 cost every VM's start about 15 ms
 /// (docs/resource-pools.md).
@@ -37,6 +38,7 @@ pub fn check(root: &Root) -> CheckReply {
     match Session::log_in(&root.xapi_socket(), Deadline::after(xenapi::XAPI_TIMEOUT)) {
         Ok(mut session) => {
             checks.push(CheckItem::new("XAPI", platform_keys_pass(&mut session)));
+            checks.extend(guests::without_qemu(root, &mut session));
             checks.push(CheckItem::new("resource pool", same_as_xapi(root, &mut session)));
         }
         Err(error) => checks.push(CheckItem::new("XAPI", Err(error.to_string()))),

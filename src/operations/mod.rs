@@ -7,6 +7,7 @@ mod check;
 mod device_model;
 mod execute;
 mod file;
+mod guests;
 mod history;
 mod hosts;
 mod installed;

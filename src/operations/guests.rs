@@ -1,0 +1,43 @@
+//! Registered VMs that cannot have a vGPU: a PV or PVH guest has no QEMU.
+
+use super::check::DATABASE_TIMEOUT;
+use crate::error::Error;
+use crate::paths::Root;
+use crate::store::{CheckItem, Store};
+use crate::xenapi::Session;
+
+/// An item for each, so that it can be told by its UUID. What keeps them from being told is told elsewhere.
+pub(super) fn without_qemu(root: &Root, session: &mut Session) -> Vec<CheckItem> {
+    find(root, session).unwrap_or_default()
+}
+
+fn find(root: &Root, session: &mut Session) -> Result<Vec<CheckItem>, Error> {
+    let records = session.vm_records()?;
+    let store = Store::open_existing(&root.database(), DATABASE_TIMEOUT)?;
+    let mut items = Vec::new();
+    for (_, record) in records {
+        let is_registered = match record.uuid.parse() {
+            Ok(uuid) => store.read().entry(&uuid)?.is_some_and(|entry| entry.settings.is_some()),
+            Err(_) => false,
+        };
+        if is_registered && let Some(kind) = kind_without_qemu(&record.domain_type) {
+            let name = record.name_label.replace(char::is_control, "\u{FFFD}");
+            let wrong = format!(
+                "VM {} ({name}) is a {kind} guest, which has no QEMU and so no vGPU: make it an HVM guest, or remove its settings \
+                 with 'vgpu-admin remove-vm'",
+                record.uuid
+            );
+            items.push(CheckItem::new("guest", Err(wrong)));
+        }
+    }
+    Ok(items)
+}
+
+/// XAPI's `domain_type` (xapi-project/xen-api, `ocaml/idl/datamodel_vm.ml`).
+fn kind_without_qemu(domain_type: &str) -> Option<&'static str> {
+    match domain_type {
+        "pv" => Some("PV"),
+        "pvh" | "pv_in_pvh" => Some("PVH"),
+        _ => None,
+    }
+}
