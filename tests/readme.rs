@@ -108,7 +108,8 @@ fn the_settings_file_in_the_docs_is_valid_and_says_what_the_defaults_are() {
     root.settings(toml);
     let settings = vgpu_config::settings::Settings::load(&root.path("etc/vgpu/vgpu.toml")).unwrap();
     assert_eq!(settings, vgpu_config::settings::Settings::default());
-    for key in ["device", "on_error", "unregistered", "deadline", "log_level", "pool", "priority", "pass", "properties"] {
+    for key in ["device", "on_error", "unregistered", "deadline", "log_level", "pool", "priority", "pass", "properties"]
+    {
         assert!(toml.contains(&format!("\n{key} = ")), "{key} is missing");
     }
 }

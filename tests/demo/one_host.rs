@@ -1,5 +1,6 @@
 //! The first act: one host, three VMs.
 
+use simulated_host::Release;
 use vgpu_tests::Dom0;
 
 use crate::stage::Stage;
@@ -18,6 +19,7 @@ impl<'a> OneHost<'a> {
     pub fn play(stage: &'a Stage) {
         let act = Self::new(stage);
         act.register();
+        act.switch_on();
         act.start();
         act.change();
         act.copy();
@@ -25,10 +27,10 @@ impl<'a> OneHost<'a> {
     }
 
     fn new(stage: &'a Stage) -> Self {
-        let dom0 = Dom0::new();
+        let dom0 = Dom0::stock(Release::V8_3);
         Stage::install_xe(&dom0.root);
         let demo = Self { stage, dom0 };
-        demo.stage.title("A simulated XCP-ng host with three VMs");
+        demo.stage.title("A simulated XCP-ng host, as it is installed, with three VMs");
         for (uuid, name) in [(WEB, "web01"), (RENDER, "render"), (DB, "db01")] {
             demo.dom0.create_vm_with_uuid(uuid, name);
         }
@@ -50,12 +52,24 @@ impl<'a> OneHost<'a> {
         self.run(&format!("sqlite3 /etc/vgpu/vgpu_config.db \"{insert}\""));
     }
 
+    fn switch_on(&self) {
+        self.stage.title("A stock XCP-ng hands none of this to QEMU: our qemu-wrapper does, once it is switched on");
+        self.run(&format!("xe vm-start uuid={WEB}"));
+        self.show_qemu(WEB, "web01");
+        self.run(&format!("xe vm-shutdown uuid={WEB}"));
+        self.run("vgpu-admin qemu-wrapper enable");
+        self.run("vgpu-admin qemu-wrapper enable --restart-toolstack");
+    }
+
     fn start(&self) {
         self.stage.title("Start them: this very boot has its arguments");
         for (uuid, name) in [(WEB, "web01"), (RENDER, "render"), (DB, "db01")] {
             self.run(&format!("xe vm-start uuid={uuid}"));
             self.show_qemu(uuid, name);
         }
+        let pid = self.dom0.qemu(WEB).map(|qemu| qemu.pid).unwrap_or_default();
+        Stage::say("The whole command line of web01's QEMU, as the kernel has it:");
+        self.run(&format!("tr '\\0' ' ' </proc/{pid}/cmdline"));
         Stage::say(
             "XAPI did not know of db01's row. The vm-pre-start hook saw it and repaired that boot, and XAPI for the next:",
         );
@@ -95,8 +109,7 @@ impl<'a> OneHost<'a> {
     }
 
     fn show_qemu(&self, uuid: &str, name: &str) {
-        let boots = self.dom0.boots(uuid);
-        self.stage.qemu(name, boots.last().and_then(|boot| boot.device_model_args.as_deref()));
+        self.stage.qemu(name, self.dom0.qemu(uuid).as_ref());
     }
 
     fn show_log(&self) {

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::IsTerminal;
 use std::process::Command;
 
+use simulated_host::Qemu;
 use vgpu_tests::{ScratchRoot, programs};
 
 /// The terminal.
@@ -24,9 +25,13 @@ impl Stage {
         println!("{text}");
     }
 
-    /// What the QEMU of a VM got.
-    pub fn qemu(&self, name: &str, args: Option<&str>) {
-        println!("  QEMU of {name}: {}\n", self.bold(args.unwrap_or("(no vGPU)")));
+    /// The vGPU of a VM that runs, as it stands in its QEMU's own command line.
+    pub fn qemu(&self, name: &str, qemu: Option<&Qemu>) {
+        let words = qemu.map(|qemu| qemu.command_line.as_slice()).unwrap_or_default();
+        let device = words.windows(2).find(|pair| pair[0] == "-device" && pair[1].starts_with("vgpu-stub"));
+        let device = device.map_or_else(|| "(no vGPU)".to_owned(), |pair| pair.join(" "));
+        let process = words.first().map_or("no QEMU", String::as_str);
+        println!("  {process} of {name}: {}\n", self.bold(&device));
     }
 
     /// Puts `xe` on a host.

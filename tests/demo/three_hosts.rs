@@ -16,19 +16,27 @@ pub struct ThreeHosts<'a> {
 
 impl<'a> ThreeHosts<'a> {
     pub fn play(stage: &'a Stage) {
-        let pool = ResourcePool::new(3);
+        let pool = ResourcePool::stock(3);
         for host in 0..3 {
             Stage::install_xe(pool.on(host).root);
         }
         let act = Self { stage, pool };
+        act.switch_on();
         act.start_elsewhere();
         act.change_from_a_third();
         act.lose_the_coordinator();
         act.look_after_all();
     }
 
+    fn switch_on(&self) {
+        self.stage.title("Three hosts in one resource pool: the qemu-wrapper is switched on on each");
+        for host in 0..3 {
+            self.run(host, "vgpu-admin qemu-wrapper enable --restart-toolstack");
+        }
+    }
+
     fn start_elsewhere(&self) {
-        self.stage.title("Three hosts in one resource pool: registered on the first, started on the second");
+        self.stage.title("Registered on the first, started on the second");
         self.pool.host(0).create_vm_with_uuid(VM, NAME);
         self.run(0, &format!("vgpu-admin register-vm --vm-uuid={VM} --pool=A --priority=medium"));
         self.run(1, "vgpu-admin list-vms");
@@ -74,10 +82,8 @@ impl<'a> ThreeHosts<'a> {
         self.stage.run(self.pool.on(host).root, &format!("[xcp-ng-{}]", host + 1), line);
     }
 
-    /// What the VM's QEMU was started with, on the host where it runs.
+    /// What the VM's QEMU has, on the host where it runs.
     fn show_qemu(&self, host: usize) {
-        let running = self.pool.host(host).running_platformdata(VM);
-        let args = running.and_then(|platform| platform.get("device-model-args").cloned());
-        self.stage.qemu(&format!("{NAME} on xcp-ng-{}", host + 1), args.as_deref());
+        self.stage.qemu(&format!("{NAME} on xcp-ng-{}", host + 1), self.pool.host(host).qemu(VM).as_ref());
     }
 }

@@ -3,8 +3,9 @@
 use std::ops::Deref;
 use std::thread;
 
-use simulated_host::{SimulatedHost, SimulatedPool};
+use simulated_host::{Release, SimulatedHost, SimulatedPool};
 
+use crate::programs;
 use crate::root::ScratchRoot;
 
 /// A simulated pool with our programs installed on every host. Reached through it: the pool.
@@ -36,6 +37,17 @@ impl ResourcePool {
         });
         pool.clear_calls();
         Self { pool, roots }
+    }
+
+    /// The same of hosts as XCP-ng installs them, with our qemu-wrapper there and not switched on.
+    #[must_use]
+    pub fn stock(hosts: usize) -> Self {
+        let pool = Self::new(hosts);
+        for host in 0..hosts {
+            let program = programs::folder().join("dom0-program");
+            pool.host(host).install_stock(&program, Release::V8_3).expect("a stock host can be installed");
+        }
+        pool
     }
 
     /// A host and its programs.
