@@ -33,6 +33,8 @@ mod vetoes;
 mod vm_add;
 #[path = "conformance/without_xapi.rs"]
 mod without_xapi;
+#[path = "conformance/wrapper.rs"]
+mod wrapper;
 #[path = "conformance/xe.rs"]
 mod xe;
 #[path = "conformance/xenapi.rs"]

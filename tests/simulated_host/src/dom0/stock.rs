@@ -45,6 +45,19 @@ impl Release {
     }
 }
 
+/// XCP-ng's own wrapper is a script.
+const STOCK_WRAPPER: &str = "#!/bin/sh\n\
+    # Stands for XCP-ng's own.\n\
+    exec \"${0%/usr/*}/usr/libexec/simulated-host/qemu-wrapper\" \"$@\"\n";
+
+/// Writes a script by another process: a file that this one has open for writing at the moment in which another thread starts a
+/// program stays open there for a while, and cannot be run.
+fn write_program(path: &Path, text: &str) -> io::Result<()> {
+    let line = "printf %s \"$1\" >\"$2\" && chmod 755 \"$2\"";
+    let status = Command::new("/bin/sh").args(["-c", line, "sh", text]).arg(path).status()?;
+    if status.success() { Ok(()) } else { Err(io::Error::other("a script could not be written")) }
+}
+
 /// A xenopsd that runs.
 pub struct XenopsdProcess {
     process: Child,
@@ -95,6 +108,9 @@ impl Dom0 {
                 fs::copy(program, &path)?;
             }
         }
+        let wrapper = self.root.join("usr/lib64/xen/bin/qemu-wrapper");
+        let _ = fs::remove_file(&wrapper);
+        write_program(&wrapper, STOCK_WRAPPER)?;
         self.start_xenopsd_process()
     }
 

@@ -13,7 +13,7 @@ use crate::xe::Control;
 
 /// Where they lie below a root.
 pub const PLACES: [&str; 5] = [
-    "usr/lib64/xen/bin/qemu-wrapper",
+    "usr/libexec/simulated-host/qemu-wrapper",
     "usr/lib64/xen/bin/qemu-system-i386",
     "usr/bin/xenstore-read",
     "usr/sbin/xenopsd-xc",
@@ -29,7 +29,7 @@ pub fn dom0_program() -> ExitCode {
     };
     let arguments: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     match place {
-        "usr/lib64/xen/bin/qemu-wrapper" => stock_wrapper::run(&root, &arguments),
+        "usr/libexec/simulated-host/qemu-wrapper" => stock_wrapper::run(&root, &arguments),
         "usr/lib64/xen/bin/qemu-system-i386" => qemu::run(&arguments),
         "usr/bin/xenstore-read" => xenstore_read::run(&root, &arguments),
         "opt/xensource/bin/xe-toolstack-restart" => restart_toolstack(&root),

@@ -1,6 +1,6 @@
-//! XCP-ng's own qemu-wrapper, as far as the command line goes that QEMU gets from it: xenopsd 0.150's `scripts/qemu-wrapper`
-//! (8.2), and `ocaml/xenopsd/scripts/qemu-wrapper` of xen-api 24.11 (8.3). Both were run with their own arguments and with more,
-//! and pass on what they do not know. Left out: the upgrade of old images, the clipboard, namespaces, limits and the chroot.
+//! XCP-ng's own qemu-wrapper, as far as the command line goes that QEMU gets from it. Recorded (`vectors/wrapper`) from xenopsd
+//! 0.150.19's `scripts/qemu-wrapper` (8.2), and `ocaml/xenopsd/scripts/qemu-wrapper` of xen-api 24.11.0 (8.3), which 26.1.0's equals
+//! there. Left out: the upgrade of old images, the clipboard itself, namespaces, limits and the chroot.
 
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -59,21 +59,23 @@ pub fn run(root: &Path, arguments: &[String]) -> ExitCode {
 /// What QEMU gets: its name first.
 fn command_line(release: Release, domid: u64, arguments: &[String]) -> Vec<String> {
     let has = |option: &str| arguments.iter().any(|word| word == option);
-    let trad_compat = has("-trad-compat");
     let mmio_start = if has("-vgpu") { BELOW_4G - ((1 << 32) - BELOW_4G) } else { BELOW_4G };
-    let machine = if trad_compat { "pc-0.10" } else { "pc-i440fx-2.10" };
     // As Python prints a truth value.
-    let trad = if trad_compat { "True" } else { "False" };
-    let machine = format!("{machine},accel=xen,max-ram-below-4g={mmio_start},allow-unassigned=true,trad_compat={trad}");
+    let (machine, trad) = if has("-trad-compat") { ("pc-0.10", "True") } else { ("pc-i440fx-2.10", "False") };
+    let suppress = if release == Release::V8_2 { "" } else { "suppress-vmdesc=on," };
+    let machine =
+        format!("{machine},accel=xen,max-ram-below-4g={mmio_start},{suppress}allow-unassigned=true,trad_compat={trad}");
     let mut words = vec![format!("qemu-dm-{domid}"), "-machine".to_owned(), machine];
-    let own = Own::take(release, &arguments[2..], &mut words, trad_compat);
-    words.extend(["-device".to_owned(), own.display()]);
-    words.extend(["-vnc-clipboard-socket-fd".to_owned(), "4".to_owned()]);
+    let own = Own::take(&arguments[2..], &mut words, has("-trad-compat"));
+    let mut add = |text: &str| words.extend(text.split(' ').map(str::to_owned));
+    add(&format!("-device {}", own.display()));
+    add(&format!("-vnc-clipboard-socket-fd {}", own.next_file));
+    if release == Release::V8_3 {
+        add("-chardev stdio,id=ovmf -device isa-debugcon,chardev=ovmf,iobase=0x402");
+    }
     if own.depriv {
         let id = QEMU_BASE + domid;
-        let ids = if release == Release::V8_2 { format!("{id}.{id}") } else { format!("{id}:{id}") };
-        let root = format!("/var/xen/qemu/root-{domid}");
-        words.extend(["-xen-domid-restrict", "-chroot", &root, "-runas", &ids].map(str::to_owned));
+        add(&format!("-xen-domid-restrict -chroot /var/xen/qemu/root-{domid} -runas {id}:{id}"));
     }
     words
 }
@@ -84,37 +86,35 @@ struct Own {
     video_memory: String,
     properties: Vec<&'static str>,
     depriv: bool,
+    /// The number that the next file gets that it opens.
+    next_file: u32,
 }
 
 impl Own {
-    fn take(release: Release, arguments: &[String], words: &mut Vec<String>, trad_compat: bool) -> Self {
-        let mut properties = vec!["addr=2"];
-        match (release, trad_compat) {
-            (Release::V8_2, true) => properties.push("rombar=1,romfile=,subvendor_id=0x5853,subsystem_id=0x0001"),
-            (Release::V8_2, false) => {}
-            (Release::V8_3, true) => {
-                properties.extend(["romfile=", "rombar=1,subvendor_id=0x5853,subsystem_id=0x0001"]);
-            }
-            (Release::V8_3, false) => properties.push("romfile="),
+    fn take(arguments: &[String], words: &mut Vec<String>, trad_compat: bool) -> Self {
+        let mut properties = vec!["addr=2", "romfile="];
+        let extended = if trad_compat { Some("qemu-extended-regs=false") } else { None };
+        if trad_compat {
+            properties.extend(["rombar=1", "subvendor_id=0x5853,subsystem_id=0x0001"]);
         }
         let video_memory = "4".to_owned();
-        let mut own = Self { display_device: "cirrus-vga", video_memory, properties, depriv: true };
+        let mut own = Self { display_device: "cirrus-vga", video_memory, properties, depriv: true, next_file: 3 };
         let mut rest = arguments.iter();
         while let Some(word) = rest.next() {
             match word.as_str() {
                 "--syslog" | "-trad-compat" | "-acpi" => {}
                 "-priv" => own.depriv = false,
                 "-videoram" => own.video_memory = rest.next().cloned().unwrap_or_default(),
-                "-std-vga" => {
+                "-std-vga" | "-xengt" => {
                     own.display_device = "VGA";
-                    if trad_compat {
-                        own.properties.push("qemu-extended-regs=false");
-                    }
+                    own.properties.extend(extended);
+                    words.extend((word == "-xengt").then(|| word.clone()));
                 }
                 "-vgpu" => own.display_device = "vgpu",
                 "-loadvm" => {
                     rest.next();
-                    words.extend(["-incoming".to_owned(), "fd:5".to_owned()]);
+                    words.extend(["-incoming".to_owned(), format!("fd:{}", own.next_file)]);
+                    own.next_file += 1;
                 }
                 _ => words.push(word.clone()),
             }
