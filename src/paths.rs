@@ -12,7 +12,13 @@ impl Root {
     /// An environment variable would not work, because XAPI and xenopsd only pass on `PATH`.
     #[must_use]
     pub fn of_program(installed_as: &str) -> Self {
-        let root = std::env::current_exe().ok().filter(|program| program.ends_with(installed_as)).and_then(|program| {
+        // Where an upgrade has replaced the file meanwhile, the kernel says so behind its name.
+        let installed = |program: PathBuf| match program.to_str().and_then(|path| path.strip_suffix(" (deleted)")) {
+            Some(path) => PathBuf::from(path),
+            None => program,
+        };
+        let program = std::env::current_exe().ok().map(installed).filter(|program| program.ends_with(installed_as));
+        let root = program.and_then(|program| {
             program.ancestors().nth(Path::new(installed_as).components().count()).map(PathBuf::from)
         });
         Self(root.unwrap_or_else(|| PathBuf::from("/")))

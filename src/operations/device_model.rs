@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use super::installed;
 use super::programs::ask;
 use super::qemu_wrapper::configured::{Configured, Whose, whose};
 use super::qemu_wrapper::{cannot_be_run, is_patched, running};
@@ -36,17 +37,13 @@ fn ours_is_in_force(root: &Root, whose: &Whose) -> Result<String, String> {
             "{reason}, and no VM with QEMU starts: run /usr/libexec/vgpu/put-hook, or install vgpu-config again"
         ));
     }
+    installed::qemu_wrapper(root)?;
     can_be_run(&root.stock_qemu_wrapper())?;
     if is_patched(&root.stock_qemu_wrapper()) {
         return Err(format!(
             "{stock} was changed, and hands platform/{PLATFORM_KEY} to QEMU itself, so ours hands nothing over: put XCP-ng's own \
              back (yum reinstall \"$(rpm -qf {stock})\"), or run 'vgpu-admin qemu-wrapper disable'"
         ));
-    }
-    let expected = format!("qemu-wrapper {}", crate::VERSION);
-    let said = ask(&root.qemu_wrapper(), &["--version"]).map_err(|error| format!("{ours} does not run: {error}"))?;
-    if said.trim() != expected {
-        return Err(format!("{ours} --version says '{}' and not '{expected}': install vgpu-config again", said.trim()));
     }
     match running::has_ours(root, whose) {
         Some(false) => Err(format!(

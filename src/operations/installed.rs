@@ -61,6 +61,14 @@ pub(super) fn hook_and_plugin(root: &Root) -> Vec<CheckItem> {
     items
 }
 
+/// Whether our qemu-wrapper is the one that the package installed, and runs.
+pub(super) fn qemu_wrapper(root: &Root) -> Result<(), String> {
+    let program = root.qemu_wrapper();
+    // That there is no list is an item of its own.
+    let digests = Digests::read(root).unwrap_or_else(|_| Digests(HashMap::new()));
+    digests.compare(root, &program, PUT_HOOK).and_then(|()| runs(&program))
+}
+
 /// The digests of the installed files by their paths in dom0, from a list in sha256sum's format.
 struct Digests(HashMap<String, String>);
 
@@ -116,7 +124,8 @@ fn runs(program: &Path) -> Result<(), String> {
     let shown = program.display();
     let said =
         ask(program, &["--version"]).map_err(|error| format!("{shown} does not run: {error}; {INSTALL_AGAIN}"))?;
-    let expected = format!("vgpu-hook {}", crate::VERSION);
+    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    let expected = format!("{name} {}", crate::VERSION);
     if said.trim() == expected {
         return Ok(());
     }

@@ -173,6 +173,16 @@ fn what_cannot_be_run_is_not_switched_on() {
 }
 
 #[test]
+fn a_program_that_is_not_what_was_installed_or_does_not_run_is_found() {
+    let dom0 = Dom0::with_our_wrapper(Release::V8_3);
+    dom0.root.replace_program(WRAPPER, "#!/bin/sh\nexec /usr/lib64/xen/bin/qemu-wrapper \"$@\"\n");
+    assert!(checked(&dom0.root).contains("qemu-wrapper is not what vgpu-config"), "{}", checked(&dom0.root));
+    dom0.root.write("usr/libexec/vgpu/package/sha256sums", "");
+    dom0.root.replace_program(WRAPPER, "#!/bin/sh\nexit 1\n");
+    assert!(checked(&dom0.root).contains("--version says '' and not 'qemu-wrapper "), "{}", checked(&dom0.root));
+}
+
+#[test]
 fn a_program_that_is_gone_while_it_is_switched_on_is_found_before_a_vm_does_not_start() {
     let dom0 = Dom0::with_our_wrapper(Release::V8_3);
     fs::remove_file(dom0.root.path(WRAPPER)).unwrap();

@@ -14,6 +14,7 @@ mod xenstore;
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
@@ -38,7 +39,7 @@ fn main() -> ExitCode {
         [option, domid] if option == find::OPTION => return find::run(&root, domid),
         _ => {}
     }
-    let additions = additions(&arguments).unwrap_or_else(|problem| {
+    let additions = additions(&root, &arguments).unwrap_or_else(|problem| {
         log_error(&root, &arguments, &format!("{problem}; QEMU is started without a vGPU"));
         Vec::new()
     });
@@ -52,11 +53,12 @@ fn main() -> ExitCode {
 }
 
 /// What QEMU gets beside what xenopsd asks for.
-fn additions(arguments: &[OsString]) -> Result<Vec<OsString>, String> {
+fn additions(root: &Root, arguments: &[OsString]) -> Result<Vec<OsString>, String> {
     let until = Instant::now() + PATIENCE;
     let domid = domid(arguments).ok_or("xenopsd named no domain (-xen-domid)")?;
-    let program =
-        std::env::current_exe().map_err(|error| format!("this program does not know where it is: {error}"))?;
+    // An upgrade may replace the file at this moment: the kernel still has the one that runs.
+    let own = Path::new("/proc/self/exe");
+    let program = if own.exists() { own.to_owned() } else { root.qemu_wrapper() };
     let printed = in_time::output(Command::new(program).arg(find::OPTION).arg(domid), until)?;
     let words =
         printed.bytes.strip_suffix(find::END).ok_or("what QEMU gets could not be found out: the log says why")?;

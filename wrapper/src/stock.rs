@@ -47,5 +47,5 @@ fn execute(wrapper: &Path, arguments: &[&OsStr]) -> Errno {
 /// Becoming itself, it would never come to an end.
 fn is_this_program(wrapper: &Path) -> bool {
     let file = |path: &Path| path.metadata().map(|file| (file.dev(), file.ino())).ok();
-    std::env::current_exe().ok().and_then(|own| file(&own)).is_some_and(|own| file(wrapper) == Some(own))
+    file(Path::new("/proc/self/exe")).is_some_and(|own| file(wrapper) == Some(own))
 }
