@@ -47,15 +47,19 @@ fn migrations() -> Result<Vec<String>, std::io::Error> {
     files.into_iter().map(fs::read_to_string).collect()
 }
 
-/// One page for vgpu-admin, and one for each of its commands.
+/// One page for vgpu-admin, and one for each of its commands and of their own.
 fn manual_pages_of_the_command_line(folder: &Path) -> Outcome {
     let mut command = Arguments::command().disable_help_subcommand(true);
     command.build();
-    page(&command, folder)?;
-    for subcommand in command.get_subcommands().filter(|subcommand| !subcommand.is_hide_set()) {
-        page(subcommand, folder)?;
-    }
-    Ok(())
+    pages(&command, folder)
+}
+
+fn pages(command: &Command, folder: &Path) -> Outcome {
+    page(command, folder)?;
+    command
+        .get_subcommands()
+        .filter(|subcommand| !subcommand.is_hide_set())
+        .try_for_each(|command| pages(command, folder))
 }
 
 fn page(command: &Command, folder: &Path) -> Outcome {
