@@ -27,14 +27,14 @@ if [ "$("$tools/bin/cargo-generate-rpm" --version 2>/dev/null)" != "cargo-genera
     rm -rf "$target/cargo-generate-rpm"
 fi
 
-sh packaging/static-cargo.sh build --release --package vgpu-plugin --package vgpu-hook --package vgpu-admin
+sh packaging/static-cargo.sh build --release --package vgpu-plugin --package vgpu-hook --package vgpu-wrapper --package vgpu-admin
 
 # All files are collected in one directory first, with the same time.
 rm -rf "$staged"
 mkdir -p "$staged/docs"
 RUSTFLAGS='' "$cargo" run --quiet --locked --target-dir "$target" --package vgpu-generate -- "$staged"
 gzip -9n "$staged"/man?/*
-cp "$built/vgpu" "$built/vgpu-hook" "$built/vgpu-admin" hooks/vm-pre-start/50vgpu "$staged"
+cp "$built/vgpu" "$built/vgpu-hook" "$built/qemu-wrapper" "$built/vgpu-admin" hooks/vm-pre-start/50vgpu "$staged"
 cp packaging/files/* LICENSE README.md CHANGELOG.md "$staged"
 cp docs/*.md "$staged/docs"
 # 'vgpu-admin check' compares the installed files with this list; 'sha256sum -c' can read it too.
@@ -42,6 +42,7 @@ digest() { echo "$(sha256sum "$staged/$1" | cut -d ' ' -f 1)  $2"; }
 {
     digest vgpu /etc/xapi.d/plugins/vgpu
     digest vgpu-hook /usr/libexec/vgpu/vgpu-hook
+    digest qemu-wrapper /usr/libexec/vgpu/qemu-wrapper
     digest 50vgpu /etc/xapi.d/vm-pre-start/50vgpu
 } >"$staged/sha256sums"
 find "$staged" -type f -exec touch -d "@$SOURCE_DATE_EPOCH" {} +

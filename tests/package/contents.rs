@@ -34,6 +34,7 @@ fn every_file_is_where_the_host_looks_for_it_with_its_mode_and_flags() {
         ("/etc/xapi.d/plugins/vgpu", "100755 root:root"),
         ("/usr/libexec/vgpu/package/50vgpu", "100755 root:root"),
         ("/usr/libexec/vgpu/package/vgpu-hook", "100755 root:root"),
+        ("/usr/libexec/vgpu/package/qemu-wrapper", "100755 root:root"),
         ("/usr/libexec/vgpu/package/sha256sums", "100644 root:root"),
         ("/usr/libexec/vgpu/put-hook", "100755 root:root"),
         ("/usr/bin/vgpu-admin", "100755 root:root"),

@@ -17,11 +17,19 @@ use crate::built::{ok, packages};
 const SYSTEMCTL: &str = "#!/bin/sh\necho \"$*\" >> /var/log/systemctl-calls\n";
 const TOOLS: &str = "cat chmod cp dd echo grep head ls mkdir mv rm rmdir sed sleep timeout touch true false";
 /// A plugin and a hook of others, and the rules for the log that end with throwing everything away.
-const OTHERS: [(&str, &str, u32); 6] = [
+/// Prints what QEMU would get.
+const STOCK_WRAPPER: &str = "#!/bin/sh\necho stock \"$@\"\n";
+/// xenstore has our argument for domain 5.
+const XENSTORE_READ: &str = "#!/bin/sh\n[ \"$1\" = /local/domain/5/platform/device-model-args ] && \
+    echo '-device vgpu-stub,pool_id=A,priority=high,vm_id=1170751909'\n";
+const OTHERS: [(&str, &str, u32); 9] = [
     ("usr/bin/systemctl", SYSTEMCTL, 0o755),
     ("etc/xapi.d/plugins/echo", "#!/bin/sh\n", 0o755),
     ("etc/xapi.d/host-post-declare-dead/10resetvdis", "#!/bin/sh\n", 0o755),
     ("etc/rsyslog.d/xenserver.conf", "daemon.* /var/log/daemon.log\n*.* ~\n", 0o644),
+    ("usr/lib64/xen/bin/qemu-wrapper", STOCK_WRAPPER, 0o755),
+    ("usr/bin/xenstore-read", XENSTORE_READ, 0o755),
+    ("etc/xensource-inventory", "PRODUCT_VERSION='8.3.0'\n", 0o644),
     ("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n", 0o644),
     ("etc/group", "root:x:0:\n", 0o644),
 ];

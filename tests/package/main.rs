@@ -9,6 +9,7 @@ mod dom0;
 mod hook_in_place;
 mod lifecycle;
 mod logging;
+mod qemu_wrapper;
 mod repository;
 mod scriptlets;
 mod signature;
