@@ -56,6 +56,7 @@ fn record(args: Option<&str>, aside: Option<&str>) -> XapiVm {
         is_a_template: false,
         is_a_snapshot: false,
         is_control_domain: false,
+        domain_type: "hvm".to_owned(),
         resident_on: Reference::new("OpaqueRef:NULL"),
         platform: map(device_args::PLATFORM_KEY, args),
         other_config: map(PUT_ASIDE_KEY, aside),
