@@ -47,7 +47,7 @@ fn migrations() -> Result<Vec<String>, std::io::Error> {
     files.into_iter().map(fs::read_to_string).collect()
 }
 
-/// One page for vgpu-admin, and one for each of its commands and of their own.
+/// One page for vgpu-admin, and one for each of its commands and subcommands.
 fn manual_pages_of_the_command_line(folder: &Path) -> Outcome {
     let mut command = Arguments::command().disable_help_subcommand(true);
     command.build();

@@ -107,7 +107,7 @@ pub const ERRORS: &[(&str, &str)] = &[
     ("VGPU_SETTINGS_ERROR", "/etc/vgpu/vgpu.toml is not valid; the message names the line."),
     ("VGPU_INVALID_FILE", "The file to import is not valid; the message names the line."),
     ("VGPU_FILE_ERROR", "A file cannot be read or written."),
-    ("VGPU_WRAPPER_ERROR", "The qemu-wrapper was not switched on or off; only vgpu-admin qemu-wrapper does that."),
+    ("VGPU_WRAPPER_ERROR", "The qemu-wrapper was not enabled or disabled; only from vgpu-admin qemu-wrapper."),
     ("VGPU_INVALID_CALL", "The plugin was not called by XAPI."),
     ("VGPU_INTERNAL_ERROR", "An internal error of vgpu-config; please report it."),
     ("UNKNOWN_XENAPI_PLUGIN_FUNCTION", "There is no such function. Parameters: the function."),

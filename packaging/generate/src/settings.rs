@@ -81,17 +81,17 @@ pub const SETTINGS: &[Setting] = &[
         key: "pass",
         default: r#""device""#,
         others: &[r#""everything""#],
-        about: "What our qemu-wrapper hands to QEMU of a VM's device-model-args: \"device\" the vGPU alone, \"everything\" every \
-                word of it. The latter is dangerous: whoever may write a VM's platform map (vm-admin) then gives options to a \
-                program that starts as root in dom0.",
+        about: "What vgpu-config's qemu-wrapper passes to QEMU from a VM's device-model-args: \"device\" passes the vGPU alone, \
+                \"everything\" every word. The latter is dangerous: anyone who may write a VM's platform map (a vm-admin) can \
+                then pass options to QEMU, which starts as root in dom0.",
     },
     Setting {
         table: Some("qemu_wrapper"),
         key: "properties",
         default: "[]",
         others: &[r#"["x-mem"]"#],
-        about: "Properties of the vGPU device that are handed to QEMU besides pool_id, priority, vm_id, bus, addr, id and \
-                multifunction, as in [\"x-mem\"]. Name none that lets a VM's administrator name a file of dom0, as romfile does.",
+        about: "Properties of the vGPU device that are passed to QEMU in addition to pool_id, priority, vm_id, bus, addr, id and \
+                multifunction, for example [\"x-mem\"]. Do not list a property that names a file of dom0, such as romfile.",
     },
 ];
 
