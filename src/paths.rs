@@ -12,7 +12,7 @@ impl Root {
     /// An environment variable would not work, because XAPI and xenopsd only pass on `PATH`.
     #[must_use]
     pub fn of_program(installed_as: &str) -> Self {
-        // Where an upgrade has replaced the file meanwhile, the kernel says so behind its name.
+        // If an upgrade has replaced the file in the meantime, the kernel appends this to its name.
         let installed = |program: PathBuf| match program.to_str().and_then(|path| path.strip_suffix(" (deleted)")) {
             Some(path) => PathBuf::from(path),
             None => program,
@@ -78,13 +78,13 @@ impl Root {
         self.join("usr/libexec/vgpu/vgpu-hook")
     }
 
-    /// Our qemu-wrapper, which xenopsd starts where it is switched on.
+    /// Our qemu-wrapper, which xenopsd starts if it is enabled.
     #[must_use]
     pub fn qemu_wrapper(&self) -> PathBuf {
         self.join("usr/libexec/vgpu/qemu-wrapper")
     }
 
-    /// XCP-ng's own qemu-wrapper.
+    /// The stock qemu-wrapper.
     #[must_use]
     pub fn stock_qemu_wrapper(&self) -> PathBuf {
         self.join("usr/lib64/xen/bin/qemu-wrapper")
@@ -139,25 +139,25 @@ impl Root {
         self.join("etc/xenopsd.conf")
     }
 
-    /// A folder with more of xenopsd's settings.
+    /// A folder with further settings files of xenopsd.
     #[must_use]
     pub fn xenopsd_folder(&self, name: &str) -> PathBuf {
         self.join("etc").join(name)
     }
 
-    /// What the kernel tells of processes.
+    /// The kernel's information about processes.
     #[must_use]
     pub fn proc(&self) -> PathBuf {
         self.join("proc")
     }
 
-    /// What was noted when our qemu-wrapper was switched on or off. A reboot of the host takes it away.
+    /// A note from when our qemu-wrapper was last enabled or disabled. A reboot of the host removes it.
     #[must_use]
     pub fn qemu_wrapper_note(&self) -> PathBuf {
         self.join("var/run/vgpu/qemu-wrapper")
     }
 
-    /// The program that restarts xapi, xenopsd and the rest.
+    /// The program that restarts xapi, xenopsd and the other services of the toolstack.
     #[must_use]
     pub fn toolstack_restart(&self) -> PathBuf {
         self.join("opt/xensource/bin/xe-toolstack-restart")

@@ -119,7 +119,7 @@ pub struct Settings {
     pub deadline: StartDeadline,
     pub log_level: LogLevel,
     pub history: HistoryLength,
-    /// What our qemu-wrapper passes on.
+    /// What our qemu-wrapper passes to QEMU.
     pub qemu_wrapper: QemuWrapper,
 }
 

@@ -1,5 +1,5 @@
-//! Our qemu-wrapper: what it hands to QEMU, that it changes nothing else, that it is never in the way, and how it is switched on
-//! and off.
+//! Our qemu-wrapper: what it passes to QEMU, that it changes nothing else and never prevents a start, and how it is enabled and
+//! disabled.
 
 #[path = "qemu_wrapper/invisible.rs"]
 mod invisible;

@@ -1,4 +1,4 @@
-//! `vgpu-admin qemu-wrapper`: on this host alone.
+//! `vgpu-admin qemu-wrapper`, which only works on its own host.
 
 use std::process::ExitCode;
 
@@ -16,7 +16,7 @@ pub fn run(target: &Target, what: &QemuWrapper) -> Outcome {
         return Err(Error::InvalidParam {
             name: "--host".to_owned(),
             value: "qemu-wrapper".to_owned(),
-            expected: "another command; run 'vgpu-admin qemu-wrapper' on the host that is meant".to_owned(),
+            expected: "a command other than qemu-wrapper, which has to run on the host itself".to_owned(),
         });
     };
     let reply = match what {

@@ -17,19 +17,19 @@ if answer=$(/usr/bin/vgpu-admin list-pools 2>&1); then
     if [ "$1" = 1 ]; then
         echo "vgpu-config is installed. The toolstack does not have to be restarted. To register a VM:"
         echo "    vgpu-admin register-vm --vm-uuid=UUID --pool=A --priority=high"
-        echo "and install it on every host of the pool. QEMU gets a VM's vGPU through our qemu-wrapper, which you switch on:"
+        echo "QEMU gets the vGPU once you enable vgpu-config's qemu-wrapper:"
         echo "    vgpu-admin qemu-wrapper enable"
-        echo "'vgpu-admin check' tells whether everything is right."
+        echo "Install vgpu-config on every host of the resource pool. Run 'vgpu-admin check' to check the installation."
     fi
 else
     echo "vgpu-config: the database is not ready: $answer" || :
     echo "VMs start with the arguments that XAPI has until 'vgpu-admin check' passes." || :
 fi
 
-# Left by a removal that was cut off.
+# Left behind by a removal that was interrupted.
 rm -f /usr/libexec/vgpu/keep-qemu-wrapper || :
 
-# Only now: until here VMs start with the hook and the program from before, which know the schema from before.
+# Not earlier: until now, VMs start with the old hook and program, which need the old schema.
 /usr/libexec/vgpu/put-hook 2>&1 || :
 
 # Settings files that rpm has saved under another name.

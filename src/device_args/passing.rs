@@ -1,5 +1,5 @@
-//! What of a device-model-args string reaches QEMU. Whoever may write a VM's platform map (vm-admin) writes the string, and
-//! QEMU starts as root in dom0: no other option of its may come from there.
+//! What our qemu-wrapper passes to QEMU from a device-model-args string. A vm-admin can write the string, and QEMU starts as
+//! root in dom0, so no other option may reach QEMU.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -10,22 +10,22 @@ use super::words::words;
 use crate::model::{DeviceVmId, PoolId, Priority};
 use crate::settings::{DeviceName, Pass, QemuWrapper};
 
-/// Properties that every device has, and that say no more than where it is plugged in.
+/// Properties that every device has, and that only say where it is plugged in.
 const HARMLESS: [&str; 4] = ["bus", "addr", "id", "multifunction"];
 
-/// How much of somebody's text is shown in the log.
+/// How many characters of a text from outside are logged.
 const SHOWN: usize = 100;
 
-/// What QEMU gets, and what it does not.
+/// What QEMU gets, and what is left out.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Passed {
     /// The words for QEMU's command line.
     pub words: Vec<String>,
-    /// What is not passed, and why, a sentence each.
+    /// What is not passed and why, one sentence each.
     pub left_out: Vec<String>,
 }
 
-/// What QEMU gets of a string. Unless the settings say "everything", that is our device, once, with valid values, or nothing.
+/// What QEMU gets from a string. Unless the settings say "everything", this is our device, once and with valid values, or nothing.
 #[must_use]
 pub fn passed(device: &DeviceName, settings: &QemuWrapper, args: &str) -> Passed {
     match settings.pass {
@@ -44,15 +44,15 @@ fn only_our_device(device: &DeviceName, settings: &QemuWrapper, args: &str) -> P
         words(args).into_iter().filter(|word| !is_ours(word.range.start)).map(|word| &args[word.range]).collect();
     if !others.is_empty() {
         passed.left_out.push(format!(
-            "{}: only -device {} is passed (pass in vgpu.toml)",
+            "{}: only -device {} is passed (see pass in vgpu.toml)",
             shown(&others.join(" ")),
             device.as_str()
         ));
     }
     if let [_, more @ ..] = places.as_slice() {
-        passed
-            .left_out
-            .extend(more.iter().map(|place| format!("{}: it is not the first", shown(&args[place.range.clone()]))));
+        passed.left_out.extend(
+            more.iter().map(|place| format!("{}: only the first one is passed", shown(&args[place.range.clone()]))),
+        );
     }
     if let Some(place) = places.first() {
         match rebuilt(device, settings, place, &mut passed.left_out) {
@@ -63,7 +63,7 @@ fn only_our_device(device: &DeviceName, settings: &QemuWrapper, args: &str) -> P
     passed
 }
 
-/// The device with what may be passed of it, written anew.
+/// Our device with the properties that may be passed.
 fn rebuilt(
     device: &DeviceName,
     settings: &QemuWrapper,
@@ -75,21 +75,20 @@ fn rebuilt(
     let vm_id: DeviceVmId = valid(place, "vm_id")?;
     let mut value = format!("{},pool_id={pool},priority={priority},vm_id={vm_id}", device.as_str());
     if !place.can_be_rewritten {
-        left_out.push("values of the device that are no plain text".to_owned());
+        left_out.push("properties of the device: some values are not plain text".to_owned());
     }
     let others = place.effective().into_iter().filter(|(name, _)| !OUR_PROPERTIES.contains(name));
     for (name, text) in others {
         let is_allowed = HARMLESS.contains(&name) || settings.properties.iter().any(|allowed| allowed.as_str() == name);
         match text {
             _ if !is_allowed => {
-                left_out.push(format!(
-                    "{}: it is not among the properties that are (properties in vgpu.toml)",
-                    shown(name)
-                ));
+                left_out.push(format!("{}: this property is not passed (see properties in vgpu.toml)", shown(name)));
             }
             Some(text) if is_plain(text) => value.extend([",", name, "=", text]),
-            text => left_out
-                .push(format!("{}: its value is not plain", shown(&format!("{name}={}", text.unwrap_or_default())))),
+            text => left_out.push(format!(
+                "{}: expected a value of letters, digits, '.', '_', ':' and '-'",
+                shown(&format!("{name}={}", text.unwrap_or_default()))
+            )),
         }
     }
     Ok(value)
@@ -100,12 +99,12 @@ fn valid<T: FromStr<Err: Display>>(place: &Place, name: &str) -> Result<T, Strin
     text.parse().map_err(|error| format!("its {name} {}", printable(&format!("{error}"))))
 }
 
-/// Letters, digits and what places and numbers are written with: nothing that begins another property or option.
+/// Letters, digits and the characters of PCI addresses and numbers. None of them can begin another property or option.
 fn is_plain(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte))
 }
 
-/// Somebody's text for the log.
+/// A text from outside, for the log.
 fn shown(text: &str) -> String {
     format!("'{}'", printable(text))
 }

@@ -39,7 +39,7 @@ impl Place {
         texts.rev().find_map(|text| text.strip_prefix(name)?.strip_prefix('='))
     }
 
-    /// Every property with the value that counts, in the order in which they are first named.
+    /// Every property with the value that QEMU uses, in the order in which they first appear.
     pub fn effective(&self) -> IndexMap<&str, Option<&str>> {
         let texts = self.properties.iter().chain(self.sets.iter().map(|set| &set.property));
         texts
@@ -47,7 +47,7 @@ impl Place {
             .collect()
     }
 
-    /// What of the string is about it.
+    /// The parts of the string that belong to this device.
     pub fn ranges(&self) -> impl Iterator<Item = &Range<usize>> {
         std::iter::once(&self.range).chain(self.sets.iter().map(|set| &set.range))
     }

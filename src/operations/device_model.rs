@@ -1,4 +1,4 @@
-//! Whether this host's QEMU gets our argument, and knows what to do with it.
+//! Whether this host's QEMU gets the argument and has the device.
 
 use std::fs;
 use std::path::Path;
@@ -11,13 +11,13 @@ use crate::device_args::PLATFORM_KEY;
 use crate::paths::Root;
 use crate::settings::DeviceName;
 
-/// Whether the program that starts QEMU hands `platform/device-model-args` on. XCP-ng's own does not; ours does, and so does a
-/// GPU vendor's.
+/// Whether the qemu-wrapper passes `platform/device-model-args` on to QEMU. The stock one does not; ours does, and so does a GPU
+/// vendor's.
 pub(super) fn wrapper_passes_arguments(root: &Root) -> Result<String, String> {
     let stock = root.stock_qemu_wrapper();
     let whose = whose(root);
     match &whose {
-        Whose::Ours(_) => ours_is_in_force(root, &whose),
+        Whose::Ours(_) => ours_is_in_effect(root, &whose),
         Whose::Stock => reads_key(&stock, "run 'vgpu-admin qemu-wrapper enable'"),
         Whose::Foreign(Configured { wrapper, file }) => reads_key(
             &root.xen_program(wrapper),
@@ -29,28 +29,28 @@ pub(super) fn wrapper_passes_arguments(root: &Root) -> Result<String, String> {
     }
 }
 
-fn ours_is_in_force(root: &Root, whose: &Whose) -> Result<String, String> {
+fn ours_is_in_effect(root: &Root, whose: &Whose) -> Result<String, String> {
     let (ours, stock) = (root.qemu_wrapper(), root.stock_qemu_wrapper());
     let (ours, stock) = (ours.display(), stock.display());
     if let Some(reason) = cannot_be_run(&root.qemu_wrapper()) {
         return Err(format!(
-            "{reason}, and no VM with QEMU starts: run /usr/libexec/vgpu/put-hook, or install vgpu-config again"
+            "{reason}, so no VM that uses QEMU starts: run /usr/libexec/vgpu/put-hook, or install vgpu-config again"
         ));
     }
     installed::qemu_wrapper(root)?;
     can_be_run(&root.stock_qemu_wrapper())?;
     if is_patched(&root.stock_qemu_wrapper()) {
         return Err(format!(
-            "{stock} was changed, and hands platform/{PLATFORM_KEY} to QEMU itself, so ours hands nothing over: put XCP-ng's own \
-             back (yum reinstall \"$(rpm -qf {stock})\"), or run 'vgpu-admin qemu-wrapper disable'"
+            "{stock} was changed and passes platform/{PLATFORM_KEY} to QEMU itself, so vgpu-config's qemu-wrapper passes \
+             nothing: restore the stock one (yum reinstall \"$(rpm -qf {stock})\"), or run 'vgpu-admin qemu-wrapper disable'"
         ));
     }
     match running::has_ours(root, whose) {
         Some(false) => Err(format!(
-            "{ours} is switched on, but xenopsd was started before that, and QEMU gets no vGPU: run 'vgpu-admin qemu-wrapper enable \
-             --restart-toolstack' (running VMs go on)"
+            "{ours} is enabled, but not in effect yet because xenopsd was started before that, so QEMU gets no vGPU: run \
+             'vgpu-admin qemu-wrapper enable --restart-toolstack' (running VMs are not affected)"
         )),
-        _ => Ok(format!("{ours} hands QEMU platform/{PLATFORM_KEY}, and the rest to {stock}")),
+        _ => Ok(format!("{ours} passes the vGPU from platform/{PLATFORM_KEY} to QEMU, and starts {stock}")),
     }
 }
 
@@ -67,8 +67,10 @@ fn can_be_run(wrapper: &Path) -> Result<(), String> {
     let shown = wrapper.display();
     match cannot_be_run(wrapper) {
         None => Ok(()),
-        Some(reason) if wrapper.is_file() => Err(format!("{reason}, so no VM with QEMU starts: chmod 755 {shown}")),
-        Some(reason) => Err(format!("{reason}, so no VM with QEMU starts")),
+        Some(reason) if wrapper.is_file() => {
+            Err(format!("{reason}, so no VM that uses QEMU starts: chmod 755 {shown}"))
+        }
+        Some(reason) => Err(format!("{reason}; without it, no VM that uses QEMU starts")),
     }
 }
 
@@ -86,7 +88,7 @@ pub(super) fn qemu_knows_device(root: &Root, device: &DeviceName) -> Result<Stri
     ))
 }
 
-/// The QEMU that the wrapper starts: it names it in a line `qemu_dm = '/usr/lib64/xen/bin/qemu-system-i386'`.
+/// The QEMU from the qemu-wrapper's line `qemu_dm = '/usr/lib64/xen/bin/qemu-system-i386'`.
 fn qemu(root: &Root) -> String {
     let wrapper = match whose(root) {
         Whose::Foreign(Configured { wrapper, .. }) => root.xen_program(&wrapper),

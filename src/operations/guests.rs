@@ -6,7 +6,7 @@ use crate::paths::Root;
 use crate::store::{CheckItem, Store};
 use crate::xenapi::Session;
 
-/// An item for each, so that it can be told by its UUID. What keeps them from being told is told elsewhere.
+/// One item for each. Other items of `check` report an unreadable database or XAPI.
 pub(super) fn without_qemu(root: &Root, session: &mut Session) -> Vec<CheckItem> {
     find(root, session).unwrap_or_default()
 }

@@ -64,7 +64,7 @@ pub(super) fn hook_and_plugin(root: &Root) -> Vec<CheckItem> {
 /// Whether our qemu-wrapper is the one that the package installed, and runs.
 pub(super) fn qemu_wrapper(root: &Root) -> Result<(), String> {
     let program = root.qemu_wrapper();
-    // That there is no list is an item of its own.
+    // hook_and_plugin reports a missing list.
     let digests = Digests::read(root).unwrap_or_else(|_| Digests(HashMap::new()));
     digests.compare(root, &program, PUT_HOOK).and_then(|()| runs(&program))
 }

@@ -2,33 +2,33 @@
 
 use serde::Serialize;
 
-/// Whose wrapper starts the VMs of this host.
+/// Whose qemu-wrapper xenopsd starts on this host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WrapperState {
-    /// XCP-ng's own; ours is not switched on.
+    /// The stock one.
     Off,
-    /// Ours is switched on, and the xenopsd that runs was started before that.
-    NotYetInForce,
+    /// Ours is enabled, but xenopsd was started before that.
+    NotInEffectYet,
     /// Ours.
-    InForce,
-    /// Somebody else's.
+    InEffect,
+    /// Another one.
     Foreign,
 }
 
-/// Which wrapper xenopsd starts, and what was done about it.
+/// Which qemu-wrapper xenopsd starts, and whether that was changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct QemuWrapperReply {
-    /// Whether anything was changed.
+    /// Whether the settings were changed.
     pub changed: bool,
-    /// Whose wrapper it is.
+    /// Whose qemu-wrapper it is.
     pub state: WrapperState,
-    /// The wrapper that xenopsd is told to start.
+    /// The qemu-wrapper in xenopsd's settings.
     pub wrapper: String,
-    /// The file that tells it so; null where it is the default.
+    /// The settings file that names it; null for the stock one.
     pub configured_in: Option<String>,
-    /// Whether the xenopsd that runs was told otherwise: it reads its settings when it starts.
+    /// Whether the running xenopsd still starts another one: it reads its settings only when it starts.
     pub needs_restart: bool,
-    /// What else is to be known, a sentence each.
+    /// Other remarks, one sentence each.
     pub notes: Vec<String>,
 }

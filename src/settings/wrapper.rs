@@ -1,15 +1,15 @@
-//! What the settings file says of our qemu-wrapper.
+//! The settings of our qemu-wrapper.
 
 use serde::Deserialize;
 
-/// What QEMU gets of a VM's device-model-args.
+/// What our qemu-wrapper passes to QEMU from a VM's device-model-args.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pass {
     /// Our device alone.
     #[default]
     Device,
-    /// Every word. Whoever may write a VM's platform map then gives options to a program that starts as root in dom0.
+    /// Every word. Anyone who may write a VM's platform map can then pass options to QEMU, which starts as root in dom0.
     Everything,
 }
 
@@ -17,9 +17,9 @@ pub enum Pass {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct QemuWrapper {
-    /// What QEMU gets of a VM's device-model-args.
+    /// What is passed to QEMU from a VM's device-model-args.
     pub pass: Pass,
-    /// The properties of our device that are passed besides those that always are.
+    /// Properties of our device to pass in addition to those that are always passed.
     pub properties: Vec<PropertyName>,
 }
 
@@ -29,7 +29,7 @@ pub struct QemuWrapper {
 pub struct PropertyName(String);
 
 impl PropertyName {
-    /// The name as QEMU knows it.
+    /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -44,7 +44,7 @@ impl TryFrom<String> for PropertyName {
         if !name.is_empty() && name.chars().all(plain) {
             Ok(Self(name))
         } else {
-            Err(format!("'{name}' is no property's name: expected letters, digits, '-', '_' and '.'"))
+            Err(format!("'{name}' is not valid as a property's name: expected letters, digits, '-', '_' and '.'"))
         }
     }
 }

@@ -122,7 +122,7 @@ pub struct VmRecord {
     pub is_a_snapshot: bool,
     /// True for dom0.
     pub is_control_domain: bool,
-    /// `hvm`, `pv`, `pvh`, `pv_in_pvh` or `unspecified`; only the first has a QEMU.
+    /// `hvm`, `pv`, `pvh`, `pv_in_pvh` or `unspecified`; only `hvm` has a QEMU.
     #[serde(default)]
     pub domain_type: String,
     pub resident_on: Reference,

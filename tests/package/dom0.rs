@@ -16,12 +16,12 @@ use crate::built::{ok, packages};
 /// Notes what it is asked, as an installed systemd would be asked.
 const SYSTEMCTL: &str = "#!/bin/sh\necho \"$*\" >> /var/log/systemctl-calls\n";
 const TOOLS: &str = "cat chmod cp dd echo grep head ls mkdir mv rm rmdir sed sleep timeout touch true false";
-/// A plugin and a hook of others, and the rules for the log that end with throwing everything away.
-/// Prints what QEMU would get.
+/// A stock qemu-wrapper that prints its arguments.
 const STOCK_WRAPPER: &str = "#!/bin/sh\necho stock \"$@\"\n";
-/// xenstore has our argument for domain 5.
+/// Only knows our argument for domain 5.
 const XENSTORE_READ: &str = "#!/bin/sh\n[ \"$1\" = /local/domain/5/platform/device-model-args ] && \
     echo '-device vgpu-stub,pool_id=A,priority=high,vm_id=1170751909'\n";
+/// A plugin and a hook of others, log rules that end with discarding everything, and what the qemu-wrapper needs.
 const OTHERS: [(&str, &str, u32); 9] = [
     ("usr/bin/systemctl", SYSTEMCTL, 0o755),
     ("etc/xapi.d/plugins/echo", "#!/bin/sh\n", 0o755),

@@ -1,5 +1,4 @@
-//! At no moment of a package's life does a VM fail to start because the qemu-wrapper is not there that xenopsd was told to start
-//! when it started.
+//! From its installation to its removal, the package never removes the qemu-wrapper while xenopsd may still start it.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +14,7 @@ const OURS: &str = "/usr/libexec/vgpu/qemu-wrapper";
 const STOCK: &str = "/usr/lib64/xen/bin/qemu-wrapper";
 const ARGUMENTS: &str = "5 --syslog -xen-domid 5";
 
-/// A host with a xenopsd: a process in the root's own /proc, which reads its settings when it starts.
+/// A host with xenopsd: a process in the root's own /proc, which reads its settings when it starts.
 struct Host {
     root: Installed,
     wrapper: String,
@@ -46,7 +45,7 @@ impl Host {
         self.wrapper = texts.filter_map(setting).last().unwrap_or_else(|| STOCK.to_owned());
     }
 
-    /// Starts a VM as xenopsd would now, and gives what QEMU got beside xenopsd's own arguments.
+    /// Starts a VM as xenopsd would now, and returns what QEMU got in addition to xenopsd's arguments.
     fn start(&self, step: &str) -> String {
         let from_outside = self.root.run(&self.wrapper[1..], &ARGUMENTS.split(' ').collect::<Vec<_>>());
         let from_inside = self.root.inside(&format!("exec {} {ARGUMENTS}", self.wrapper));
@@ -79,12 +78,12 @@ fn a_vm_starts_between_any_two_steps_of_the_documented_sequence() {
     host.root.inside_ok("vgpu-admin qemu-wrapper enable");
     assert_eq!(host.start("enabled"), "");
     host.restart_toolstack();
-    assert!(host.status().starts_with("On and in force"), "{}", host.status());
-    assert_eq!(host.start("in force"), VM_ARGUMENT);
+    assert!(host.status().starts_with("Enabled and in effect"), "{}", host.status());
+    assert_eq!(host.start("in effect"), VM_ARGUMENT);
 
     for (verb, package) in [("upgrade", &next), ("reinstall", &next), ("downgrade", &this), ("upgrade", &next)] {
         host.root.dnf(&[verb, package]);
-        assert!(host.status().starts_with("On and in force"), "{verb}: {}", host.status());
+        assert!(host.status().starts_with("Enabled and in effect"), "{verb}: {}", host.status());
         assert_eq!(host.start(verb), VM_ARGUMENT);
     }
 
@@ -94,33 +93,30 @@ fn a_vm_starts_between_any_two_steps_of_the_documented_sequence() {
     assert_eq!(host.start("enabled again"), VM_ARGUMENT);
 
     let said = host.root.dnf(&["remove", "vgpu-config"]);
-    assert!(
-        said.contains("until it is restarted, so that program stays") && said.contains("xe-toolstack-restart"),
-        "{said}"
-    );
+    assert!(said.contains("so this program stays for now") && said.contains("xe-toolstack-restart"), "{said}");
     assert_eq!(host.start("removed"), VM_ARGUMENT);
     assert_eq!(host.root.listing("etc/xenopsd.conf.d").len(), 0, "the next xenopsd starts the stock one");
     assert_eq!(host.root.listing("usr/libexec/vgpu").into_iter().collect::<Vec<_>>(), ["qemu-wrapper"]);
 
     host.root.dnf(&["install", &this]);
-    assert!(host.status().contains("Off, and not yet in force"), "{}", host.status());
+    assert!(host.status().contains("Disabled, but not in effect yet"), "{}", host.status());
     assert_eq!(host.start("installed again"), VM_ARGUMENT);
     host.root.dnf(&["remove", "vgpu-config"]);
     assert_eq!(host.start("removed again"), VM_ARGUMENT);
     host.restart_toolstack();
     assert_eq!(host.start("restarted"), "");
-    // As the removal said.
+    // As the removal printed.
     host.root.inside_ok("rm -r /usr/libexec/vgpu");
-    assert_eq!(host.start("all gone"), "");
+    assert_eq!(host.start("all removed"), "");
 }
 
 #[test]
-fn a_removal_where_xenopsd_never_heard_of_it_leaves_nothing() {
+fn a_removal_leaves_nothing_if_it_never_took_effect() {
     let mut host = Host::new();
     host.root.dnf(&["install", &packages().this.display().to_string()]);
     host.root.inside_ok("vgpu-admin qemu-wrapper enable");
     let said = host.root.dnf(&["remove", "vgpu-config"]);
-    assert!(!said.contains("that program stays"), "xenopsd was not restarted, and so does not know of it: {said}");
+    assert!(!said.contains("this program stays"), "xenopsd was not restarted, so it does not start it: {said}");
     assert!(!host.root.path("usr/libexec/vgpu").exists());
     assert_eq!(host.root.listing("etc/xenopsd.conf.d").len(), 0);
     host.restart_toolstack();
@@ -128,23 +124,23 @@ fn a_removal_where_xenopsd_never_heard_of_it_leaves_nothing() {
 }
 
 #[test]
-fn a_removal_leaves_the_program_that_a_file_of_others_names() {
+fn a_removal_keeps_the_program_if_another_file_names_it() {
     let mut host = Host::new();
     host.root.dnf(&["install", &packages().this.display().to_string()]);
     fs::write(host.root.path("etc/xenopsd.conf.d/site.conf"), format!("upstream-compat-qemu-dm-wrapper={OURS}\n"))
         .unwrap();
     host.restart_toolstack();
     let said = host.root.dnf(&["remove", "vgpu-config"]);
-    assert!(said.contains("that program stays"), "{said}");
+    assert!(said.contains("this program stays"), "{said}");
     assert_eq!(host.start("removed"), VM_ARGUMENT);
 }
 
 #[test]
-fn an_iso_upgrade_brings_a_root_without_the_package_and_a_xenopsd_without_the_setting() {
+fn after_an_iso_upgrade_neither_the_package_nor_the_setting_is_left() {
     let host = Host::new();
     assert_eq!(host.start("a new root"), "");
     host.root.dnf(&["install", &packages().this.display().to_string()]);
-    assert!(host.status().starts_with("Off: xenopsd starts /usr/lib64/xen/bin/qemu-wrapper"), "{}", host.status());
+    assert!(host.status().starts_with("Disabled: xenopsd starts /usr/lib64/xen/bin/qemu-wrapper"), "{}", host.status());
     assert_eq!(host.start("installed"), "");
 }
 
@@ -159,7 +155,7 @@ fn no_start_fails_while_the_package_is_replaced() {
         let starts = scope.spawn(|| {
             let mut count = 0;
             while !is_over.load(Ordering::Relaxed) {
-                assert_eq!(host.start("while rpm is at work"), VM_ARGUMENT);
+                assert_eq!(host.start("while rpm is running"), VM_ARGUMENT);
                 count += 1;
             }
             count

@@ -1,4 +1,4 @@
-//! But for its arguments, the stock wrapper finds everything as xenopsd left it, whether or not ours is in front of it.
+//! Except for its arguments, the stock qemu-wrapper finds everything as xenopsd left it.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use vgpu_tests::root::Ran;
 
 use crate::stand_in::{ARGUMENTS, OURS, STOCK, StandIn, WRAPPER};
 
-/// Starts a program in surroundings that are out of the ordinary: `python3 -c LAUNCH HOW PROGRAM ARGUMENTS…`.
+/// Starts a program with unusual files, limits and signals: `python3 -c LAUNCH HOW PROGRAM ARGUMENTS…`.
 const LAUNCH: &str = r#"
 import os, resource, signal, sys
 how, program, arguments = sys.argv[1], sys.argv[2], sys.argv[2:]
@@ -36,7 +36,7 @@ environment = {"PATH": "/sbin:/usr/sbin:/bin:/usr/bin", "Z": "1", "A": "x y", "L
 os.execve(program, arguments, environment)
 "#;
 
-/// What a process can find out about itself. A shell changes nothing of it, and cat no more.
+/// What a process can find out about itself. A shell and cat change none of it.
 const REPORT: &str = r#"
 report=${0%/usr/*}/report
 {
@@ -47,14 +47,16 @@ report=${0%/usr/*}/report
         case $(readlink /proc/$$/fd/$number) in pipe:*) continue ;; esac
         [ -e /proc/$$/fd/$number ] && { readlink /proc/$$/fd/$number; grep flags /proc/$$/fdinfo/$number; echo $number; }
     done
-    echo "--- status"; grep -E '^(Umask|Uid|Gid|Groups|NSpid|SigPnd|ShdPnd|SigBlk|SigIgn|Cap...|NoNewPrivs|Seccomp|Cpus_allowed):' /proc/$$/status | grep -v NSpid
+    # In a pipeline, because dash blocks all signals for a moment when it starts a single program.
+    echo "--- status"
+    grep -E '^(Umask|Uid|Gid|Groups|SigPnd|ShdPnd|SigBlk|SigIgn|Cap...|NoNewPrivs|Seccomp|Cpus_allowed):' /proc/$$/status | cat
     echo "--- limits"; cat /proc/$$/limits
     echo "--- session"; cut -d ' ' -f 1,5,6,7,19 /proc/$$/stat | sed "s/\b$$\b/PID/g"
     echo "--- more"; cat /proc/$$/oom_score_adj /proc/$$/cgroup; readlink /proc/$$/ns/*
 } >"$report" 2>&1
 "#;
 
-/// Starts one of the wrappers, and gives what the stock one found.
+/// Starts one of the qemu-wrappers, and returns the report of the stock one.
 fn found(stand_in: &StandIn, how: &str, wrapper: &str) -> String {
     let wrapper = stand_in.root.path(wrapper);
     let ran = Ran::of(Command::new("/usr/bin/python3").args(["-c", LAUNCH, how]).arg(&wrapper).args(ARGUMENTS));
@@ -65,7 +67,7 @@ fn found(stand_in: &StandIn, how: &str, wrapper: &str) -> String {
 }
 
 #[test]
-fn files_environment_folder_umask_limits_and_signals_are_as_they_came() {
+fn files_environment_folder_umask_limits_and_signals_are_unchanged() {
     let stand_in = StandIn::new();
     stand_in.stock(REPORT);
     for how in ["default", "ignored", "children", "blocked"] {
@@ -74,7 +76,7 @@ fn files_environment_folder_umask_limits_and_signals_are_as_they_came() {
         let expected =
             directly.replace("tap,id=tapnet0,fd=7\n", &format!("tap,id=tapnet0,fd=7\n{}\n{}\n", OURS[0], OURS[1]));
         assert_eq!(through_ours, expected, "{how}");
-        // The report says what it is to say.
+        // The report is complete.
         for part in [
             "OPEN\n",
             "/dev/zero\n",
@@ -95,7 +97,7 @@ fn files_environment_folder_umask_limits_and_signals_are_as_they_came() {
 }
 
 #[test]
-fn the_stock_wrapper_knows_itself_by_its_own_path() {
+fn the_stock_wrapper_is_started_by_its_own_path() {
     let stand_in = StandIn::new();
     stand_in.stock("echo \"$0\"");
     assert_eq!(stand_in.start().stdout.trim(), stand_in.root.path(STOCK).display().to_string());
@@ -108,6 +110,6 @@ fn the_process_is_the_one_that_xenopsd_started_and_has_no_children() {
     let child = stand_in.command().args(ARGUMENTS).stdout(std::process::Stdio::piped()).spawn().unwrap();
     let pid = child.id();
     let printed = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
-    // The one child is the substitution's own.
+    // The one child is the command substitution.
     assert_eq!(printed.trim(), format!("{pid} 1"));
 }

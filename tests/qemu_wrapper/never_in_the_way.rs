@@ -1,4 +1,4 @@
-//! Whatever goes wrong, the stock wrapper is started with the arguments as they came, and the log says why.
+//! If anything fails, the stock qemu-wrapper is started with unchanged arguments, and the log says why.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -9,8 +9,8 @@ use vgpu_tests::root::Ran;
 
 use crate::stand_in::{ARGUMENTS, OURS, STOCK, StandIn, WRAPPER, printed};
 
-/// Starts it; the stock wrapper has to get the arguments as they came, and the log has to say why.
-fn assert_as_they_came(stand_in: &StandIn, says: &str) {
+/// Starts it: the stock qemu-wrapper has to get unchanged arguments, and the log has to say why.
+fn assert_unchanged(stand_in: &StandIn, says: &str) {
     let ran = stand_in.start();
     assert_eq!(
         (ran.code, ran.stdout.as_str(), ran.stderr.as_str()),
@@ -25,7 +25,7 @@ fn assert_as_they_came(stand_in: &StandIn, says: &str) {
 }
 
 #[test]
-fn where_all_is_well_the_stock_wrapper_gets_our_device_last() {
+fn if_nothing_fails_the_stock_wrapper_gets_our_device_last() {
     let stand_in = StandIn::new();
     let ran = stand_in.start();
     assert_eq!(ran.stdout, printed(&[&ARGUMENTS[..], &OURS].concat()));
@@ -33,49 +33,49 @@ fn where_all_is_well_the_stock_wrapper_gets_our_device_last() {
 }
 
 #[test]
-fn without_xenstore_or_with_nonsense_in_it_the_arguments_are_as_they_came() {
+fn if_xenstore_gives_no_or_an_invalid_answer_the_arguments_are_unchanged() {
     let stand_in = StandIn::new();
     fs::remove_file(stand_in.root.path("usr/bin/xenstore-read")).unwrap();
-    assert_as_they_came(&stand_in, "usr/bin/xenstore-read: No such file");
+    assert_unchanged(&stand_in, "usr/bin/xenstore-read: No such file");
     for (body, says) in [
-        ("exit 1", "QEMU gets nothing of ours"),
-        ("kill -9 $$", "QEMU gets nothing of ours"),
-        ("echo 'no such thing' >&2; exit 1", "QEMU gets nothing of ours"),
-        ("head -c 3000 /dev/urandom", "cannot be understood"),
-        ("printf 'a\\nb\\n'", "cannot be understood"),
+        ("exit 1", "QEMU gets no vGPU"),
+        ("kill -9 $$", "QEMU gets no vGPU"),
+        ("echo 'no such thing' >&2; exit 1", "QEMU gets no vGPU"),
+        ("head -c 3000 /dev/urandom", "output of xenstore-read is not valid"),
+        ("printf 'a\\nb\\n'", "output of xenstore-read is not valid"),
         ("exec cat /dev/zero", "did not answer in time"),
         (r"printf '%s\n' '-device vgpu-stub,pool_id=A,priority=high,vm_id=7\000'", "its vm_id '7"),
     ] {
         stand_in.xenstore(body);
-        assert_as_they_came(&stand_in, says);
+        assert_unchanged(&stand_in, says);
     }
 }
 
 #[test]
-fn what_hangs_is_not_waited_for() {
+fn a_program_that_hangs_is_not_waited_for() {
     let stand_in = StandIn::new();
-    // A program that hangs, one that goes on after it has answered, and one that leaves another behind which holds its output.
+    // It hangs, keeps running after it has closed its output, or leaves a process that keeps its output open.
     for body in ["exec sleep 1000", "exec >&-; exec sleep 1000", "sleep 1000 & echo $! >\"$0.pid\"; exit 1"] {
         stand_in.xenstore(body);
-        assert_as_they_came(&stand_in, "did not answer in time");
+        assert_unchanged(&stand_in, "did not answer in time");
     }
     let left = fs::read_to_string(stand_in.root.path("usr/bin/xenstore-read.pid")).unwrap();
     assert!(Command::new("kill").arg(left.trim()).status().unwrap().success());
 }
 
 #[test]
-fn a_settings_file_that_is_never_read_to_its_end_holds_up_nobody() {
+fn a_settings_file_that_hangs_does_not_delay_the_start() {
     let stand_in = StandIn::new();
     fs::create_dir_all(stand_in.root.path("etc/vgpu")).unwrap();
     assert!(Command::new("mkfifo").arg(stand_in.root.path("etc/vgpu/vgpu.toml")).status().unwrap().success());
-    assert_as_they_came(&stand_in, "could not be found out");
+    assert_unchanged(&stand_in, "could not be determined");
 }
 
 #[test]
-fn a_log_that_hangs_or_is_not_there_holds_up_nobody() {
+fn a_log_that_hangs_or_is_missing_does_not_delay_the_start() {
     let stand_in = StandIn::new();
     let with_ours = printed(&[&ARGUMENTS[..], &OURS].concat());
-    // Nobody reads what is sent to the socket, and no more fits in.
+    // Nobody reads from the socket, and its buffer is full.
     let sender = UnixDatagram::unbound().unwrap();
     sender.connect(stand_in.root.path("dev/log")).unwrap();
     sender.set_nonblocking(true).unwrap();
@@ -88,9 +88,9 @@ fn a_log_that_hangs_or_is_not_there_holds_up_nobody() {
 }
 
 #[test]
-fn where_no_process_can_be_started_the_stock_wrapper_is() {
+fn if_no_process_can_be_started_the_stock_wrapper_still_is() {
     let stand_in = StandIn::new();
-    // Not even one more process.
+    // Not one more process is allowed.
     let mut limited = Command::new("prlimit");
     limited
         .args(["--nproc=0", "setpriv", "--reuid=65534", "--clear-groups", "--"])
@@ -104,7 +104,7 @@ fn where_no_process_can_be_started_the_stock_wrapper_is() {
 }
 
 #[test]
-fn arguments_that_name_no_domain_are_passed_on_as_they_are() {
+fn arguments_without_a_domain_are_passed_on_unchanged() {
     let stand_in = StandIn::new();
     for arguments in [&["5", "-xen-domid"][..], &["-xen-domid", "x"], &["--help"], &[]] {
         let ran = stand_in.root.run(WRAPPER, arguments);
@@ -113,12 +113,12 @@ fn arguments_that_name_no_domain_are_passed_on_as_they_are() {
             if arguments.is_empty() { "<>\n".to_owned() } else { printed(arguments) },
             "{arguments:?}"
         );
-        assert!(stand_in.logged()[0].contains("xenopsd named no domain"));
+        assert!(stand_in.logged()[0].contains("the arguments have no valid domain number"));
     }
 }
 
 #[test]
-fn arguments_that_are_no_text_reach_the_stock_wrapper_as_they_came() {
+fn arguments_that_are_not_utf_8_reach_the_stock_wrapper_unchanged() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
     let stand_in = StandIn::new();
@@ -128,33 +128,33 @@ fn arguments_that_are_no_text_reach_the_stock_wrapper_as_they_came() {
 }
 
 #[test]
-fn more_arguments_than_the_kernel_takes_cost_our_device_and_not_the_start() {
+fn arguments_that_the_kernel_refuses_do_not_prevent_the_start() {
     let stand_in = StandIn::new();
     stand_in.root.settings("[qemu_wrapper]\npass = \"everything\"\n");
     // A single word may be 128 KiB long.
     stand_in.xenstore("head -c 140000 /dev/zero | tr '\\0' x; echo");
-    assert_as_they_came(&stand_in, "is started without");
+    assert_unchanged(&stand_in, "so it is started without it");
     stand_in.xenstore("printf '%s\\n' '-append \\000'");
-    assert_as_they_came(&stand_in, "could not be found out");
+    assert_unchanged(&stand_in, "could not be determined");
 }
 
 #[test]
-fn a_stock_wrapper_that_reads_the_key_itself_gets_the_arguments_as_they_came() {
+fn a_stock_wrapper_that_reads_the_key_itself_gets_unchanged_arguments() {
     let stand_in = StandIn::new();
     stand_in.stock("# ours\nprintf '<%s>\\n' \"$@\"; : /local/domain/5/platform/device-model-args");
-    assert_as_they_came(&stand_in, "was changed, and reads platform/device-model-args itself");
+    assert_unchanged(&stand_in, "was changed and reads platform/device-model-args itself");
 }
 
 #[test]
-fn without_a_stock_wrapper_it_fails_as_a_shell_would_and_says_so() {
+fn without_a_stock_wrapper_it_fails_like_a_shell_and_says_so() {
     let stand_in = StandIn::new();
     fs::remove_file(stand_in.root.path(STOCK)).unwrap();
     let ran = stand_in.start();
     assert_eq!(ran.code, Some(126));
     assert!(ran.stderr.contains("xen/bin/qemu-wrapper cannot be started: No such file"), "{ran:?}");
-    // A link to ourselves would be followed for ever.
+    // Through a link to itself it would start itself for ever.
     symlink(stand_in.root.path(WRAPPER), stand_in.root.path(STOCK)).unwrap();
     let ran = stand_in.start();
     assert_eq!(ran.code, Some(126));
-    assert!(ran.stderr.contains("is vgpu-config's and not XCP-ng's own"), "{ran:?}");
+    assert!(ran.stderr.contains("is vgpu-config's qemu-wrapper, not the stock one"), "{ran:?}");
 }

@@ -1,11 +1,11 @@
-//! What QEMU gets on a stock host, read from its command line.
+//! What QEMU gets on a stock host, from its command line.
 
 use simulated_host::Release;
 use vgpu_tests::Dom0;
 
 const OURS: &str = "-device vgpu-stub,pool_id=A,priority=high,vm_id=7";
 
-/// What QEMU gets of a value that an administrator of the VM has written.
+/// What QEMU gets if a vm-admin has written this value.
 fn given(dom0: &Dom0, vm: &str, value: Option<&str>) -> Option<String> {
     dom0.set_args_in_xapi(vm, value);
     let given = dom0.start(vm);
@@ -14,7 +14,7 @@ fn given(dom0: &Dom0, vm: &str, value: Option<&str>) -> Option<String> {
 }
 
 #[test]
-fn a_stock_host_hands_nothing_to_qemu_until_ours_is_switched_on() {
+fn a_stock_host_passes_no_vgpu_to_qemu_until_ours_is_enabled() {
     for release in [Release::V8_2, Release::V8_3] {
         let dom0 = Dom0::stock(release);
         let vm = dom0.create_vm("web01");
@@ -28,7 +28,7 @@ fn a_stock_host_hands_nothing_to_qemu_until_ours_is_switched_on() {
         let after = dom0.qemu(&vm).unwrap().command_line;
         let at = after.iter().position(|word| word.starts_with("vgpu-stub,")).unwrap();
         let rest = [&after[..at - 1], &after[at + 1..]].concat();
-        // It is another domain by now, and so the numbers differ.
+        // The second start has another domain number.
         let without_numbers =
             |words: &[String]| words.join(" ").replace(|character: char| character.is_ascii_digit(), "");
         assert_eq!(without_numbers(&rest), without_numbers(&before), "{release:?}");
@@ -36,7 +36,7 @@ fn a_stock_host_hands_nothing_to_qemu_until_ours_is_switched_on() {
 }
 
 #[test]
-fn qemu_is_a_process_that_tells_its_domain_and_ends_with_it() {
+fn qemu_is_a_process_named_after_its_domain_and_ends_with_it() {
     let dom0 = Dom0::with_our_wrapper(Release::V8_3);
     let vm = dom0.create_vm("web01");
     dom0.register(&vm, "B", "low");
@@ -50,20 +50,20 @@ fn qemu_is_a_process_that_tells_its_domain_and_ends_with_it() {
     assert!(std::fs::read(&in_proc).unwrap().starts_with(format!("qemu-dm-{domid}\0").as_bytes()));
     let after = dom0.reboot_from_inside(&vm);
     assert_eq!(after, dom0.argument(&vm));
-    assert!(!in_proc.exists(), "a reboot has another QEMU");
+    assert!(!in_proc.exists(), "a reboot starts another QEMU");
     let pid = dom0.qemu(&vm).unwrap().pid;
     dom0.guest_power_off(&vm).unwrap();
     assert_eq!(dom0.qemu(&vm), None);
     let left = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    assert!(left.is_empty(), "it has ended, whether or not anybody has taken note of that: {left:?}");
+    assert!(left.is_empty(), "it has ended, even if nobody has waited for it yet: {left:?}");
 }
 
 #[test]
-fn only_our_device_passes_and_the_log_says_what_does_not() {
+fn only_our_device_is_passed_and_the_log_says_what_is_not() {
     let dom0 = Dom0::with_our_wrapper(Release::V8_3);
     let vm = dom0.create_vm("web01");
     for (value, qemu_gets, log_says) in [
-        (None, None, "QEMU gets nothing of ours"),
+        (None, None, "QEMU gets no vGPU"),
         (Some("''"), None, "not passed: '''': only -device vgpu-stub is passed"),
         (Some(OURS), Some(OURS), "QEMU gets -device vgpu-stub,pool_id=A,priority=high,vm_id=7"),
         (Some("--device 'vgpu-stub,pool_id=A,priority=high,vm_id=7'"), Some(OURS), "QEMU gets -device vgpu-stub"),
@@ -71,7 +71,7 @@ fn only_our_device_passes_and_the_log_says_what_does_not() {
         (
             Some("-device vgpu-stub,pool_id=A,priority=high,vm_id=7 -device vgpu-stub,pool_id=B,priority=low,vm_id=8"),
             Some(OURS),
-            "it is not the first",
+            "only the first one is passed",
         ),
         (Some("-device vgpu-stub,pool_id=C,priority=high,vm_id=7"), None, "its pool_id 'C' is not valid"),
         (Some("-device\tvgpu-stub,pool_id=A,priority=high,vm_id=7\n-vga\nstd"), Some(OURS), "not passed: '-vga std'"),
@@ -93,14 +93,14 @@ fn the_longest_value_that_xenstore_takes_is_handled() {
     let vm = dom0.create_vm("web01");
     let given_for = |value: &str| given(&dom0, &vm, Some(value));
     assert_eq!(given_for(&format!("-x{} {OURS}", "y".repeat(2048 - OURS.len() - 3))).as_deref(), Some(OURS));
-    // Printed by xenstore-read it is twice as long.
+    // xenstore-read prints each backslash twice.
     let value = format!("{} {OURS}", "\\\\".repeat((2048 - OURS.len() - 1) / 2));
     assert!(value.len() > 2046);
     assert_eq!(given_for(&value).as_deref(), Some(OURS));
 }
 
 #[test]
-fn the_settings_say_which_device_and_which_of_its_properties_pass() {
+fn the_settings_say_which_device_and_which_properties_are_passed() {
     let dom0 = Dom0::with_our_wrapper(Release::V8_3);
     let vm = dom0.create_vm("web01");
     let value = format!("-vga 'a b' {OURS},x-mem=64,bus=pci.0");
@@ -112,6 +112,6 @@ fn the_settings_say_which_device_and_which_of_its_properties_pass() {
     dom0.root.settings("device = \"other\"\n");
     assert_eq!(given(&dom0, &vm, Some(&value)), None);
     dom0.root.settings("no settings");
-    assert_eq!(given(&dom0, &vm, Some(&value)).unwrap(), format!("{OURS},bus=pci.0"), "as the defaults say");
+    assert_eq!(given(&dom0, &vm, Some(&value)).unwrap(), format!("{OURS},bus=pci.0"), "the defaults apply");
     assert!(dom0.wrapper_log().iter().any(|line| line.contains("vgpu.toml is not valid")));
 }

@@ -1,4 +1,4 @@
-//! Our qemu-wrapper run by itself, with stand-ins for the stock one, for xenstore-read and for the log.
+//! Our qemu-wrapper alone, with stand-ins for the stock one, for xenstore-read and for the log.
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
@@ -11,12 +11,12 @@ pub const WRAPPER: &str = "usr/libexec/vgpu/qemu-wrapper";
 pub const STOCK: &str = "usr/lib64/xen/bin/qemu-wrapper";
 const XENSTORE_READ: &str = "usr/bin/xenstore-read";
 
-/// Some of what xenopsd starts a wrapper with.
+/// Some of the arguments that xenopsd passes.
 pub const ARGUMENTS: [&str; 9] =
     ["5", "--syslog", "-std-vga", "", "a  b", "-xen-domid", "5", "-netdev", "tap,id=tapnet0,fd=7"];
 pub const OURS: [&str; 2] = ["-device", "vgpu-stub,pool_id=A,priority=high,vm_id=7"];
 
-/// A root in which the stock wrapper prints its arguments, and xenstore has our argument for domain 5.
+/// A root in which the stock qemu-wrapper prints its arguments, and xenstore has our argument for domain 5.
 pub struct StandIn {
     pub root: ScratchRoot,
     log: UnixDatagram,
@@ -40,17 +40,17 @@ impl StandIn {
         self.root.replace_program(below, &format!("#!/bin/sh\n{body}\n"));
     }
 
-    /// What the stock wrapper does.
+    /// Replaces the stock qemu-wrapper.
     pub fn stock(&self, body: &str) {
         self.script(STOCK, body);
     }
 
-    /// What xenstore-read does.
+    /// Replaces xenstore-read.
     pub fn xenstore(&self, body: &str) {
         self.script(XENSTORE_READ, body);
     }
 
-    /// Starts our wrapper as xenopsd does, and gives what the stock one printed.
+    /// Starts our qemu-wrapper as xenopsd does, and returns what the stock one printed.
     pub fn start(&self) -> Ran {
         self.root.run(WRAPPER, &ARGUMENTS)
     }
@@ -59,7 +59,7 @@ impl StandIn {
         self.root.command(WRAPPER)
     }
 
-    /// What has been logged since it was last asked.
+    /// What has been logged since the last call.
     pub fn logged(&self) -> Vec<String> {
         let mut lines = Vec::new();
         let mut datagram = vec![0; 64 * 1024];
@@ -70,7 +70,7 @@ impl StandIn {
     }
 }
 
-/// The arguments as the stock wrapper prints them.
+/// The arguments as the stock qemu-wrapper prints them.
 pub fn printed(arguments: &[&str]) -> String {
     arguments.iter().flat_map(|argument| ["<", argument, ">\n"]).collect()
 }

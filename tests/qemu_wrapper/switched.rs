@@ -1,4 +1,4 @@
-//! Switching it on and off, and what `status` and `check` say of it.
+//! Enabling and disabling it, and what `status` and `check` say.
 
 use std::fs;
 use std::thread;
@@ -19,7 +19,7 @@ fn state(root: &ScratchRoot) -> (String, bool) {
     (reply["state"].as_str().unwrap().to_owned(), reply["needs_restart"] == true)
 }
 
-/// What `check` says of the wrapper.
+/// What `check` says about the qemu-wrapper.
 fn checked(root: &ScratchRoot) -> String {
     let said = root.admin(&["check"]).stdout;
     let line = said.lines().find(|line| line.contains("  qemu-wrapper  ")).unwrap();
@@ -31,7 +31,7 @@ fn is(root: &ScratchRoot, expected: &str, needs_restart: bool) {
 }
 
 #[test]
-fn the_states_are_told_apart_from_off_to_on_to_off_again() {
+fn each_state_from_enable_to_disable_is_reported() {
     for release in [Release::V8_2, Release::V8_3] {
         let dom0 = Dom0::stock(release);
         let root = &dom0.root;
@@ -43,23 +43,24 @@ fn the_states_are_told_apart_from_off_to_on_to_off_again() {
         assert!(checked(root).contains("run 'vgpu-admin qemu-wrapper enable'"), "{}", checked(root));
 
         let said = root.admin_ok(&["qemu-wrapper", "enable"]);
-        assert!(said.contains("On, and not yet in force") && said.contains("xe-toolstack-restart"), "{said}");
-        is(root, "not_yet_in_force", true);
+        assert!(said.contains("Enabled, but not in effect yet") && said.contains("xe-toolstack-restart"), "{said}");
+        is(root, "not_in_effect_yet", true);
         assert!(checked(root).contains("WRONG") && checked(root).contains("xenopsd was started before that"));
         assert_eq!(dom0.wrapper().unwrap(), root.path(STOCK), "{release:?}: xenopsd reads its settings when it starts");
 
         dom0.restart_toolstack().unwrap();
-        is(root, "in_force", false);
+        is(root, "in_effect", false);
         assert_eq!(dom0.wrapper().unwrap(), root.path(WRAPPER), "{release:?}");
         assert_eq!(
             checked(root).trim_end(),
-            "ok: /usr/libexec/vgpu/qemu-wrapper hands QEMU platform/device-model-args, and the rest to /usr/lib64/xen/bin/qemu-wrapper"
+            "ok: /usr/libexec/vgpu/qemu-wrapper passes the vGPU from platform/device-model-args to QEMU, and starts \
+             /usr/lib64/xen/bin/qemu-wrapper"
         );
 
         let said = root.admin_ok(&["qemu-wrapper", "disable"]);
-        assert!(said.contains("Off, and not yet in force"), "{said}");
+        assert!(said.contains("Disabled, but not in effect yet"), "{said}");
         is(root, "off", true);
-        assert_eq!(dom0.wrapper().unwrap(), root.path(WRAPPER), "and it is there");
+        assert_eq!(dom0.wrapper().unwrap(), root.path(WRAPPER), "until it is restarted");
         dom0.restart_toolstack().unwrap();
         is(root, "off", false);
         assert_eq!(dom0.wrapper().unwrap(), root.path(STOCK));
@@ -68,25 +69,25 @@ fn the_states_are_told_apart_from_off_to_on_to_off_again() {
 }
 
 #[test]
-fn the_toolstack_is_restarted_where_that_is_asked_for_and_needed() {
+fn the_toolstack_is_restarted_if_requested_and_needed() {
     let dom0 = Dom0::stock(Release::V8_3);
     let vm = dom0.create_vm("web01");
     dom0.register(&vm, "A", "high");
     dom0.start(&vm);
     let qemu = dom0.qemu(&vm).unwrap();
     let said = dom0.root.admin_ok(&["qemu-wrapper", "enable", "--restart-toolstack"]);
-    assert!(said.starts_with("Changed. On and in force"), "{said}");
-    assert_eq!(dom0.qemu(&vm).unwrap(), qemu, "running VMs go on");
+    assert!(said.starts_with("Changed. Enabled and in effect"), "{said}");
+    assert_eq!(dom0.qemu(&vm).unwrap(), qemu, "running VMs are not affected");
     fs::remove_file(dom0.root.path("opt/xensource/bin/xe-toolstack-restart")).unwrap();
     let said = dom0.root.admin_ok(&["qemu-wrapper", "enable", "--restart-toolstack"]);
-    assert!(said.starts_with("On and in force"), "nothing has to be restarted: {said}");
+    assert!(said.starts_with("Enabled and in effect"), "no restart is needed: {said}");
     let said = dom0.root.admin_fails(&["qemu-wrapper", "disable", "--restart-toolstack"]);
     assert!(said.contains("the settings are changed, but xenopsd was not restarted"), "{said}");
     is(&dom0.root, "off", true);
 }
 
 #[test]
-fn switched_on_and_off_again_before_a_restart_nothing_has_to_be_restarted() {
+fn enabled_and_disabled_before_a_restart_it_needs_none() {
     let dom0 = Dom0::stock(Release::V8_3);
     dom0.root.admin_ok(&["qemu-wrapper", "enable"]);
     dom0.root.admin_ok(&["qemu-wrapper", "disable"]);
@@ -95,15 +96,15 @@ fn switched_on_and_off_again_before_a_restart_nothing_has_to_be_restarted() {
     dom0.root.admin_ok(&["qemu-wrapper", "disable"]);
     is(&dom0.root, "off", true);
     dom0.root.admin_ok(&["qemu-wrapper", "enable"]);
-    is(&dom0.root, "in_force", false);
-    // The note is in memory: after a reboot of the host the file is as old as it looks.
+    is(&dom0.root, "in_effect", false);
+    // A reboot of the host removes the note.
     fs::remove_file(dom0.root.path("var/run/vgpu/qemu-wrapper")).unwrap();
     dom0.restart_toolstack().unwrap();
-    is(&dom0.root, "in_force", false);
+    is(&dom0.root, "in_effect", false);
 }
 
 #[test]
-fn somebody_elses_wrapper_is_refused_replaced_by_force_and_gone_back_to() {
+fn another_wrapper_is_replaced_only_with_force_and_disable_goes_back_to_it() {
     let dom0 = Dom0::stock(Release::V8_3);
     let root = &dom0.root;
     root.write("opt/vendor/wrapper", "#!/bin/sh\n");
@@ -117,9 +118,9 @@ fn somebody_elses_wrapper_is_refused_replaced_by_force_and_gone_back_to() {
     is(root, "foreign", false);
 
     let said = root.admin_ok(&["qemu-wrapper", "enable", "--force", "--restart-toolstack"]);
-    assert!(said.contains("Note: ours is started in place of /opt/vendor/wrapper, of "), "{said}");
-    is(root, "in_force", false);
-    assert!(root.admin_ok(&["qemu-wrapper", "status"]).contains("in place of /opt/vendor/wrapper"));
+    assert!(said.contains("Note: it replaces /opt/vendor/wrapper, which "), "{said}");
+    is(root, "in_effect", false);
+    assert!(root.admin_ok(&["qemu-wrapper", "status"]).contains("it replaces /opt/vendor/wrapper"));
     root.admin_ok(&["qemu-wrapper", "enable"]);
     root.admin_ok(&["qemu-wrapper", "disable", "--restart-toolstack"]);
     is(root, "foreign", false);
@@ -127,11 +128,11 @@ fn somebody_elses_wrapper_is_refused_replaced_by_force_and_gone_back_to() {
 
     root.write("etc/xenopsd.conf.d/zzzz.conf", "upstream-compat-qemu-dm-wrapper=/opt/vendor/wrapper\n");
     let said = root.admin_fails(&["qemu-wrapper", "enable", "--force"]);
-    assert!(said.contains("zzzz.conf makes xenopsd start /opt/vendor/wrapper, and is read after our file"), "{said}");
+    assert!(said.contains("zzzz.conf makes xenopsd start /opt/vendor/wrapper, and overrides vgpu-config's"), "{said}");
 }
 
 #[test]
-fn a_stock_wrapper_that_was_changed_would_give_qemu_the_device_twice_and_is_refused() {
+fn a_changed_stock_wrapper_would_pass_the_device_twice_and_is_refused() {
     let dom0 = Dom0::stock(Release::V8_3);
     let patched = "#!/bin/sh\nkey=platform/device-model-args\n";
     dom0.root.replace_program(STOCK, patched);
@@ -145,17 +146,19 @@ fn a_stock_wrapper_that_was_changed_would_give_qemu_the_device_twice_and_is_refu
     let dom0 = Dom0::with_our_wrapper(Release::V8_3);
     dom0.root.replace_program(STOCK, patched);
     assert!(
-        checked(&dom0.root).contains("so ours hands nothing over: put XCP-ng's own back"),
+        checked(&dom0.root).contains("so vgpu-config's qemu-wrapper passes nothing: restore the stock one"),
         "{}",
         checked(&dom0.root)
     );
     assert!(
-        dom0.root.admin_ok(&["qemu-wrapper", "status"]).contains("hands device-model-args to QEMU itself, so ours")
+        dom0.root
+            .admin_ok(&["qemu-wrapper", "status"])
+            .contains("passes device-model-args to QEMU itself, so vgpu-config's")
     );
 }
 
 #[test]
-fn what_cannot_be_run_is_not_switched_on() {
+fn a_program_that_cannot_be_run_is_not_enabled() {
     let stand_in = StandIn::new();
     let root = &stand_in.root;
     root.unlink(WRAPPER);
@@ -173,21 +176,21 @@ fn what_cannot_be_run_is_not_switched_on() {
 }
 
 #[test]
-fn a_program_that_is_not_what_was_installed_or_does_not_run_is_found() {
+fn a_changed_or_broken_program_is_found() {
     let dom0 = Dom0::with_our_wrapper(Release::V8_3);
     dom0.root.replace_program(WRAPPER, "#!/bin/sh\nexec /usr/lib64/xen/bin/qemu-wrapper \"$@\"\n");
     assert!(checked(&dom0.root).contains("qemu-wrapper is not what vgpu-config"), "{}", checked(&dom0.root));
     dom0.root.write("usr/libexec/vgpu/package/sha256sums", "");
     dom0.root.replace_program(WRAPPER, "#!/bin/sh\nexit 1\n");
-    assert!(checked(&dom0.root).contains("--version says '' and not 'qemu-wrapper "), "{}", checked(&dom0.root));
+    assert!(checked(&dom0.root).contains("--version prints '' instead of 'qemu-wrapper "), "{}", checked(&dom0.root));
 }
 
 #[test]
-fn a_program_that_is_gone_while_it_is_switched_on_is_found_before_a_vm_does_not_start() {
+fn check_finds_that_the_enabled_program_is_missing() {
     let dom0 = Dom0::with_our_wrapper(Release::V8_3);
     fs::remove_file(dom0.root.path(WRAPPER)).unwrap();
     assert!(
-        checked(&dom0.root).contains("no VM with QEMU starts: run /usr/libexec/vgpu/put-hook"),
+        checked(&dom0.root).contains("no VM that uses QEMU starts: run /usr/libexec/vgpu/put-hook"),
         "{}",
         checked(&dom0.root)
     );
@@ -198,30 +201,33 @@ fn a_program_that_is_gone_while_it_is_switched_on_is_found_before_a_vm_does_not_
 }
 
 #[test]
-fn a_file_that_somebody_else_put_there_counts_and_is_not_taken_away() {
+fn a_file_that_enable_did_not_write_counts_and_is_not_removed() {
     let dom0 = Dom0::stock(Release::V8_3);
-    // The clock by which it is told has seconds.
+    // The comparison is exact to a second.
     thread::sleep(Duration::from_millis(2100));
     dom0.root.write(OTHERS, format!("upstream-compat-qemu-dm-wrapper={OURS}\n"));
-    is(&dom0.root, "not_yet_in_force", true);
+    is(&dom0.root, "not_in_effect_yet", true);
     thread::sleep(Duration::from_millis(2100));
     dom0.restart_toolstack().unwrap();
-    is(&dom0.root, "in_force", false);
+    is(&dom0.root, "in_effect", false);
     let said = dom0.root.admin_fails(&["qemu-wrapper", "disable"]);
-    assert!(said.contains("vendor.conf makes xenopsd start ours, and was not written by 'enable'"), "{said}");
+    assert!(
+        said.contains("vendor.conf makes xenopsd start vgpu-config's qemu-wrapper, but 'enable' did not write it"),
+        "{said}"
+    );
 }
 
 #[test]
-fn a_host_that_is_no_host_and_another_host_are_told_what_they_are() {
+fn without_xenopsd_status_says_so_and_another_host_is_refused() {
     let root = ScratchRoot::new();
     is(&root, "off", false);
-    assert!(root.admin_ok(&["qemu-wrapper", "status"]).contains("xenopsd is not running here"));
+    assert!(root.admin_ok(&["qemu-wrapper", "status"]).contains("xenopsd is not running"));
     let said = root.admin_fails(&["--host=xcp-ng-2", "qemu-wrapper", "status"]);
-    assert!(said.contains("run 'vgpu-admin qemu-wrapper' on the host that is meant"), "{said}");
+    assert!(said.contains("which has to run on the host itself"), "{said}");
 }
 
 #[test]
-fn xenopsds_folder_never_holds_anything_but_a_whole_file_of_ours() {
+fn xenopsds_folders_only_get_one_complete_file_of_ours() {
     let dom0 = Dom0::stock(Release::V8_3);
     dom0.root.admin_ok(&["qemu-wrapper", "enable"]);
     for fragment in FRAGMENTS {

@@ -1,4 +1,4 @@
-//! The second process: finds out what QEMU gets, prints it, and logs it.
+//! The second process: determines what QEMU gets, prints it, and logs it.
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -13,9 +13,9 @@ use vgpu_config::settings::Settings;
 
 use crate::{IDENT, xenstore};
 
-/// The option by which it is called, with the domain's number.
+/// The option that starts the second process, followed by the domain's number.
 pub const OPTION: &str = "--what-qemu-gets";
-/// What it prints last, after each word with a zero byte behind it: where it is missing, words may be too.
+/// Printed after all words, each of which ends with a zero byte. If it is missing, words may be missing as well.
 pub const END: &[u8] = b"\0end";
 /// How long xenstore may take.
 const PATIENCE: Duration = Duration::from_millis(700);
@@ -26,11 +26,11 @@ pub fn run(root: &Root, domid: &OsStr) -> ExitCode {
     let domain = in_one_line(&format!("domain {}", domid.to_string_lossy()));
     match what_qemu_gets(root, domid) {
         Ok(Passed { words, left_out }) => {
-            let given = if words.is_empty() { "nothing of ours".to_owned() } else { in_one_line(&words.join(" ")) };
+            let given = if words.is_empty() { "no vGPU".to_owned() } else { in_one_line(&words.join(" ")) };
             if print(&words).is_err() {
                 return ExitCode::FAILURE;
             }
-            // One line for each start, after the answer: a log that hangs takes its time.
+            // Logged after the words are printed, because the log may hang.
             if left_out.is_empty() {
                 log::info!("{domain}: QEMU gets {given}");
             } else {
@@ -41,7 +41,7 @@ pub fn run(root: &Root, domid: &OsStr) -> ExitCode {
             if print(&[]).is_err() {
                 return ExitCode::FAILURE;
             }
-            log::error!("{domain}: {}; QEMU is started without a vGPU", in_one_line(&problem));
+            log::error!("{domain}: {}; QEMU starts without a vGPU", in_one_line(&problem));
         }
     }
     ExitCode::SUCCESS
@@ -50,18 +50,20 @@ pub fn run(root: &Root, domid: &OsStr) -> ExitCode {
 fn what_qemu_gets(root: &Root, domid: &OsStr) -> Result<Passed, String> {
     let until = Instant::now() + PATIENCE;
     let settings = Settings::load(&root.settings()).unwrap_or_else(|error| {
-        log::error!("{error}; QEMU gets the device vgpu-stub alone");
+        log::error!("{error}; the default settings are used: only the device vgpu-stub is passed");
         Settings::default()
     });
     log::set_max_level(settings.log_level.into());
-    let number: u32 =
-        domid.to_str().and_then(|domid| domid.parse().ok()).ok_or("xenopsd named no domain (-xen-domid)")?;
-    // Two of one device, and QEMU does not start.
+    let number: u32 = domid
+        .to_str()
+        .and_then(|domid| domid.parse().ok())
+        .ok_or("the arguments have no valid domain number (-xen-domid)")?;
+    // QEMU does not start if it gets the device twice.
     let stock = root.stock_qemu_wrapper();
     if is_patched_script(&stock) {
         return Err(format!(
-            "{} was changed, and reads platform/{PLATFORM_KEY} itself: put XCP-ng's own back, or run 'vgpu-admin qemu-wrapper \
-             disable'",
+            "{} was changed and reads platform/{PLATFORM_KEY} itself: restore the stock qemu-wrapper, or run 'vgpu-admin \
+             qemu-wrapper disable'",
             stock.display()
         ));
     }
@@ -70,11 +72,11 @@ fn what_qemu_gets(root: &Root, domid: &OsStr) -> Result<Passed, String> {
     Ok(device_args::passed(&settings.device, &settings.qemu_wrapper, &value))
 }
 
-/// Prints the words for whoever called.
+/// Prints the words for the first process.
 fn print(words: &[String]) -> std::io::Result<()> {
     let mut bytes = Vec::new();
     for word in words {
-        // No word of a command line can have one.
+        // A command line cannot contain a zero byte.
         if word.contains('\0') {
             return Err(std::io::ErrorKind::InvalidData.into());
         }
@@ -87,7 +89,7 @@ fn print(words: &[String]) -> std::io::Result<()> {
     out.flush()
 }
 
-/// Values and error texts come from elsewhere and may hold anything.
+/// Values and error messages come from outside and may contain anything.
 fn in_one_line(text: &str) -> String {
     text.replace(char::is_control, " ")
 }

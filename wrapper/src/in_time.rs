@@ -1,5 +1,5 @@
-//! Asks a program, and does not wait for it longer than it should. Without a thread: glibc would set up signals for it, which
-//! the program that this one becomes would find changed.
+//! Runs a program with a deadline. It does not use threads: glibc would set up signals for them, and the stock qemu-wrapper would
+//! inherit the change.
 
 use std::io::{ErrorKind, Read};
 use std::os::fd::AsFd;
@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// More than anybody has to say.
+/// The longest output that is read.
 const LONGEST: usize = 256 * 1024;
-/// How often is looked whether a program has ended that has said all it had to.
+/// The pause between checks whether a program has ended after closing its output.
 const PAUSE: Duration = Duration::from_micros(100);
 
 /// What a program printed.
@@ -19,11 +19,11 @@ const PAUSE: Duration = Duration::from_micros(100);
 pub struct Output {
     /// Its standard output.
     pub bytes: Vec<u8>,
-    /// Whether it came to its end in time.
+    /// Whether it ended in time.
     pub has_ended: bool,
 }
 
-/// Runs a program, which is killed where it does not end in time.
+/// Runs a program, and kills it if it does not end in time.
 pub fn output(command: &mut Command, until: Instant) -> Result<Output, String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let started = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
@@ -38,12 +38,12 @@ pub fn output(command: &mut Command, until: Instant) -> Result<Output, String> {
     Ok(Output { bytes, has_ended })
 }
 
-/// Reads to the end; whether that came in time.
+/// Reads to the end; returns whether the end came in time.
 fn read(stdout: &mut ChildStdout, bytes: &mut Vec<u8>, until: Instant) -> bool {
     let mut buffer = [0; 4096];
     while bytes.len() < LONGEST {
         let remaining = until.saturating_duration_since(Instant::now());
-        // A millisecond too much rather than none at all.
+        // Rounded up, so that a short time does not become none.
         let timeout = u16::try_from(remaining.as_millis()).unwrap_or(u16::MAX).saturating_add(1);
         let ready = poll(&mut [PollFd::new(stdout.as_fd(), PollFlags::POLLIN)], PollTimeout::from(timeout));
         match ready {
@@ -64,7 +64,7 @@ fn read(stdout: &mut ChildStdout, bytes: &mut Vec<u8>, until: Instant) -> bool {
     false
 }
 
-/// Whether a program ends in time. Where SIGCHLD is ignored nobody can tell, and nobody has to.
+/// Whether a program ends in time. If SIGCHLD is ignored, `try_wait` fails, and the program needs no wait.
 fn ends(child: &mut Child, until: Instant) -> bool {
     loop {
         match child.try_wait() {
@@ -86,13 +86,13 @@ mod tests {
     }
 
     #[test]
-    fn what_a_program_prints_in_time_is_read_to_its_end() {
+    fn output_is_read_to_its_end() {
         let Output { bytes, has_ended } = shell("echo a; sleep 0.01; echo b", Duration::from_mins(1));
         assert_eq!((bytes.as_slice(), has_ended), (&b"a\nb\n"[..], true));
     }
 
     #[test]
-    fn a_program_that_hangs_is_killed_and_what_it_printed_before_is_kept() {
+    fn a_program_that_hangs_is_killed_and_its_output_is_kept() {
         for script in ["echo a; exec sleep 3600", "echo a; exec >&-; exec sleep 3600"] {
             let Output { bytes, has_ended } = shell(script, Duration::from_millis(300));
             assert_eq!((bytes.as_slice(), has_ended), (&b"a\n"[..], false), "{script}");
@@ -100,13 +100,13 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_never_stops_talking_is_not_listened_to_for_ever() {
+    fn a_program_that_prints_without_end_is_not_read_for_ever() {
         let Output { bytes, has_ended } = shell("exec cat /dev/zero", Duration::from_hours(1));
         assert!(!has_ended && bytes.len() <= LONGEST + 4096);
     }
 
     #[test]
-    fn a_program_that_is_not_there_is_an_error_with_its_name() {
+    fn a_missing_program_is_an_error_with_its_name() {
         let error = output(&mut Command::new("/no/such/program"), Instant::now()).unwrap_err();
         assert!(error.starts_with("/no/such/program: No such file"), "{error}");
     }

@@ -1,10 +1,10 @@
-//! The qemu-wrapper that xenopsd starts where `vgpu-admin qemu-wrapper enable` was run. It reads what xenopsd wrote to xenstore
-//! for this very boot and becomes XCP-ng's own qemu-wrapper, with the same arguments and our device. Stock wrappers hand
-//! arguments that they do not know on to QEMU (xapi-project/xen-api, `ocaml/xenopsd/scripts/qemu-wrapper`).
+//! The qemu-wrapper that xenopsd starts after `vgpu-admin qemu-wrapper enable`. It reads what xenopsd has written to xenstore for
+//! this boot, and executes the stock qemu-wrapper with the same arguments plus our device. The stock one passes arguments that it
+//! does not know on to QEMU (xapi-project/xen-api, `ocaml/xenopsd/scripts/qemu-wrapper`).
 //!
-//! It stands in the way of every start of a VM with QEMU. So whatever goes wrong, the stock wrapper gets the arguments as they
-//! came, within a second; and apart from the arguments it finds everything as xenopsd left it. What QEMU gets is found out by a
-//! second process of this program: whatever becomes of that, this one goes on.
+//! Every VM that uses QEMU starts through this program. If anything fails, the stock one gets the arguments unchanged, within a
+//! second. Except for the arguments, it finds everything as xenopsd left it. A second process of this program determines what
+//! QEMU gets, so that this one can continue if that process fails.
 
 mod find;
 mod in_time;
@@ -25,7 +25,7 @@ use vgpu_config::paths::Root;
 const IDENT: &str = "vgpu-wrapper";
 /// Where the program is installed, below the root.
 const INSTALLED_AS: &str = "usr/libexec/vgpu/qemu-wrapper";
-/// How long the second process may take, with its lines for the log.
+/// How long the second process may take, including its log entries.
 const PATIENCE: Duration = Duration::from_millis(950);
 
 fn main() -> ExitCode {
@@ -40,10 +40,10 @@ fn main() -> ExitCode {
         _ => {}
     }
     let additions = additions(&root, &arguments).unwrap_or_else(|problem| {
-        log_error(&root, &arguments, &format!("{problem}; QEMU is started without a vGPU"));
+        log_error(&root, &arguments, &format!("{problem}; QEMU starts without a vGPU"));
         Vec::new()
     });
-    // Comes back only where it cannot be done.
+    // Returns only if this fails.
     let failure = stock::become_it(&root.stock_qemu_wrapper(), &arguments, &additions, |problem| {
         log_error(&root, &arguments, problem);
     });
@@ -52,29 +52,28 @@ fn main() -> ExitCode {
     ExitCode::from(stock::NOT_STARTED)
 }
 
-/// What QEMU gets beside what xenopsd asks for.
+/// What QEMU gets in addition to xenopsd's arguments.
 fn additions(root: &Root, arguments: &[OsString]) -> Result<Vec<OsString>, String> {
     let until = Instant::now() + PATIENCE;
-    let domid = domid(arguments).ok_or("xenopsd named no domain (-xen-domid)")?;
-    // An upgrade may replace the file at this moment: the kernel still has the one that runs.
+    let domid = domid(arguments).ok_or("the arguments have no valid domain number (-xen-domid)")?;
+    // An upgrade may be replacing the file. /proc/self/exe is the program that is running.
     let own = Path::new("/proc/self/exe");
     let program = if own.exists() { own.to_owned() } else { root.qemu_wrapper() };
     let printed = in_time::output(Command::new(program).arg(find::OPTION).arg(domid), until)?;
-    let words =
-        printed.bytes.strip_suffix(find::END).ok_or("what QEMU gets could not be found out: the log says why")?;
+    let words = printed.bytes.strip_suffix(find::END).ok_or("the vGPU could not be determined")?;
     Ok(words
         .split_inclusive(|byte| *byte == 0)
         .map(|word| OsStr::from_bytes(&word[..word.len() - 1]).to_owned())
         .collect())
 }
 
-/// What follows `-xen-domid`, as the stock wrapper finds it.
+/// The argument after `-xen-domid`, where the stock qemu-wrapper also finds it.
 fn domid(arguments: &[OsString]) -> Option<&OsString> {
     let at = arguments.iter().position(|argument| argument == "-xen-domid")?;
     arguments.get(at + 1)
 }
 
-/// The log is opened only where there is something to say: the second process has its own.
+/// Opens the log only when it is needed: the second process has its own connection.
 fn log_error(root: &Root, arguments: &[OsString], problem: &str) {
     logging::to_syslog(IDENT, &root.syslog_socket(), log::LevelFilter::Info);
     let domain = domid(arguments).map_or_else(|| "unknown".into(), |domid| domid.to_string_lossy());

@@ -1,5 +1,5 @@
-/* Before main begins, Rust's runtime calls signal(SIGPIPE, SIG_IGN), and what this program becomes would ignore SIGPIPE too,
- * however it came. Nobody else in this program calls signal(): this one leaves everything as it is. */
+/* Before main begins, Rust's runtime calls signal(SIGPIPE, SIG_IGN), and the stock qemu-wrapper would inherit that. Nothing else
+ * in this program calls signal(), so this replacement does nothing. */
 #include <signal.h>
 
 void (*signal(int number, void (*handler)(int)))(int)

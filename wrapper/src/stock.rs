@@ -1,4 +1,4 @@
-//! XCP-ng's own qemu-wrapper, which this program becomes.
+//! Executes the stock qemu-wrapper.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -8,21 +8,23 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::unistd::execv;
 
-/// How this program ends where the stock wrapper cannot be started: as a shell that finds a program it cannot run.
+/// The exit status if the stock one cannot be executed, the same as a shell's.
 pub const NOT_STARTED: u8 = 126;
 
-/// Becomes the stock wrapper: the environment, open files, signals and all else stay as they are. Comes back, with the reason,
-/// only where that cannot be.
-/// `say` is told where it can be done only without the additions.
+/// Executes the stock one in this process, so that the environment, open files, signals and everything else stay unchanged.
+/// Returns only if this fails, with the reason. If it fails with the additions, this reports it with `say`, and tries without.
 pub fn become_it(wrapper: &Path, arguments: &[OsString], additions: &[OsString], say: impl Fn(&str)) -> String {
     if is_this_program(wrapper) {
-        return format!("{} is vgpu-config's and not XCP-ng's own: put that back", wrapper.display());
+        return format!(
+            "{} is vgpu-config's qemu-wrapper, not the stock one: restore the stock one",
+            wrapper.display()
+        );
     }
     let all: Vec<_> = arguments.iter().chain(additions).map(OsString::as_os_str).collect();
     let mut error = execute(wrapper, &all);
     if !additions.is_empty() {
         say(&format!(
-            "{} cannot be started with our device ({}), and is started without",
+            "{} cannot be started with the vGPU ({}), so it is started without it",
             wrapper.display(),
             error.desc()
         ));
@@ -44,7 +46,7 @@ fn execute(wrapper: &Path, arguments: &[&OsStr]) -> Errno {
     }
 }
 
-/// Becoming itself, it would never come to an end.
+/// Without this check, the program would execute itself for ever.
 fn is_this_program(wrapper: &Path) -> bool {
     let file = |path: &Path| path.metadata().map(|file| (file.dev(), file.ino())).ok();
     file(Path::new("/proc/self/exe")).is_some_and(|own| file(wrapper) == Some(own))

@@ -1,4 +1,4 @@
-//! Reads a value from xenstore, by the program that dom0 has for it.
+//! Reads a value from xenstore with dom0's xenstore-read.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -6,20 +6,20 @@ use std::time::Instant;
 
 use crate::in_time::{self, Output};
 
-/// The value at a path; `None` where there is none.
+/// The value of a path; `None` if it does not exist.
 pub fn read(program: &Path, path: &str, until: Instant) -> Result<Option<String>, String> {
     match in_time::output(Command::new(program).arg(path).stderr(Stdio::null()), until)? {
-        // It prints a line for a value, and nothing on this stream where there is none.
+        // It prints one line, or nothing on standard output if the path does not exist.
         Output { bytes, has_ended: true } if bytes.is_empty() => Ok(None),
         Output { bytes, has_ended: true } => unescaped(&bytes).map(Some),
         Output { has_ended: false, .. } => Err(format!("{} did not answer in time", program.display())),
     }
 }
 
-/// Undoes what the program does to a value (xen, `sanitise_value` in `tools/xenstore/xs_lib.c`): everything but printable
-/// ASCII is escaped, so a value has no newline but the one at its end.
+/// Undoes xenstore-read's escapes (xen, `sanitise_value` in `tools/xenstore/xs_lib.c`). It escapes everything but printable ASCII,
+/// so the only newline is the one at the end.
 fn unescaped(printed: &[u8]) -> Result<String, String> {
-    let nonsense = || "what xenstore-read printed cannot be understood".to_owned();
+    let nonsense = || "the output of xenstore-read is not valid".to_owned();
     let (end, line) = printed.split_last().ok_or_else(nonsense)?;
     if *end != b'\n' || line.iter().any(|byte| !matches!(byte, b' '..=b'~')) {
         return Err(nonsense());
@@ -30,10 +30,10 @@ fn unescaped(printed: &[u8]) -> Result<String, String> {
         value.push(byte);
         rest = remaining;
     }
-    String::from_utf8(value).map_err(|_| "the value in xenstore is no UTF-8".to_owned())
+    String::from_utf8(value).map_err(|_| "the value in xenstore is not UTF-8".to_owned())
 }
 
-/// The byte that an escape stands for, and what follows it.
+/// The byte that an escape stands for, and the rest of the text.
 fn escaped(text: &[u8]) -> Option<(u8, &[u8])> {
     let number = |digits: &[u8], radix| u8::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok();
     match text {
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_program_escapes_is_what_it_was() {
+    fn escapes_are_undone() {
         for (printed, value) in [
             ("\n", ""),
             ("-device vgpu-stub,pool_id=A\n", "-device vgpu-stub,pool_id=A"),
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_program_cannot_have_printed_is_refused() {
+    fn output_that_xenstore_read_cannot_have_printed_is_refused() {
         for printed in [
             &b""[..],
             b"no end",

@@ -197,9 +197,7 @@ pub enum Command {
         force: bool,
     },
     /// Have xenopsd start QEMU through vgpu-config's qemu-wrapper, which passes the vGPU to QEMU
-    #[command(
-        after_help = "Example:\n  vgpu-admin qemu-wrapper enable\n  vgpu-admin qemu-wrapper status\n\nIt is switched on for one host, on that host. See /usr/share/doc/vgpu-config/docs/qemu-wrapper.md."
-    )]
+    #[command(after_help = qemu_wrapper::AFTER_HELP)]
     QemuWrapper {
         #[command(subcommand)]
         what: QemuWrapper,

@@ -1,29 +1,29 @@
-//! Which qemu-wrapper xenopsd starts.
+//! Prints which qemu-wrapper xenopsd starts.
 
 use vgpu_config::reply::{QemuWrapperReply, WrapperState};
 
 use super::add_notes;
 
-/// How to have xenopsd read its settings.
-const RESTART: &str = "run xe-toolstack-restart, or add --restart-toolstack (running VMs go on)";
+/// When a change takes effect.
+const RESTART: &str = "after its next restart. Run xe-toolstack-restart (running VMs are not affected)";
 
-/// The state, and what is to be done.
+/// The state, and what to do next.
 pub fn qemu_wrapper(reply: &QemuWrapperReply) -> String {
     let wrapper = &reply.wrapper;
     let done = if reply.changed { "Changed. " } else { "" };
     let state = match (reply.state, reply.needs_restart) {
-        (WrapperState::Off, false) => format!("Off: xenopsd starts {wrapper}, which is XCP-ng's own."),
+        (WrapperState::Off, false) => format!("Disabled: xenopsd starts {wrapper}, the stock qemu-wrapper."),
         (WrapperState::Off, true) => {
-            format!("Off, and not yet in force: xenopsd starts {wrapper} once it is restarted: {RESTART}.")
+            format!("Disabled, but not in effect yet: xenopsd starts {wrapper} {RESTART}.")
         }
-        (WrapperState::NotYetInForce, _) => {
-            format!("On, and not yet in force: xenopsd starts {wrapper} once it is restarted: {RESTART}.")
+        (WrapperState::NotInEffectYet, _) => {
+            format!("Enabled, but not in effect yet: xenopsd starts {wrapper} {RESTART}.")
         }
-        (WrapperState::InForce, _) => format!("On and in force: xenopsd starts {wrapper}."),
-        (WrapperState::Foreign, false) => format!("Another wrapper is configured: xenopsd starts {wrapper}."),
-        (WrapperState::Foreign, true) => format!(
-            "Another wrapper is configured, and not yet in force: xenopsd starts {wrapper} once it is restarted: {RESTART}."
-        ),
+        (WrapperState::InEffect, _) => format!("Enabled and in effect: xenopsd starts {wrapper}."),
+        (WrapperState::Foreign, false) => format!("Another qemu-wrapper is configured: xenopsd starts {wrapper}."),
+        (WrapperState::Foreign, true) => {
+            format!("Another qemu-wrapper is configured, but not in effect yet: xenopsd starts {wrapper} {RESTART}.")
+        }
     };
     let mut text = format!("{done}{state}");
     if let Some(file) = &reply.configured_in {

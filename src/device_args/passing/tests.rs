@@ -15,7 +15,7 @@ fn by_default(args: &str) -> Passed {
     passed(&device(), &QemuWrapper::default(), args)
 }
 
-/// The device that is passed, with the sentences about what is not.
+/// The device that is passed, and what is left out.
 fn value(args: &str) -> (Option<String>, Vec<String>) {
     let Passed { words, left_out } = by_default(args);
     match words.as_slice() {
@@ -52,16 +52,16 @@ fn an_empty_value_gives_nothing() {
 }
 
 #[test]
-fn whatever_else_stands_there_is_not_passed_and_is_named() {
+fn everything_else_is_left_out_and_named() {
     for (args, says) in [
-        (format!("-vga std {OURS}"), "'-vga std': only -device vgpu-stub is passed (pass in vgpu.toml)"),
+        (format!("-vga std {OURS}"), "'-vga std': only -device vgpu-stub is passed (see pass in vgpu.toml)"),
         (format!("{OURS} -device usb-tablet"), "'-device usb-tablet': only"),
         (format!("{OURS} -chroot / -monitor tcp:0:1,server"), "'-chroot / -monitor tcp:0:1,server': only"),
-        (format!("{OURS} -device vgpu-stub,pool_id=B,priority=low,vm_id=8"), "it is not the first"),
-        (format!("{OURS},romfile=/etc/shadow"), "'romfile': it is not among the properties that are"),
-        (format!("{OURS},bus=pci.0,,x"), "'bus=pci.0,,x': its value is not plain"),
-        (format!("{OURS},multifunction"), "'multifunction=': its value is not plain"),
-        (format!("{OURS},id=x -set device.x.romfile=/etc/shadow"), "'romfile': it is not among"),
+        (format!("{OURS} -device vgpu-stub,pool_id=B,priority=low,vm_id=8"), "only the first one is passed"),
+        (format!("{OURS},romfile=/etc/shadow"), "'romfile': this property is not passed (see properties in vgpu.toml)"),
+        (format!("{OURS},bus=pci.0,,x"), "'bus=pci.0,,x': expected a value of letters"),
+        (format!("{OURS},multifunction"), "'multifunction=': expected a value of letters"),
+        (format!("{OURS},id=x -set device.x.romfile=/etc/shadow"), "'romfile': this property is not passed"),
     ] {
         let (value, left_out) = value(&args);
         assert!(value.unwrap().starts_with(VALUE), "{args}");
@@ -88,7 +88,7 @@ fn a_device_that_is_not_valid_is_not_passed_at_all() {
 }
 
 #[test]
-fn where_it_is_plugged_in_is_passed_and_more_where_the_settings_say_so() {
+fn the_place_of_the_device_is_passed_and_other_properties_if_the_settings_list_them() {
     let args = format!("{OURS},bus=pci.0,addr=0x1f.3,id=gpu-0,multifunction=on,x-mem=64");
     let plugged = format!("{VALUE},bus=pci.0,addr=0x1f.3,id=gpu-0,multifunction=on");
     assert_eq!(value(&args).0.unwrap(), plugged);
@@ -98,16 +98,16 @@ fn where_it_is_plugged_in_is_passed_and_more_where_the_settings_say_so() {
 }
 
 #[test]
-fn everything_is_passed_word_by_word_where_the_settings_say_so() {
+fn every_word_is_passed_if_the_settings_say_so() {
     let settings = QemuWrapper { pass: Pass::Everything, ..QemuWrapper::default() };
     let Passed { words, left_out } = passed(&device(), &settings, &format!("-append \"a  b\" '' {OURS}"));
     assert_eq!((words, left_out), (["-append", "a  b", "", "-device", VALUE].map(str::to_owned).to_vec(), vec![]));
     let open = passed(&device(), &settings, "-append it's -vga std").words;
-    assert_eq!(open, ["-append", "it's", "-vga", "std"], "where quotes do not pair up, words end at spaces");
+    assert_eq!(open, ["-append", "it's", "-vga", "std"], "if quotes do not pair up, words end at spaces");
 }
 
 #[test]
-fn two_thousand_bytes_are_taken_in_and_the_log_is_not_flooded() {
+fn two_thousand_bytes_are_read_and_the_log_entry_stays_short() {
     let args = format!("{OURS} -append {}", "x".repeat(2048 - OURS.len() - 9));
     let (value, left_out) = value(&args);
     assert_eq!((args.len(), value.as_deref()), (2048, Some(VALUE)));
@@ -115,7 +115,7 @@ fn two_thousand_bytes_are_taken_in_and_the_log_is_not_flooded() {
     assert!(!by_default("-x \n\u{1b}[2J").left_out[0].contains(char::is_control));
 }
 
-/// Whether the words are one device as it may be, told without the code under test.
+/// Whether the words are one valid device or nothing, without using the code under test.
 fn is_one_device_or_nothing(words: &[String]) -> bool {
     let [option, value] = words else { return words.is_empty() };
     let mut parts = value.split(',');
@@ -138,14 +138,15 @@ fn is_one_device_or_nothing(words: &[String]) -> bool {
     is_right && ["pool_id", "priority", "vm_id"].iter().all(|name| names.contains(name))
 }
 
-/// Pieces from which values are put together: right ones, wrong ones and what could lead astray.
+/// Pieces of values: valid, invalid and misleading ones.
 fn pieces() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => prop::sample::select(vec![
             "-device ", "--device ", "-device\t", "-device=", "-set ", "device.x.", "vgpu-stub", ",pool_id=A", ",pool_id=C",
             ",priority=high", ",priority=2", ",vm_id=7", ",vm_id=0", ",vm_id=", ",id=x", ",bus=pci.0", ",addr=5", ",romfile=/x",
             ",multifunction", ",,", ",", "=", " ", "  ", "'", "\"", "\\", "''", "{\"driver\":\"vgpu-stub\"", ",\"pool_id\":\"A\"",
-            "}", "-priv", "-chroot /", "usb-tablet", "driver=", "pool_id=B", "\n", "\u{7f}", "ä", "-device vgpu-stub,pool_id=A,priority=high,vm_id=7",
+            "}", "-priv", "-chroot /", "usb-tablet", "driver=", "pool_id=B", "\n", "\u{7f}", "ä",
+            "-device vgpu-stub,pool_id=A,priority=high,vm_id=7",
         ]).prop_map(str::to_owned),
         1 => ".{0,12}",
     ]
@@ -164,7 +165,7 @@ proptest! {
 
 proptest! {
     #[test]
-    fn an_argument_of_ours_is_passed_wherever_it_stands_alone(
+    fn our_argument_is_passed_if_it_stands_alone(
         pool in "[AB]", priority in "low|medium|high", vm_id in 1..=u32::MAX, before in "[ \t]{0,3}", after in "[ \t]{0,3}",
     ) {
         let ours = format!("vgpu-stub,pool_id={pool},priority={priority},vm_id={vm_id}");

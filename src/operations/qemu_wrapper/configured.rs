@@ -1,40 +1,40 @@
-//! Which wrapper xenopsd is told to start. It reads `/etc/xenopsd.conf`, then every file of a folder in the order of their
-//! names, and what it reads last counts (xapi-project/xen-api, `ocaml/xapi-idl/lib/xcp_service.ml`).
+//! Which qemu-wrapper xenopsd's settings name. xenopsd reads `/etc/xenopsd.conf`, then every file of a folder in the order of
+//! their names, so that later ones override earlier ones (xapi-project/xen-api, `ocaml/xapi-idl/lib/xcp_service.ml`).
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::paths::Root;
 
-/// The setting by which xenopsd is given another wrapper (xapi-project/xen-api, `ocaml/xenopsd/lib/resources.ml`).
+/// xenopsd's setting for another qemu-wrapper (xapi-project/xen-api, `ocaml/xenopsd/lib/resources.ml`).
 pub(super) const SETTING: &str = "upstream-compat-qemu-dm-wrapper";
-/// The folders: that of XCP-ng 8.3 and later, that of 8.2. Each release reads one of them.
+/// The folders of XCP-ng 8.3 and later, and of 8.2. Each release reads one of them.
 pub(super) const FOLDERS: [&str; 2] = ["xenopsd.conf.d", "xenopsd-xc.conf.d"];
-/// Our file in them. It is read after most.
+/// Our file in these folders. Its name sorts after most others.
 pub(super) const FRAGMENT: &str = "zzz-vgpu-qemu-wrapper.conf";
 
-/// A wrapper that xenopsd is told to start.
+/// A qemu-wrapper from xenopsd's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::operations) struct Configured {
-    /// The wrapper, as the file names it.
+    /// The qemu-wrapper, as the file names it.
     pub wrapper: String,
     /// The file.
     pub file: PathBuf,
 }
 
-/// Whose wrapper xenopsd is told to start.
+/// Whose qemu-wrapper it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::operations) enum Whose {
-    /// XCP-ng's own.
+    /// The stock one.
     Stock,
     /// Ours.
     Ours(Configured),
-    /// Somebody else's.
+    /// Another one, such as a GPU vendor's.
     Foreign(Configured),
 }
 
-/// Whose wrapper xenopsd is told to start. Somebody else's in the other release's folder counts as well: that one is read
-/// after an upgrade, and which release reads which is known less well than one would like.
+/// Whose qemu-wrapper xenopsd's settings name. A foreign one in the other release's folder counts as well: that folder is read
+/// after an upgrade, and it is not certain which release reads which folder.
 pub(in crate::operations) fn whose(root: &Root) -> Whose {
     let mut folders = FOLDERS;
     if root.product_version().is_some_and(|version| version.starts_with("8.2")) {
@@ -59,7 +59,7 @@ fn of_folder(root: &Root, folder: &str) -> Whose {
     }
 }
 
-/// What our own file would come to if it were not there, and what comes after it.
+/// The setting from the other files: the last of all, and the last of those that are read after ours.
 pub(super) fn others(root: &Root) -> (Option<Configured>, Option<Configured>) {
     let mut others = (None, None);
     for folder in FOLDERS {
@@ -100,7 +100,7 @@ fn last(files: &[PathBuf]) -> Option<Configured> {
     files.iter().rev().find_map(said)
 }
 
-/// What a line says of the wrapper, read as xenopsd does: without a comment, without quotes.
+/// The qemu-wrapper that a line names. Like xenopsd, this ignores comments and removes quotes.
 fn value(line: &str) -> Option<String> {
     let line = line.split('#').next().unwrap_or_default();
     let (key, value) = line.split_once('=')?;

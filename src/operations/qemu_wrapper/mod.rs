@@ -1,4 +1,4 @@
-//! Switches our qemu-wrapper on and off, on this host and by its root alone: it stands in the way of every start of a VM.
+//! Enables and disables our qemu-wrapper. Only root on this host can do that, because every VM that uses QEMU starts through it.
 
 pub(super) mod configured;
 mod restart;
@@ -19,57 +19,57 @@ use crate::reply::{QemuWrapperReply, WrapperState};
 pub use text::is_patched_script;
 pub(super) use text::{cannot_be_run, is_patched};
 
-/// Why our qemu-wrapper is not switched on or off.
+/// Why our qemu-wrapper is not enabled or disabled.
 #[derive(Debug, thiserror::Error)]
 pub enum WrapperError {
     /// Ours cannot be run.
     #[error("{0}: run /usr/libexec/vgpu/put-hook, or install vgpu-config again")]
     NotInstalled(String),
-    /// XCP-ng's cannot be run.
-    #[error("{0}, and ours only hands over to it: install XCP-ng's xenopsd again")]
+    /// The stock one cannot be run.
+    #[error("{0}, but vgpu-config's qemu-wrapper needs it: install XCP-ng's xenopsd again")]
     NoStock(String),
-    /// XCP-ng's was changed by hand, or by a GPU vendor's package.
+    /// The stock one was changed by hand, or by a GPU vendor's package.
     #[error(
-        "{0} was changed, and hands device-model-args to QEMU itself: with ours in front of it QEMU would get the device twice, \
-         and not start. Put XCP-ng's own back first: yum reinstall \"$(rpm -qf {0})\"",
+        "{0} was changed and passes device-model-args to QEMU itself: with vgpu-config's qemu-wrapper, QEMU would get the device \
+         twice and would not start. Restore the stock one first: yum reinstall \"$(rpm -qf {0})\"",
         path.display()
     )]
     Patched {
-        /// XCP-ng's.
+        /// The stock one.
         path: PathBuf,
     },
-    /// Another wrapper is configured.
+    /// Another one is configured.
     #[error(
-        "{} makes xenopsd start {wrapper}: remove that line, or add --force to have ours started in its place ('disable' goes \
-         back to it)",
+        "{} makes xenopsd start {wrapper}: remove that line, or add --force to replace it with vgpu-config's qemu-wrapper \
+         ('disable' goes back to it)",
         file.display()
     )]
     Foreign {
-        /// The other wrapper.
+        /// The other one.
         wrapper: String,
-        /// Where it is configured.
+        /// The file that names it.
         file: PathBuf,
     },
-    /// Another wrapper is configured where it counts more than ours.
-    #[error("{} makes xenopsd start {wrapper}, and is read after our file: remove that line", file.display())]
+    /// Another one is configured in a file that overrides ours.
+    #[error("{} makes xenopsd start {wrapper}, and overrides vgpu-config's setting: remove that line", file.display())]
     ReadLater {
-        /// The other wrapper.
+        /// The other one.
         wrapper: String,
-        /// Where it is configured.
+        /// The file that names it.
         file: PathBuf,
     },
-    /// Ours is configured by somebody else.
-    #[error("{} makes xenopsd start ours, and was not written by 'enable': remove that line", file.display())]
+    /// Ours is configured in a file that `enable` did not write.
+    #[error("{} makes xenopsd start vgpu-config's qemu-wrapper, but 'enable' did not write it: remove that line", file.display())]
     ByHand {
-        /// Where it is configured.
+        /// The file that names it.
         file: PathBuf,
     },
     /// The toolstack did not restart.
-    #[error("the settings are changed, but xenopsd was not restarted: {0}. Run xe-toolstack-restart")]
+    #[error("the settings are changed, but xenopsd was not restarted: {0}: run xe-toolstack-restart")]
     NotRestarted(String),
 }
 
-/// Which wrapper xenopsd starts.
+/// Which qemu-wrapper xenopsd starts.
 #[must_use]
 pub fn qemu_wrapper_status(root: &Root) -> QemuWrapperReply {
     let whose = whose(root);
@@ -77,8 +77,8 @@ pub fn qemu_wrapper_status(root: &Root) -> QemuWrapperReply {
     let has_ours = running::has_ours(root, &whose);
     let state = match whose {
         Whose::Stock => WrapperState::Off,
-        Whose::Ours(_) if has_ours == Some(false) => WrapperState::NotYetInForce,
-        Whose::Ours(_) => WrapperState::InForce,
+        Whose::Ours(_) if has_ours == Some(false) => WrapperState::NotInEffectYet,
+        Whose::Ours(_) => WrapperState::InEffect,
         Whose::Foreign(_) => WrapperState::Foreign,
     };
     let (wrapper, configured_in) = match whose {
@@ -89,24 +89,24 @@ pub fn qemu_wrapper_status(root: &Root) -> QemuWrapperReply {
     };
     let mut notes = Vec::new();
     if has_ours.is_none() {
-        notes.push("xenopsd is not running here: it reads its settings when it starts".to_owned());
+        notes.push("xenopsd is not running; it reads its settings when it starts".to_owned());
     }
     if let (true, Some(other)) = (is_ours, others(root).0) {
-        notes.push(format!("ours is started in place of {}, of {}", other.wrapper, other.file.display()));
+        notes.push(format!("it replaces {}, which {} names", other.wrapper, other.file.display()));
     }
     if is_patched(&root.stock_qemu_wrapper()) {
         let stock = root.stock_qemu_wrapper();
-        let what = if is_ours { ", so ours hands nothing over" } else { "" };
-        notes.push(format!("{} was changed, and hands device-model-args to QEMU itself{what}", stock.display()));
+        let what = if is_ours { ", so vgpu-config's qemu-wrapper passes nothing" } else { "" };
+        notes.push(format!("{} was changed and passes device-model-args to QEMU itself{what}", stock.display()));
     }
     let needs_restart = has_ours.is_some_and(|has_ours| has_ours != is_ours);
     QemuWrapperReply { changed: false, state, wrapper, configured_in, needs_restart, notes }
 }
 
-/// Has xenopsd start ours, from its next start on.
+/// Makes xenopsd start ours, from its next restart on.
 ///
 /// # Errors
-/// Ours or XCP-ng's own cannot be run, XCP-ng's was changed, another one is configured, or the file cannot be written.
+/// Ours or the stock one cannot be run, the stock one was changed, another one is configured, or the file cannot be written.
 pub fn enable_qemu_wrapper(root: &Root, force: bool, restart: bool) -> Result<QemuWrapperReply, Error> {
     can_be_enabled(root, force)?;
     let text = fragment(root);
@@ -118,10 +118,11 @@ pub fn enable_qemu_wrapper(root: &Root, force: bool, restart: bool) -> Result<Qe
     finish(root, changed, restart)
 }
 
-/// Has xenopsd start what it would without us, from its next start on. Our program stays: until then it is started.
+/// Makes xenopsd start the qemu-wrapper that it would start without ours, from its next restart on. Our program stays, because
+/// xenopsd starts it until then.
 ///
 /// # Errors
-/// Ours is configured by somebody else, or the file cannot be removed.
+/// Ours is configured in a file that `enable` did not write, or our file cannot be removed.
 pub fn disable_qemu_wrapper(root: &Root, restart: bool) -> Result<QemuWrapperReply, Error> {
     if let (Some(Configured { wrapper, file }), _) = others(root)
         && root.xen_program(&wrapper) == root.qemu_wrapper()
@@ -161,7 +162,7 @@ fn can_be_enabled(root: &Root, force: bool) -> Result<(), WrapperError> {
     }
 }
 
-/// Our file for xenopsd: one setting.
+/// The text of our file for xenopsd.
 fn fragment(root: &Root) -> String {
     format!(
         "# Written by 'vgpu-admin qemu-wrapper enable'; 'vgpu-admin qemu-wrapper disable' removes it.\n{SETTING}={}\n",
@@ -169,7 +170,7 @@ fn fragment(root: &Root) -> String {
     )
 }
 
-/// Writes a file of xenopsd's. xenopsd reads whatever lies in its folder: the file is made outside, and is there at once.
+/// Writes our file. It is written outside xenopsd's folder and renamed into it, because xenopsd reads everything in there.
 fn put(root: &Root, path: &Path, text: &str) -> Result<(), Error> {
     let new = root.xenopsd_settings().with_file_name(format!(".{FRAGMENT}.new"));
     let folder = path.parent().unwrap_or(path);

@@ -1,4 +1,4 @@
-//! Which wrapper the xenopsd that runs was told to start: it reads its settings only when it starts.
+//! Which qemu-wrapper the running xenopsd starts: it reads its settings only when it starts.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -10,29 +10,29 @@ use super::configured::{Configured, Whose, fragments, whose};
 use crate::error::Error;
 use crate::paths::Root;
 
-/// How many of the kernel's ticks are a second, as it tells them to programs on every x86.
+/// The kernel's clock ticks per second, as programs see them on x86.
 const TICKS: u64 = 100;
 
 /// xenopsd's process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Xenopsd {
     pid: u32,
-    /// When it started, in ticks since the host did: another process has another, whatever the clock does.
+    /// When it started, in ticks since the host's boot. This identifies the process even if the clock changes.
     started: u64,
 }
 
-/// What was known when our files were changed.
+/// What was known when our files were last changed.
 #[derive(Debug, Serialize, Deserialize)]
 struct Note {
-    /// The xenopsd that ran, if one did.
+    /// The xenopsd that was running, if any.
     xenopsd: Option<Xenopsd>,
-    /// Whether it had been told to start ours.
+    /// Whether it starts ours.
     has_ours: bool,
-    /// When our files were changed, by which it is seen whether that was the last change.
+    /// When our files were changed. If they have other times now, the note is outdated.
     changed: [Option<i64>; 2],
 }
 
-/// Whether the xenopsd that runs was told to start ours; `None` where none runs. The next one is told by `whose` settings.
+/// Whether the running xenopsd starts ours; `None` if none is running. `whose` is what its next start will use.
 pub(in crate::operations) fn has_ours(root: &Root, whose: &Whose) -> Option<bool> {
     let xenopsd = find(root)?;
     let note = note(root);
@@ -40,12 +40,12 @@ pub(in crate::operations) fn has_ours(root: &Root, whose: &Whose) -> Option<bool
         (Some(note), _) if note.xenopsd == Some(xenopsd) => note.has_ours,
         (_, Whose::Stock | Whose::Foreign(_)) => false,
         (Some(note), _) if note.changed == changed(root) => true,
-        // A file that somebody else put there: by the clock, then.
+        // `enable` did not write this file, so its time has to tell.
         (_, Whose::Ours(Configured { file, .. })) => started_since(root, xenopsd, file),
     })
 }
 
-/// Makes a change, and notes with which settings the xenopsd that runs has started.
+/// Makes a change, and notes whether the running xenopsd starts ours.
 pub(super) fn noting(root: &Root, change: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
     let has_ours = has_ours(root, &whose(root)).unwrap_or(false);
     let xenopsd = find(root);
@@ -68,7 +68,7 @@ fn changed(root: &Root) -> [Option<i64>; 2] {
     fragments(root).each_ref().map(|file| at(file))
 }
 
-/// Whether xenopsd started after a file was put there.
+/// Whether xenopsd was started after a file was written.
 fn started_since(root: &Root, xenopsd: Xenopsd, file: &Path) -> bool {
     let newest = fs::metadata(file).map_or(i64::MIN, |file| file.ctime());
     let boot_time = fs::read_to_string(root.proc().join("stat"))
@@ -78,7 +78,7 @@ fn started_since(root: &Root, xenopsd: Xenopsd, file: &Path) -> bool {
     started.and_then(|started| i64::try_from(started).ok()).is_none_or(|started| started >= newest)
 }
 
-/// The process that is called xenopsd-xc.
+/// The process with the name xenopsd-xc.
 fn find(root: &Root) -> Option<Xenopsd> {
     let entries = fs::read_dir(root.proc()).ok()?;
     entries.flatten().find_map(|entry| {
@@ -87,7 +87,7 @@ fn find(root: &Root) -> Option<Xenopsd> {
         let name = command_line.split(|byte| *byte == 0).next()?.rsplit(|byte| *byte == b'/').next()?;
         (name == b"xenopsd-xc").then_some(())?;
         let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
-        // The second field is the program's name in parentheses, which may hold anything; this is the 22nd.
+        // The start time is field 22. The name, field 2, is in parentheses and may contain anything.
         let started = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
         Some(Xenopsd { pid, started })
     })

@@ -1,4 +1,4 @@
-//! What a wrapper's own text tells of it.
+//! Inspects a qemu-wrapper's file.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -7,12 +7,12 @@ use std::path::Path;
 
 use crate::device_args::PLATFORM_KEY;
 
-/// Whether a wrapper reads `platform/device-model-args` itself, as a GPU vendor's or a patched one does.
+/// Whether a qemu-wrapper reads `platform/device-model-args` itself, as a GPU vendor's or a changed one does.
 pub(in crate::operations) fn is_patched(wrapper: &Path) -> bool {
     fs::read(wrapper).is_ok_and(|text| reads(&text, PLATFORM_KEY))
 }
 
-/// The same of a script, as XCP-ng's own is: told quickly, for the start of a VM waits for it.
+/// The same for scripts only. The stock one is a script, and a VM's start does not have to wait while a big program is read.
 #[must_use]
 pub fn is_patched_script(wrapper: &Path) -> bool {
     let mut start = [0; 2];
@@ -31,7 +31,7 @@ pub(in crate::operations) fn cannot_be_run(program: &Path) -> Option<String> {
     }
 }
 
-/// Whether a program has a text in it; of a script, comments do not count.
+/// Whether a program contains a text; comments of a script do not count.
 fn reads(program: &[u8], wanted: &str) -> bool {
     let has = |text: &[u8]| text.windows(wanted.len()).any(|window| window == wanted.as_bytes());
     if program.starts_with(b"#!") {
@@ -41,7 +41,7 @@ fn reads(program: &[u8], wanted: &str) -> bool {
     }
 }
 
-/// A line of a shell or Python script without its comment: from a `#` outside quotes that begins a word.
+/// A line of a shell or Python script without its comment, which begins with a `#` at the start of a word and outside quotes.
 fn code_of(line: &[u8]) -> &[u8] {
     let (mut quote, mut before) = (None, b' ');
     for (at, &byte) in line.iter().enumerate() {
