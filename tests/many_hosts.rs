@@ -180,7 +180,7 @@ fn hosts_of_another_version_are_named() {
 }
 
 #[test]
-fn a_registered_guest_without_a_qemu_is_told() {
+fn a_registered_guest_without_qemu_is_reported() {
     let (dom0, vm) = Dom0::with_registered_vm();
     let other = dom0.create_vm("not registered");
     let make = |vm: &str, domain_type: &str| {

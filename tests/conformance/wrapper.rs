@@ -1,4 +1,4 @@
-//! The stock qemu-wrapper: what QEMU gets of what xenopsd starts it with.
+//! The stock qemu-wrapper: the command line that QEMU gets from xenopsd's arguments.
 
 use std::fs;
 use std::process::Command;
@@ -8,11 +8,11 @@ use vgpu_tests::programs;
 
 use crate::support::Lab;
 
-/// Stands for QEMU: notes its arguments. A script cannot see the name under which it was started.
+/// A stand-in for QEMU that records its arguments. A script cannot see the name that it was started with.
 const QEMU: &str = "#!/bin/sh\nprintf '%s\\0' \"$@\" >\"${0%/usr/*}/noted\"\n";
 
 #[test]
-fn the_stock_wrapper_of_both_releases_makes_of_its_arguments_what_the_real_one_does() {
+fn the_stock_wrapper_of_both_releases_passes_the_arguments_that_the_real_one_passes() {
     for (release, recorded, cases) in [
         (Release::V8_2, include_str!("../vectors/wrapper/8.2.json"), 11),
         (Release::V8_3, include_str!("../vectors/wrapper/8.3.json"), 11),
@@ -21,7 +21,7 @@ fn the_stock_wrapper_of_both_releases_makes_of_its_arguments_what_the_real_one_d
         lab.host.install_stock(&programs::folder().join("dom0-program"), release).unwrap();
         let qemu = lab.root.path().join("usr/lib64/xen/bin/qemu-system-i386");
         fs::remove_file(&qemu).unwrap();
-        // Written by another process: this one may be starting others at the moment.
+        // Another process writes it, because this one may be starting programs at the same time, which would keep it open.
         let write = Command::new("sh")
             .args(["-c", "printf %s \"$1\" >\"$2\" && chmod 755 \"$2\"", "sh", QEMU])
             .arg(&qemu)

@@ -19,7 +19,7 @@ impl<'a> OneHost<'a> {
     pub fn play(stage: &'a Stage) {
         let act = Self::new(stage);
         act.register();
-        act.switch_on();
+        act.enable();
         act.start();
         act.change();
         act.copy();
@@ -30,7 +30,7 @@ impl<'a> OneHost<'a> {
         let dom0 = Dom0::stock(Release::V8_3);
         Stage::install_xe(&dom0.root);
         let demo = Self { stage, dom0 };
-        demo.stage.title("A simulated XCP-ng host, as it is installed, with three VMs");
+        demo.stage.title("A simulated stock XCP-ng host with three VMs");
         for (uuid, name) in [(WEB, "web01"), (RENDER, "render"), (DB, "db01")] {
             demo.dom0.create_vm_with_uuid(uuid, name);
         }
@@ -52,8 +52,10 @@ impl<'a> OneHost<'a> {
         self.run(&format!("sqlite3 /etc/vgpu/vgpu_config.db \"{insert}\""));
     }
 
-    fn switch_on(&self) {
-        self.stage.title("A stock XCP-ng hands none of this to QEMU: our qemu-wrapper does, once it is switched on");
+    fn enable(&self) {
+        self.stage.title(
+            "A stock XCP-ng does not pass the vGPU to QEMU: vgpu-config's qemu-wrapper does, once it is enabled",
+        );
         self.run(&format!("xe vm-start uuid={WEB}"));
         self.show_qemu(WEB, "web01");
         self.run(&format!("xe vm-shutdown uuid={WEB}"));
@@ -68,7 +70,7 @@ impl<'a> OneHost<'a> {
             self.show_qemu(uuid, name);
         }
         let pid = self.dom0.qemu(WEB).map(|qemu| qemu.pid).unwrap_or_default();
-        Stage::say("The whole command line of web01's QEMU, as the kernel has it:");
+        Stage::say("The whole command line of web01's QEMU, from /proc:");
         self.run(&format!("tr '\\0' ' ' </proc/{pid}/cmdline"));
         Stage::say(
             "XAPI did not know of db01's row. The vm-pre-start hook saw it and repaired that boot, and XAPI for the next:",

@@ -25,7 +25,7 @@ impl Stage {
         println!("{text}");
     }
 
-    /// The vGPU of a VM that runs, as it stands in its QEMU's own command line.
+    /// The vGPU of a running VM, from its QEMU's command line.
     pub fn qemu(&self, name: &str, qemu: Option<&Qemu>) {
         let words = qemu.map(|qemu| qemu.command_line.as_slice()).unwrap_or_default();
         let device = words.windows(2).find(|pair| pair[0] == "-device" && pair[1].starts_with("vgpu-stub"));

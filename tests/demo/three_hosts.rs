@@ -21,15 +21,15 @@ impl<'a> ThreeHosts<'a> {
             Stage::install_xe(pool.on(host).root);
         }
         let act = Self { stage, pool };
-        act.switch_on();
+        act.enable();
         act.start_elsewhere();
         act.change_from_a_third();
         act.lose_the_coordinator();
         act.look_after_all();
     }
 
-    fn switch_on(&self) {
-        self.stage.title("Three hosts in one resource pool: the qemu-wrapper is switched on on each");
+    fn enable(&self) {
+        self.stage.title("Three hosts in one resource pool: enable the qemu-wrapper on each");
         for host in 0..3 {
             self.run(host, "vgpu-admin qemu-wrapper enable --restart-toolstack");
         }
@@ -82,7 +82,7 @@ impl<'a> ThreeHosts<'a> {
         self.stage.run(self.pool.on(host).root, &format!("[xcp-ng-{}]", host + 1), line);
     }
 
-    /// What the VM's QEMU has, on the host where it runs.
+    /// The vGPU of the VM's QEMU, on the host where it runs.
     fn show_qemu(&self, host: usize) {
         self.stage.qemu(&format!("{NAME} on xcp-ng-{}", host + 1), self.pool.host(host).qemu(VM).as_ref());
     }

@@ -50,8 +50,7 @@ impl Dom0 {
         Self { host, root }
     }
 
-    /// A host as XCP-ng installs it, with our qemu-wrapper there and not switched on: what a VM's QEMU gets is read from its
-    /// command line.
+    /// A stock host, with our qemu-wrapper installed but not enabled. What a VM's QEMU gets is read from its command line.
     #[must_use]
     pub fn stock(release: Release) -> Self {
         let dom0 = Self::new();
@@ -59,7 +58,7 @@ impl Dom0 {
         dom0
     }
 
-    /// The same with our qemu-wrapper in force.
+    /// The same with our qemu-wrapper in effect.
     #[must_use]
     pub fn with_our_wrapper(release: Release) -> Self {
         let dom0 = Self::stock(release);

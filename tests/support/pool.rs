@@ -39,7 +39,7 @@ impl ResourcePool {
         Self { pool, roots }
     }
 
-    /// The same of hosts as XCP-ng installs them, with our qemu-wrapper there and not switched on.
+    /// The same with stock hosts, on which our qemu-wrapper is installed but not enabled.
     #[must_use]
     pub fn stock(hosts: usize) -> Self {
         let pool = Self::new(hosts);

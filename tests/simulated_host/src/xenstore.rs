@@ -1,10 +1,10 @@
-//! xenstore, as a folder: programs of other processes read and write it too. A key is a folder, its value a file in it.
+//! xenstore as a folder, so that other processes can read and write it. A key is a folder, and its value is a file in it.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// No key can be called so.
+/// No key can have this name.
 const VALUE: &str = ".value";
 
 /// The store of a host.
@@ -27,7 +27,7 @@ impl Xenstore {
     pub fn write(&self, path: &str, value: &[u8]) -> io::Result<()> {
         let key = self.key(path);
         fs::create_dir_all(&key)?;
-        // Whoever reads at that moment reads the old value or the new one.
+        // A process that reads at the same time reads the old value or the new one.
         let new = key.join(".new");
         fs::write(&new, value)?;
         fs::rename(new, key.join(VALUE))

@@ -1,4 +1,4 @@
-//! dom0's own programs, as far as the start of a VM meets them: installed under the name of one of them, it is that one.
+//! Stand-in for dom0's programs that take part in a VM's start. It acts as the one under whose name it is installed.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! A VM's device model: xenopsd starts the wrapper that its settings name, which starts QEMU (`ocaml/xenopsd/xc/device.ml`).
+//! A VM's device model: xenopsd starts the qemu-wrapper that its settings name, which starts QEMU (`ocaml/xenopsd/xc/device.ml`).
 
 use std::fs::{self, File};
 use std::io::{self, PipeWriter};
@@ -15,11 +15,11 @@ use crate::lock;
 use crate::xenopsd::Domain;
 use crate::xenstore::Xenstore;
 
-/// How long QEMU may take to be there. What is waited for in dom0 is its socket.
+/// How long QEMU may take to start. The real xenopsd waits for its socket.
 const STARTS_WITHIN: Duration = Duration::from_secs(20);
-/// How long QEMU and what logs for it may take to be gone.
+/// How long QEMU and its logger may take to end.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
-/// How often is looked.
+/// The pause between two checks.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// The QEMU of a domain. It ends when this is dropped.
@@ -28,12 +28,12 @@ pub struct DeviceModel {
     pid: u32,
     /// The other end of its network.
     network: Mutex<Option<PipeWriter>>,
-    /// What the wrapper has become: it logs what QEMU prints.
+    /// The qemu-wrapper's process, which has executed a logger for QEMU's output.
     logger: Mutex<Child>,
     link: PathBuf,
     store: Xenstore,
     domid: i64,
-    /// What xenopsd asked for last; what follows it in QEMU's command line is somebody else's.
+    /// The last of xenopsd's arguments. Others have added what follows it in QEMU's command line.
     last_argument: String,
 }
 
@@ -42,12 +42,12 @@ impl DeviceModel {
         self.pid
     }
 
-    /// QEMU's command line, as the kernel has it; empty where it has ended.
+    /// QEMU's command line from /proc; empty if it has ended.
     pub fn command_line(&self) -> Vec<String> {
         command_line(self.pid).unwrap_or_default()
     }
 
-    /// What stands between xenopsd's arguments and the stock wrapper's own.
+    /// What is between xenopsd's arguments and those that the stock qemu-wrapper adds.
     pub fn additions(&self) -> Option<String> {
         let words = self.command_line();
         let after = words.iter().position(|word| *word == self.last_argument)? + 1;
@@ -93,8 +93,8 @@ fn ended(process: &mut Child, within: Duration) -> Option<ExitStatus> {
 }
 
 impl Dom0 {
-    /// Starts a domain's device model, on a host as XCP-ng installs it; gives what QEMU got beside what xenopsd asked for. Without
-    /// one the VM does not start, and its domain is gone (`Failed_to_start_emulator` in `xenops_server_xen.ml`).
+    /// Starts a domain's device model on a stock host, and returns what QEMU got in addition to xenopsd's arguments. If this
+    /// fails, the VM does not start, and its domain is destroyed (`Failed_to_start_emulator` in `xenops_server_xen.ml`).
     pub(super) fn start_device_model(&self, uuid: &str, domain: &Domain, restores: bool) -> ApiResult<Option<String>> {
         let Some(wrapper) = self.wrapper() else { return Ok(None) };
         let started = run_wrapper(&self.root, &wrapper, domain, restores);
@@ -108,7 +108,7 @@ impl Dom0 {
                 self.xenopsd.destroy_domain(uuid);
                 Xenstore::below(&self.root).remove(&format!("/local/domain/{}", domain.domid));
                 let vm = self.pool.read().table(crate::database::Class::Vm).by_uuid(crate::database::Class::Vm, uuid);
-                // The real one says no more than "Timeout reached while starting daemon", after having waited for that long.
+                // The real one waits and then only says "Timeout reached while starting daemon".
                 Err(ApiError::new(
                     "FAILED_TO_START_EMULATOR",
                     &[&vm.unwrap_or_default(), "qemu-dm", &error.to_string()],
@@ -128,8 +128,8 @@ fn run_wrapper(root: &Path, wrapper: &Path, domain: &Domain, restores: bool) -> 
     let arguments = arguments(domid, restores);
     let (read_end, network) = io::pipe()?;
     let output = root.join(format!("var/log/qemu-dm-{domid}"));
-    // As forkexecd runs it: SIGPIPE ignored, a session of its own, /dev/null opened for writing, and the network by number
-    // (`ocaml/forkexecd/src/child.ml`). A shell can do all of it, and is gone then.
+    // Like forkexecd: SIGPIPE ignored, a session of its own, /dev/null opened for writing, and the network's file descriptor
+    // (`ocaml/forkexecd/src/child.ml`). A shell can do all of this, and then executes the program.
     let mut logger = Command::new("/bin/sh")
         .args(["-c", r#"trap "" PIPE; exec setsid "$0" "$@" 3<&0 0>/dev/null"#])
         .arg(wrapper)
@@ -154,7 +154,7 @@ fn run_wrapper(root: &Path, wrapper: &Path, domain: &Domain, restores: bool) -> 
         }
         thread::sleep(PAUSE);
     };
-    // The kernel has a new program's command line a moment after it has started it.
+    // A new program's command line is empty for a moment.
     while Instant::now() < until && command_line(pid).is_ok_and(|words| words.is_empty()) {
         thread::sleep(PAUSE);
     }
@@ -164,8 +164,9 @@ fn run_wrapper(root: &Path, wrapper: &Path, domain: &Domain, restores: bool) -> 
     Ok(DeviceModel { pid, network, logger, link, store, domid, last_argument })
 }
 
-/// What xenopsd starts a wrapper with, in its order (`cmdline_of_disp`, `qemu_args` and `prepend_wrapper_args` in `device.ml` of
-/// xen-api). Left out: what a vTPM, USB, PCI, disks and the platform device add. The memory and the MAC address are made up.
+/// The arguments that xenopsd passes to a qemu-wrapper, in the same order (`cmdline_of_disp`, `qemu_args` and
+/// `prepend_wrapper_args` in `device.ml` of xen-api), without those for a vTPM, USB, PCI, disks and the platform device. The memory
+/// and the MAC address are made up.
 fn arguments(domid: i64, restores: bool) -> Vec<String> {
     let mut words = vec![domid.to_string()];
     let mut add = |text: &str| words.extend(text.split(' ').map(str::to_owned));

@@ -43,7 +43,7 @@ pub fn create(root: &Path, host_uuid: &str) -> io::Result<()> {
     fs::write(root.join("etc/xensource-inventory"), inventory(host_uuid, "8.3.0"))
 }
 
-/// What the host knows of itself.
+/// The text of the host's inventory.
 pub fn inventory(host_uuid: &str, version: &str) -> String {
     format!(
         "PRODUCT_BRAND='XCP-ng'\nPRODUCT_NAME='xenenterprise'\nPRODUCT_VERSION='{version}'\nPLATFORM_NAME='XCP'\n\

@@ -20,7 +20,7 @@ pub struct Boot {
     pub vm_uuid: String,
     /// Everything under `/local/domain/N/platform` in xenstore.
     pub platformdata: IndexMap<String, String>,
-    /// What QEMU got of that: on a host as XCP-ng installs it read from its command line, else what a patched wrapper passes.
+    /// What QEMU got from that: on a stock host what its command line has, or else what a changed qemu-wrapper passes.
     pub device_model_args: Option<String>,
     /// The vm-pre-start scripts of this boot.
     pub hook_runs: Vec<HookRun>,

@@ -88,7 +88,7 @@ pub struct Dom0 {
     /// The VMs that xenopsd is busy with: what xapi pushes for them waits.
     busy: Mutex<HashSet<String>>,
     events: Events,
-    /// xenopsd's process, on a host as XCP-ng installs it.
+    /// xenopsd's process, on a stock host.
     xenopsd_process: Mutex<Option<XenopsdProcess>>,
     /// The calls that xapi is carrying out, or that it will carry out when it goes on.
     pub calls_in_progress: AtomicUsize,

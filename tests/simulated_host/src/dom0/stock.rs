@@ -1,5 +1,4 @@
-//! A host as XCP-ng installs it: xenopsd is a process that is told by its settings which wrapper to start, and a VM's QEMU is one
-//! that this wrapper starts.
+//! A stock host: xenopsd is a process. Its settings name the qemu-wrapper that it starts, which starts a process for QEMU.
 
 use std::fs;
 use std::io;
@@ -11,7 +10,7 @@ use super::{Dom0, layout};
 use crate::lock;
 use crate::programs::PLACES;
 
-/// The releases whose xenopsd and wrapper differ.
+/// The releases; their xenopsd and stock qemu-wrapper differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Release {
     /// XCP-ng 8.2.
@@ -28,9 +27,9 @@ impl Release {
         }
     }
 
-    /// The folder that xenopsd reads: the one of its own name, unless it is told otherwise (`default_service_name` in
-    /// `ocaml/xapi-idl/lib/xcp_service.ml`). 8.3's is the one that XCP-ng's package makes and its documentation names; 8.2's is a
-    /// guess from the source.
+    /// The folder that xenopsd reads: by default the one with its own name (`default_service_name` in
+    /// `ocaml/xapi-idl/lib/xcp_service.ml`). XCP-ng's package creates the one of 8.3, and its documentation names it. The one of
+    /// 8.2 is a guess from the source.
     fn folder(self) -> &'static str {
         match self {
             Self::V8_2 => "etc/xenopsd-xc.conf.d",
@@ -45,31 +44,31 @@ impl Release {
     }
 }
 
-/// XCP-ng's own wrapper is a script.
+/// The stock qemu-wrapper is a script.
 const STOCK_WRAPPER: &str = "#!/bin/sh\n\
-    # Stands for XCP-ng's own.\n\
+    # Stand-in for the stock one.\n\
     exec \"${0%/usr/*}/usr/libexec/simulated-host/qemu-wrapper\" \"$@\"\n";
 
-/// Writes a script by another process: a file that this one has open for writing at the moment in which another thread starts a
-/// program stays open there for a while, and cannot be run.
+/// Lets another process write a script. If this one wrote it while another thread starts a program, that program could inherit
+/// the open file, and the script could not be run yet.
 fn write_program(path: &Path, text: &str) -> io::Result<()> {
     let line = "printf %s \"$1\" >\"$2\" && chmod 755 \"$2\"";
     let status = Command::new("/bin/sh").args(["-c", line, "sh", text]).arg(path).status()?;
     if status.success() { Ok(()) } else { Err(io::Error::other("a script could not be written")) }
 }
 
-/// A xenopsd that runs.
+/// A running xenopsd.
 pub struct XenopsdProcess {
     process: Child,
     link: PathBuf,
-    /// The wrapper that its settings named when it started.
+    /// The qemu-wrapper that its settings named when it started.
     pub wrapper: PathBuf,
 }
 
 impl XenopsdProcess {
     fn start(root: &Path) -> io::Result<Self> {
         let mut command = Command::new(root.join("usr/sbin/xenopsd-xc"));
-        // It ends with this process, however that ends: then its standard input does.
+        // It ends when its standard input is closed, so in any case together with this process.
         let process = command.args(["--config", "/etc/xenopsd.conf"]).stdin(Stdio::piped()).spawn()?;
         let link = link_process(root, process.id())?;
         Ok(Self { process, link, wrapper: configured_wrapper(root) })
@@ -84,7 +83,7 @@ impl Drop for XenopsdProcess {
     }
 }
 
-/// Shows a process of the host below its own `/proc`.
+/// Makes a process visible in the host's own `/proc`.
 pub fn link_process(root: &Path, pid: u32) -> io::Result<PathBuf> {
     let link = root.join("proc").join(pid.to_string());
     let _ = fs::remove_file(&link);
@@ -93,7 +92,7 @@ pub fn link_process(root: &Path, pid: u32) -> io::Result<PathBuf> {
 }
 
 impl Dom0 {
-    /// Makes the host one as XCP-ng installs it. `program` is the program that stands for dom0's.
+    /// Makes this a stock host. `program` is the stand-in for dom0's programs.
     pub fn install_stock(&self, program: &Path, release: Release) -> io::Result<()> {
         fs::create_dir_all(self.root.join(release.folder()))?;
         fs::create_dir_all(self.root.join("proc"))?;
@@ -121,7 +120,7 @@ impl Dom0 {
         Ok(())
     }
 
-    /// `xe-toolstack-restart`, of which only xenopsd matters here. On a host with a patched wrapper there is nothing to read.
+    /// `xe-toolstack-restart`; only xenopsd matters here. Other hosts than stock ones have no process for it.
     pub fn restart_toolstack(&self) -> io::Result<()> {
         if self.is_stock() { self.start_xenopsd_process() } else { Ok(()) }
     }
@@ -130,7 +129,7 @@ impl Dom0 {
         self.root.join("usr/sbin/xenopsd-xc").exists()
     }
 
-    /// The wrapper that the xenopsd that runs starts.
+    /// The qemu-wrapper that the running xenopsd starts.
     pub fn wrapper(&self) -> Option<PathBuf> {
         lock(&self.xenopsd_process).as_ref().map(|xenopsd| xenopsd.wrapper.clone())
     }
@@ -140,8 +139,9 @@ impl Dom0 {
     }
 }
 
-/// What the settings name: `--config`, then each file of the folder in sorted order, the last one counts
-/// (`read_config_file` in `xcp_service.ml`). That a name without a path is found in Xen's folder is a guess.
+/// The qemu-wrapper in the settings: from the file of `--config`, then from each file of the folder in sorted order, where later
+/// ones override earlier ones (`read_config_file` in `xcp_service.ml`). It is a guess that a name without a path is searched in
+/// Xen's folder.
 fn configured_wrapper(root: &Path) -> PathBuf {
     let mut files = vec![root.join("etc/xenopsd.conf")];
     let folder = fs::read_dir(root.join(Release::of(root).folder()));

@@ -1,5 +1,5 @@
-//! Stand-ins for dom0's programs between xenopsd and QEMU. One program is all of them: it is the one under whose name it lies
-//! below a root.
+//! Stand-ins for dom0's programs between xenopsd and QEMU. One program implements all of them, and its name decides which one it
+//! is.
 
 mod qemu;
 mod stock_wrapper;
@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use crate::xe::Control;
 
-/// Where they lie below a root.
+/// Where they are installed below a root.
 pub const PLACES: [&str; 5] = [
     "usr/libexec/simulated-host/qemu-wrapper",
     "usr/lib64/xen/bin/qemu-system-i386",
@@ -20,11 +20,11 @@ pub const PLACES: [&str; 5] = [
     "opt/xensource/bin/xe-toolstack-restart",
 ];
 
-/// Is the program whose name it has.
+/// Acts as the program under whose name it is installed.
 #[must_use]
 pub fn dom0_program() -> ExitCode {
     let Some((root, place)) = std::env::current_exe().ok().and_then(|program| installed(&program)) else {
-        eprintln!("this program is none of dom0's under its name");
+        eprintln!("this program is not installed under the name of one of dom0's programs");
         return ExitCode::FAILURE;
     };
     let arguments: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
@@ -43,13 +43,13 @@ fn installed(program: &Path) -> Option<(PathBuf, &'static str)> {
     Some((root.to_owned(), place))
 }
 
-/// xenopsd's process. What xenopsd does is done by the simulated host itself.
+/// xenopsd's process. The simulated host itself does xenopsd's work.
 fn until_standard_input_ends() -> ExitCode {
     let _ = std::io::stdin().lock().read_to_end(&mut Vec::new());
     ExitCode::SUCCESS
 }
 
-/// `scripts/xe-toolstack-restart`, with what it prints.
+/// `scripts/xe-toolstack-restart`, with its output.
 fn restart_toolstack(root: &Path) -> ExitCode {
     println!("Executing xe-toolstack-restart");
     match Control::connect(root).and_then(|mut control| control.call("simulated.restart_toolstack")) {

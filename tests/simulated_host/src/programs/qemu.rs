@@ -1,5 +1,5 @@
-//! `qemu-system-i386`: a process with the name and the command line that it was given. It names its devices, and ends with its
-//! VM: when nobody holds the other end of its network any more, or by a signal.
+//! `qemu-system-i386`: a process with QEMU's name and command line. It lists its devices, and ends with its VM: when the other
+//! end of its network is closed, or by a signal.
 
 use std::fs::File;
 use std::io::Read;
@@ -18,7 +18,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The network comes by the number of a file descriptor: `-netdev tap,id=tapnet0,fd=3`.
+/// The network is an open file descriptor: `-netdev tap,id=tapnet0,fd=3`.
 fn network(arguments: &[String]) -> Option<File> {
     let at = arguments.iter().position(|word| word == "-netdev")?;
     let number = arguments.get(at + 1)?.split(',').find_map(|part| part.strip_prefix("fd="))?;

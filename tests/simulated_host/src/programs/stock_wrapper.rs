@@ -1,6 +1,6 @@
-//! XCP-ng's own qemu-wrapper, as far as the command line goes that QEMU gets from it. Recorded (`vectors/wrapper`) from xenopsd
-//! 0.150.19's `scripts/qemu-wrapper` (8.2), and `ocaml/xenopsd/scripts/qemu-wrapper` of xen-api 24.11.0 (8.3), which 26.1.0's equals
-//! there. Left out: the upgrade of old images, the clipboard itself, namespaces, limits and the chroot.
+//! The stock qemu-wrapper, with the command line that QEMU gets from it, according to the recordings in `vectors/wrapper`: of
+//! `scripts/qemu-wrapper` from xenopsd 0.150.19 (8.2), and of `ocaml/xenopsd/scripts/qemu-wrapper` from xen-api 24.11.0 (8.3), to
+//! which 26.1.0 is equal in this. Not included: the upgrade of old images, the clipboard itself, namespaces, limits and the chroot.
 
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -56,11 +56,11 @@ pub fn run(root: &Path, arguments: &[String]) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// What QEMU gets: its name first.
+/// QEMU's command line, which begins with its name.
 fn command_line(release: Release, domid: u64, arguments: &[String]) -> Vec<String> {
     let has = |option: &str| arguments.iter().any(|word| word == option);
     let mmio_start = if has("-vgpu") { BELOW_4G - ((1 << 32) - BELOW_4G) } else { BELOW_4G };
-    // As Python prints a truth value.
+    // As Python prints a boolean.
     let (machine, trad) = if has("-trad-compat") { ("pc-0.10", "True") } else { ("pc-i440fx-2.10", "False") };
     let suppress = if release == Release::V8_2 { "" } else { "suppress-vmdesc=on," };
     let machine =
@@ -80,13 +80,13 @@ fn command_line(release: Release, domid: u64, arguments: &[String]) -> Vec<Strin
     words
 }
 
-/// What it reads from its arguments, and does not pass on.
+/// The arguments that it reads itself and does not pass on.
 struct Own {
     display_device: &'static str,
     video_memory: String,
     properties: Vec<&'static str>,
     depriv: bool,
-    /// The number that the next file gets that it opens.
+    /// The number of the next file descriptor that it opens.
     next_file: u32,
 }
 

@@ -109,7 +109,7 @@ impl Client {
     }
 }
 
-/// The way to the `simulated.` methods, as a program of dom0 that has no XenAPI needs it.
+/// A connection for the `simulated.` methods, for stand-ins for dom0's programs that do not use the XenAPI.
 pub struct Control(Client);
 
 impl Control {
@@ -118,7 +118,7 @@ impl Control {
         Ok(Self(Client { stream: BufReader::new(stream), session: Value::Null }))
     }
 
-    /// Calls a method that answers nothing.
+    /// Calls a method that returns nothing.
     pub fn call(&mut self, method: &str) -> io::Result<()> {
         let call = Value::dict([("method", method.into()), ("params", Value::List(Vec::new())), ("id", Value::Int(1))]);
         let reply =

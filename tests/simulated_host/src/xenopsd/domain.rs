@@ -18,7 +18,7 @@ pub struct Domain {
     pub platformdata: Platformdata,
     pub started: f64,
     pub paused: bool,
-    /// Its QEMU, on a host as XCP-ng installs it. It ends with the last that knows of it.
+    /// Its QEMU, on a stock host. It ends when the last reference is dropped.
     pub device_model: Option<Arc<DeviceModel>>,
 }
 

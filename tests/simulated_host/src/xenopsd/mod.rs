@@ -113,7 +113,7 @@ impl Xenopsd {
         Domain { domid, platformdata, started: random::now(), paused: false, device_model: None }
     }
 
-    /// Gives a domain its QEMU.
+    /// Sets a domain's QEMU.
     pub fn set_device_model(&self, uuid: &str, device_model: DeviceModel) {
         if let Some(domain) = lock(&self.vms).get_mut(uuid).and_then(|vm| vm.domain.as_mut()) {
             domain.device_model = Some(Arc::new(device_model));
