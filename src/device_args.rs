@@ -11,7 +11,7 @@ use crate::model::{DeviceVmId, PoolId, Priority, VmSettings};
 use crate::settings::DeviceName;
 pub use passing::{Passed, passed};
 use places::{Place, places, with_one_space};
-use words::quoted_words;
+use words::{quoted, quoted_words};
 
 /// The platform key that holds the string.
 pub const PLATFORM_KEY: &str = "device-model-args";
@@ -30,6 +30,8 @@ pub struct FoundDevice {
     pub pool: Option<PoolId>,
     pub priority: Option<Priority>,
     pub vm_id: Option<DeviceVmId>,
+    /// Whether the values are written as the device reads them: QEMU gets `pool_id=a` unchanged.
+    pub is_exact: bool,
 }
 
 impl FoundDevice {
@@ -60,14 +62,25 @@ pub fn find(device: &DeviceName, args: &str) -> Option<FoundDevice> {
     find_all(device, args).into_iter().next()
 }
 
+/// All of them on a command line, whose words have no quotes any more.
+#[must_use]
+pub fn find_in_words(device: &DeviceName, words: &[String]) -> Vec<FoundDevice> {
+    find_all(device, &words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "))
+}
+
 /// All of them, because it may have been written several times by hand.
 #[must_use]
 pub fn find_all(device: &DeviceName, args: &str) -> Vec<FoundDevice> {
-    let found = |place: Place| FoundDevice {
-        text: args[place.range.clone()].to_owned(),
-        pool: place.property("pool_id").and_then(|text| text.parse().ok()),
-        priority: place.property("priority").and_then(|text| text.parse().ok()),
-        vm_id: place.property("vm_id").and_then(|text| text.parse().ok()),
+    let found = |place: Place| {
+        let mut found = FoundDevice {
+            text: args[place.range.clone()].to_owned(),
+            pool: place.property("pool_id").and_then(|text| text.parse().ok()),
+            priority: place.property("priority").and_then(|text| text.parse().ok()),
+            vm_id: place.property("vm_id").and_then(|text| text.parse().ok()),
+            is_exact: false,
+        };
+        found.is_exact = found.settings().is_some_and(|settings| place.says_exactly(device, &settings, args));
+        found
     };
     places(device, args).into_iter().map(found).collect()
 }

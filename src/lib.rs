@@ -19,6 +19,7 @@ pub mod model;
 pub mod operations;
 pub mod paths;
 pub mod plan;
+pub mod qemu;
 pub mod reply;
 pub mod request;
 mod run_file;
@@ -31,6 +32,7 @@ mod transaction;
 mod vm_lock;
 pub mod xenapi;
 pub mod xenopsd;
+pub mod xenstore;
 
 pub use error::Error;
 

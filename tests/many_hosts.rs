@@ -140,7 +140,7 @@ fn each_host_is_told_what_is_wrong_with_it_and_what_to_do() {
     let [content] = &wrong(&checked, 1)[..] else { panic!("{checked}") };
     assert_eq!(
         (content.0.as_str(), content.1.as_str()),
-        ("resource pool", "1 change on this host that no other host has: run 'vgpu-admin sync' here")
+        ("shared copy", "1 change on this host that no other host has: run 'vgpu-admin sync' here")
     );
     let [plugin] = &wrong(&checked, 2)[..] else { panic!("{checked}") };
     assert!(plugin.0 == "plugin" && plugin.1.contains("not installed on host xcp-ng-3"), "{plugin:?}");

@@ -48,7 +48,7 @@ pub fn run(root: Root, arguments: Arguments) -> Outcome {
         Command::History { vm, limit } => show(Request::History { vm: vm.selector(), limit }),
         Command::Apply(options) => apply::run(&target, options),
         Command::Status => show(Request::Status {}),
-        Command::Check { all_hosts } => show(Request::Check { all_hosts }),
+        Command::Check { vm, all_hosts } => show(Request::Check { vm: vm.selector(), all_hosts }),
         Command::Recover { dry_run, yes, force } => recover(&target, dry_run, yes, force),
         Command::QemuWrapper { what } => qemu_wrapper::run(&target, &what),
     }
@@ -60,6 +60,7 @@ pub fn status(reply: &Reply) -> ExitCode {
         Reply::Adopt(reply) => reply.failed.is_empty(),
         Reply::Sync(reply) => reply.left_alone.is_empty(),
         Reply::Apply(reply) => reply.failed.is_none() && reply.left_alone.is_empty(),
+        Reply::Check(CheckedReply::Vm(reply)) => reply.ok,
         Reply::Check(CheckedReply::ThisHost(reply)) => reply.ok,
         Reply::Check(CheckedReply::AllHosts(reply)) => reply.ok,
         _ => true,

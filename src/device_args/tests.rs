@@ -233,6 +233,15 @@ fn any_args() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
+    fn words_of_a_command_line_are_found_as_they_are(words in proptest::collection::vec("[ -~\\t\\näé]{0,12}", 0..6)) {
+        let quoted: Vec<_> = words.iter().map(|word| words::quoted(word)).collect();
+        let read: Vec<_> = words::words(&quoted.join(" ")).into_iter().map(|word| word.text).collect();
+        prop_assert_eq!(read, words);
+    }
+}
+
+proptest! {
+    #[test]
     fn what_is_written_is_read_back(args in any_args(), settings in any_settings()) {
         if let Ok(result) = with(&device(), &args, &settings) {
             prop_assert_eq!(find(&device(), &result).unwrap().settings(), Some(settings));

@@ -1,5 +1,6 @@
 //! The words of a device-model-args string, and the parts of an option's value.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// One word of the string: its range, and its text without quotes.
@@ -31,6 +32,16 @@ pub(super) fn words(args: &str) -> Vec<Word> {
         let word = |text: &str| Word { range: start_of(text)..start_of(text) + text.len(), text: text.to_owned() };
         args.split_whitespace().map(word).collect()
     })
+}
+
+/// A word of a command line, with quotes if [`words`] would read it differently without.
+pub(super) fn quoted(word: &str) -> Cow<'_, str> {
+    let is_plain = |character: char| !character.is_whitespace() && !matches!(character, '\'' | '"' | '\\');
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.into();
+    }
+    let escaped = |character: char| (['"', '\\'].contains(&character)).then_some('\\').into_iter().chain([character]);
+    format!("\"{}\"", word.chars().flat_map(escaped).collect::<String>()).into()
 }
 
 pub(super) fn quoted_words(args: &str) -> Option<Vec<Word>> {

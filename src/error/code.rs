@@ -36,7 +36,7 @@ impl Error {
             Self::ConfigFile(_) => "VGPU_INVALID_FILE",
             Self::Settings(_) => "VGPU_SETTINGS_ERROR",
             Self::Wrapper(_) => "VGPU_WRAPPER_ERROR",
-            Self::File { .. } => "VGPU_FILE_ERROR",
+            Self::File { .. } | Self::NotAHost(_) => "VGPU_FILE_ERROR",
             Self::Reply(_) | Self::NobodyReads | Self::OtherAnswer { .. } | Self::Internal(_) => "VGPU_INTERNAL_ERROR",
         }
     }

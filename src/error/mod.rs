@@ -72,6 +72,8 @@ pub enum Error {
     UnclearArgument(String),
     #[error("the shared copy's entry of VM {vm_uuid} {error}")]
     NewerFormat { vm_uuid: VmUuid, error: EntryError },
+    #[error("{} does not name this host (INSTALLATION_UUID): is it an XCP-ng host?", .0.display())]
+    NotAHost(PathBuf),
     #[error("the resource pool has no host '{name}': expected a UUID or one of {known}")]
     NoSuchHost { name: String, known: String },
     #[error("{count} hosts are named '{name}': use the UUID (see 'xe host-list')")]

@@ -1,4 +1,4 @@
-//! Applies changed settings now: reboots running VMs that were started with other settings, one after the other.
+//! Applies changed settings now: reboots running VMs whose QEMUs have other settings, one after the other.
 
 use std::thread;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use super::pending::{AllHosts, Pending};
 use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::model::VmUuid;
-use crate::reply::{AppliedVm, ApplyReply, LeftAlone, StartReply};
+use crate::reply::{AppliedVm, ApplyReply, LeftAlone};
 use crate::xenapi::{self, RebootKind, Reference, Session, XapiError};
 
 /// How long a VM may take to reboot. XAPI itself waits 20 minutes for a guest to shut down
@@ -20,24 +20,6 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// XAPI's refusal of a clean reboot of a VM whose guest has no agent (`check_op_for_feature` in
 /// `ocaml/xapi/xapi_vm_lifecycle.ml`).
 const NO_AGENT: &str = "VM_LACKS_FEATURE";
-
-/// The arguments of the last start of every VM on this host.
-///
-/// # Errors
-/// The database cannot be read.
-pub fn last_starts(host: &Host) -> Result<Vec<StartReply>, Error> {
-    let starts = host.store.read().last_starts()?;
-    Ok(starts
-        .into_iter()
-        .map(|(vm_uuid, start, started)| StartReply {
-            vm_uuid,
-            started_at: start.started_at,
-            started,
-            host_uuid: start.host_uuid,
-            device_argument: start.device_argument,
-        })
-        .collect())
-}
 
 /// Reboots the running VMs that do not have their settings (all, or `only` one), one after the other, and checks that each comes
 /// back with them. Stops at the first that does not. A VM whose guest cannot be told to reboot is left alone, or reset if
@@ -95,8 +77,8 @@ fn apply_to(
             Err(format!("it did not come back: {refused}"))
         };
     }
-    let unknown = |why: String| format!("it was rebooted, but its arguments are not known: {why}");
-    let has = look(session).map_err(unknown)?.started_with(vm_uuid, wanted)?;
+    let unknown = |why: String| format!("it was rebooted, but it is not known what it runs with: {why}");
+    let has = look(session).map_err(unknown)?.rebooted_with(vm_uuid, wanted)?;
     log::info!("VM {vm_uuid}: rebooted, has '{has}'");
     reply.applied.push(AppliedVm { to: has, ..vm });
     Ok(())

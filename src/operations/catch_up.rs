@@ -28,6 +28,8 @@ pub(super) struct Current<'a> {
     copy: Option<Store>,
     /// Set if XAPI was away: when this host last had the settings of all hosts, UTC, or `unknown`.
     pub as_of: Option<String>,
+    /// `None` if XAPI was away.
+    pub session: Option<Session>,
 }
 
 impl<'a> Current<'a> {
@@ -50,6 +52,7 @@ impl<'a> Current<'a> {
                     taken: Vec::new(),
                     copy: None,
                     as_of: Some(time.unwrap_or_else(|| "unknown".to_owned())),
+                    session: None,
                 });
             }
         };
@@ -57,7 +60,8 @@ impl<'a> Current<'a> {
         if let Err(error) = names(host, &mut session, &current.taken) {
             log::debug!("names are not known: {error}");
         }
-        Ok(current)
+        session.set_deadline(Deadline::after(CATCH_UP_TIMEOUT));
+        Ok(Self { session: Some(session), ..current })
     }
 
     /// The same with a shared copy that was already read.
@@ -67,7 +71,7 @@ impl<'a> Current<'a> {
     pub fn with(host: &'a Host, shared: &SharedCopy) -> Result<Self, Error> {
         let (taken, copy) = Self::take_over(host, shared)?;
         contact::note(&host.root);
-        Ok(Self { host, taken, copy, as_of: None })
+        Ok(Self { host, taken, copy, as_of: None, session: None })
     }
 
     /// Takes over what can be taken over at once. If another program writes or has locked a VM, or if nothing can be

@@ -4,9 +4,9 @@ use std::cell::OnceCell;
 
 use super::selector::{self, Meant};
 use super::{
-    Caller, Host, RegisterVm, UpdateVm, adopt, apply, check, check_all_hosts, count_by_pool, count_by_priority, export,
-    history, import, last_starts, list_pools, list_vms, list_vms_as_json, prune, register_vm, remove_vm, scan_vms,
-    set_pool, set_priority, show_vm, status, sync, update_vm, version,
+    Caller, Host, RegisterVm, UpdateVm, adopt, apply, check, check_all_hosts, check_vm, count_by_pool,
+    count_by_priority, export, history, import, list_pools, list_vms, list_vms_as_json, prune, register_vm, remove_vm,
+    running, scan_vms, set_pool, set_priority, show_vm, status, sync, update_vm, version,
 };
 use crate::error::Error;
 use crate::model::VmUuid;
@@ -81,9 +81,9 @@ impl ThisHost {
             Request::Import { config, prune, dry_run } => Reply::Import(import(host()?, &config, prune, dry_run)?),
             Request::History { vm, limit } => Reply::History(self.history(vm, limit)?),
             Request::Apply { to, hard, dry_run } => Reply::Apply(self.apply(&to, hard, dry_run)?),
-            Request::LastStarts {} => Reply::LastStarts(last_starts(host()?)?),
+            Request::Running {} => Reply::Running(running(&self.root, &self.caller)?),
             Request::Status {} => Reply::Status(status(host()?)?),
-            Request::Check { all_hosts } => Reply::Check(self.check(all_hosts)?),
+            Request::Check { vm, all_hosts } => Reply::Check(self.check(vm, all_hosts)?),
             Request::Version {} => Reply::Version(version()),
         })
     }
@@ -150,11 +150,25 @@ impl ThisHost {
         Ok(reply)
     }
 
-    fn check(&self, all_hosts: bool) -> Result<CheckedReply, Error> {
-        Ok(if all_hosts {
-            CheckedReply::AllHosts(check_all_hosts(&self.root, &self.caller)?)
-        } else {
-            CheckedReply::ThisHost(check(&self.root))
+    fn check(&self, vm: Option<VmSelector>, all_hosts: bool) -> Result<CheckedReply, Error> {
+        Ok(match (vm, all_hosts) {
+            (None, false) => CheckedReply::ThisHost(check(&self.root)),
+            (None, true) => CheckedReply::AllHosts(check_all_hosts(&self.root, &self.caller)?),
+            (Some(vm), false) => {
+                // Without the database where that is possible: it may be what is broken.
+                let uuid = match vm {
+                    VmSelector::Uuid(uuid) => uuid,
+                    name @ VmSelector::Name(_) => selector::find_to_read(self.host()?, &name)?.uuid,
+                };
+                CheckedReply::Vm(check_vm(&self.root, &self.caller, uuid)?)
+            }
+            (Some(_), true) => {
+                return Err(Error::InvalidParam {
+                    name: "all_hosts".to_owned(),
+                    value: "true".to_owned(),
+                    expected: "nothing if a VM is named: it is checked on the host where it runs".to_owned(),
+                });
+            }
         })
     }
 }

@@ -4,18 +4,17 @@ use super::check::DATABASE_TIMEOUT;
 use crate::error::Error;
 use crate::paths::Root;
 use crate::store::{CheckItem, Store};
-use crate::xenapi::Session;
+use crate::xenapi::VmRecord;
 
-/// One item for each. Other items of `check` report an unreadable database or XAPI.
-pub(super) fn without_qemu(root: &Root, session: &mut Session) -> Vec<CheckItem> {
-    find(root, session).unwrap_or_default()
+/// One item for each. Other items of `check` report an unreadable database.
+pub(super) fn without_qemu(root: &Root, records: &[VmRecord]) -> Vec<CheckItem> {
+    find(root, records).unwrap_or_default()
 }
 
-fn find(root: &Root, session: &mut Session) -> Result<Vec<CheckItem>, Error> {
-    let records = session.vm_records()?;
+fn find(root: &Root, records: &[VmRecord]) -> Result<Vec<CheckItem>, Error> {
     let store = Store::open_existing(&root.database(), DATABASE_TIMEOUT)?;
     let mut items = Vec::new();
-    for (_, record) in records {
+    for record in records {
         let is_registered = match record.uuid.parse() {
             Ok(uuid) => store.read().entry(&uuid)?.is_some_and(|entry| entry.settings.is_some()),
             Err(_) => false,
@@ -34,7 +33,7 @@ fn find(root: &Root, session: &mut Session) -> Result<Vec<CheckItem>, Error> {
 }
 
 /// XAPI's `domain_type` (xapi-project/xen-api, `ocaml/idl/datamodel_vm.ml`).
-fn kind_without_qemu(domain_type: &str) -> Option<&'static str> {
+pub(super) fn kind_without_qemu(domain_type: &str) -> Option<&'static str> {
     match domain_type {
         "pv" => Some("PV"),
         "pvh" | "pv_in_pvh" => Some("PVH"),

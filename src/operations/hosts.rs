@@ -9,7 +9,7 @@ use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::paths::Root;
 use crate::request::{Reply, Request};
-use crate::xenapi::{self, HostRecord, Reference, Session, XapiError};
+use crate::xenapi::{self, HostRecord, Reference, Session, Token, XapiError};
 
 const PLUGIN: &str = "vgpu";
 /// How long a request to another host may take.
@@ -100,6 +100,22 @@ fn of_host(host: &str, error: XapiError) -> Error {
     }
 }
 
+/// Runs a request on one host, in the caller's session.
+pub(super) fn ask_host<T: DeserializeOwned>(
+    root: &Root,
+    token: &Token,
+    host: &Reference,
+    name: &str,
+    request: &Request,
+) -> Result<T, Error> {
+    let arguments = request.arguments();
+    let arguments: Vec<_> = arguments.iter().collect();
+    let mut session = Session::of_caller(&root.xapi_socket(), token.clone(), Deadline::after(EVERY_HOST_TIMEOUT))?;
+    let answer = session.call_plugin(host, PLUGIN, request.function(), &arguments);
+    let answer = answer.map_err(|error| of_host(name, error))?;
+    serde_json::from_str(&answer).map_err(|error| not_understood(name, &error))
+}
+
 pub(super) struct Answered<T> {
     pub host: HostRecord,
     pub answer: Result<T, Error>,
@@ -115,21 +131,14 @@ pub(super) fn on_every_host<T: DeserializeOwned + Send>(
     let mut hosts: Vec<_> = session.hosts()?.into_iter().collect();
     hosts.sort_by(|(_, one), (_, other)| (&one.name_label, &one.uuid).cmp(&(&other.name_label, &other.uuid)));
     let token = session.token().clone();
-    let arguments = request.arguments();
-    let arguments: Vec<_> = arguments.iter().collect();
-    let ask = |reference: String, name: &str| -> Result<T, Error> {
-        let mut session = Session::of_caller(&root.xapi_socket(), token.clone(), Deadline::after(EVERY_HOST_TIMEOUT))?;
-        let answer = session.call_plugin(&Reference::new(&reference), PLUGIN, request.function(), &arguments);
-        let answer = answer.map_err(|error| of_host(name, error))?;
-        serde_json::from_str(&answer).map_err(|error| not_understood(name, &error))
-    };
+    let ask = |reference: &str, name: &str| ask_host(root, &token, &Reference::new(reference), name, request);
     let ask = &ask;
     let answers = thread::scope(|scope| {
         let asked: Vec<_> = hosts
             .into_iter()
             .map(|(reference, host)| {
                 let name = host.name_label.clone();
-                (host, scope.spawn(move || ask(reference, &name)))
+                (host, scope.spawn(move || ask(&reference, &name)))
             })
             .collect();
         let collect = |(host, thread): (HostRecord, thread::ScopedJoinHandle<'_, Result<T, Error>>)| {

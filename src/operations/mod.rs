@@ -1,6 +1,7 @@
 //! The operations: one function each. The plugin, the CLI and later the C library only parse, call and print.
 
 mod apply;
+mod boot;
 mod catch_up;
 mod change;
 mod check;
@@ -16,14 +17,15 @@ mod programs;
 mod qemu_wrapper;
 mod read;
 mod recover;
+mod running;
 mod scan;
 mod selector;
 mod sync;
 
 pub use crate::host::{Caller, Host};
-pub use apply::{apply, last_starts};
+pub use apply::apply;
 pub use change::{RegisterVm, UpdateVm, register_vm, remove_vm, set_pool, set_priority, update_vm};
-pub use check::{check, check_all_hosts};
+pub use check::{check, check_all_hosts, check_vm};
 pub use execute::ThisHost;
 pub use file::{export, import};
 pub use history::history;
@@ -33,5 +35,6 @@ pub use qemu_wrapper::{
 };
 pub use read::{count_by_pool, count_by_priority, list_pools, list_vms, list_vms_as_json, show_vm, status, version};
 pub use recover::recover;
+pub use running::running;
 pub use scan::{adopt, scan_vms};
 pub use sync::{prune, sync};

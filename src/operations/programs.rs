@@ -25,7 +25,17 @@ pub(super) fn ask(program: &Path, arguments: &[&str]) -> Result<String, String> 
     ask_within(PROGRAM_TIMEOUT, program, arguments)
 }
 
+/// Runs a program and returns what it prints on standard output.
+pub(super) fn output_of(program: &Path, arguments: &[&str]) -> Result<Vec<u8>, String> {
+    run(PROGRAM_TIMEOUT, program, arguments).map(|[output, _]| output)
+}
+
 fn ask_within(timeout: Duration, program: &Path, arguments: &[&str]) -> Result<String, String> {
+    let streams = run(timeout, program, arguments)?;
+    Ok(streams.map(|text| String::from_utf8_lossy(&text).into_owned()).concat())
+}
+
+fn run(timeout: Duration, program: &Path, arguments: &[&str]) -> Result<[Vec<u8>; 2], String> {
     let say = |error: std::io::Error| error.to_string();
     let deadline = Deadline::after(timeout);
     let mut child = Command::new(program)
@@ -48,7 +58,7 @@ fn ask_within(timeout: Duration, program: &Path, arguments: &[&str]) -> Result<S
         let _ = child.wait();
         return Err(format!("did not end within {} s", timeout.as_secs()));
     }
-    Ok(received(&chunks, deadline).map(|text| String::from_utf8_lossy(&text).into_owned()).concat())
+    Ok(received(&chunks, deadline))
 }
 
 #[derive(Debug, Clone, Copy)]

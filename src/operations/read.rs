@@ -6,19 +6,26 @@ use serde::ser::SerializeSeq;
 use super::Host;
 use super::catch_up::Current;
 use super::check::states_of_all_hosts;
+use super::pending::AllHosts;
+use super::running::{self, NotHalted};
 use crate::error::Error;
 use crate::model::{PoolId, Priority, VmUuid};
-use crate::reply::{CountByPool, CountByPriority, ListReply, PoolsReply, StatusReply, VersionReply, VmReply};
-use crate::store::{self, Counts, Filter};
+use crate::reply::{
+    CountByPool, CountByPriority, ListReply, PoolsReply, RunsWithReply, RunsWithState, StatusReply, VersionReply,
+    VmReply,
+};
+use crate::store::{self, Counts, Filter, StoredVm};
 
-/// A registered VM: what is configured, and what its last start was given.
+/// A registered VM: what is configured, and what it runs with.
 ///
 /// # Errors
 /// It is not registered, or the database cannot be read.
 pub fn show_vm(host: &Host, uuid: VmUuid) -> Result<VmReply, Error> {
-    let current = Current::of(host)?;
+    let mut current = Current::of(host)?;
     let vm = current.read().vm(&uuid)?.ok_or(Error::NotRegistered(uuid))?;
-    Ok(VmReply { as_of: current.as_of, ..VmReply::new(vm, &host.settings.device) })
+    let runs_with = current.session.as_mut().map(|session| running::of_vm(host, session, &vm));
+    let runs_with = Some(known(runs_with.and_then(Result::ok)));
+    Ok(VmReply { runs_with, as_of: current.as_of, ..VmReply::new(vm, &host.settings.device) })
 }
 
 /// The registered VMs that match the filter: by GPU pool, most urgent first, then by name.
@@ -26,9 +33,9 @@ pub fn show_vm(host: &Host, uuid: VmUuid) -> Result<VmReply, Error> {
 /// # Errors
 /// The database cannot be read.
 pub fn list_vms(host: &Host, filter: Filter) -> Result<ListReply, Error> {
-    let current = Current::of(host)?;
+    let mut current = Current::of(host)?;
     let mut vms = Vec::new();
-    for_each_vm(host, &current, filter, &mut |vm| {
+    for_each_vm(host, &mut current, filter, &mut |vm| {
         vms.push(vm);
         Ok(())
     })?;
@@ -45,8 +52,8 @@ pub fn list_vms_as_json(host: &Host, filter: Filter) -> Result<(String, Option<S
     let mut json = Vec::new();
     let mut serializer = serde_json::Serializer::new(&mut json);
     let mut array = serializer.serialize_seq(None).map_err(unwritable)?;
-    let current = Current::of(host)?;
-    for_each_vm(host, &current, filter, &mut |vm| array.serialize_element(&vm).map_err(unwritable))?;
+    let mut current = Current::of(host)?;
+    for_each_vm(host, &mut current, filter, &mut |vm| array.serialize_element(&vm).map_err(unwritable))?;
     array.end().map_err(unwritable)?;
     let json = String::from_utf8(json).map_err(|error| Error::Reply(error.to_string()))?;
     Ok((json, current.as_of))
@@ -54,12 +61,20 @@ pub fn list_vms_as_json(host: &Host, filter: Filter) -> Result<(String, Option<S
 
 fn for_each_vm(
     host: &Host,
-    current: &Current<'_>,
+    current: &mut Current<'_>,
     filter: Filter,
     visit: &mut dyn FnMut(VmReply) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let reply = |vm| VmReply { as_of: current.as_of.clone(), ..VmReply::new(vm, &host.settings.device) };
+    let not_halted = current.session.as_mut().and_then(|session| NotHalted::look(host, session).ok());
+    let reply = |vm: StoredVm| {
+        let runs_with = Some(known(not_halted.as_ref().map(|not_halted| not_halted.compare(&vm))));
+        VmReply { runs_with, as_of: current.as_of.clone(), ..VmReply::new(vm, &host.settings.device) }
+    };
     current.read().for_each_vm(filter, &mut |vm| visit(reply(vm)))
+}
+
+fn known(runs_with: Option<RunsWithReply>) -> RunsWithReply {
+    runs_with.unwrap_or_else(|| RunsWithReply::only(RunsWithState::NotKnown))
 }
 
 /// Both GPU pools, with the number of their VMs by priority.
@@ -107,6 +122,8 @@ fn by_priority(counts: &Counts) -> CountByPriority {
 /// The database cannot be read.
 pub fn status(host: &Host) -> Result<StatusReply, Error> {
     let xapi = host.connect().and_then(|mut session| states_of_all_hosts(&host.root, &mut session));
+    let running = host.connect().map_err(Error::from).and_then(|mut session| AllHosts::look(host, &mut session));
+    let running = running.map(|all_hosts| all_hosts.count());
     let current = Current::of(host)?;
     let counts = current.read().counts()?;
     let (by_pool, by_priority) = (by_pool(&counts), by_priority(&counts));
@@ -125,6 +142,7 @@ pub fn status(host: &Host) -> Result<StatusReply, Error> {
         unregistered: host.settings.unregistered,
         deadline_seconds: host.settings.deadline.as_duration().as_secs_f64(),
         hosts: xapi.unwrap_or_default(),
+        running: running.ok(),
         as_of: current.as_of,
     })
 }

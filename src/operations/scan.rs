@@ -4,23 +4,26 @@ use std::collections::HashMap;
 
 use super::Host;
 use super::catch_up::Current;
+use super::hosts::{Answered, on_every_host};
 use super::sync::note_names;
 use crate::device_args::{self, FoundDevice};
 use crate::error::Error;
-use crate::model::VmUuid;
-use crate::reply::{AdoptReply, AdoptedVm, LeftAlone, ScannedVm};
+use crate::model::{VmSettings, VmUuid};
+use crate::reply::{AdoptReply, AdoptedVm, LeftAlone, RunningReply, RunsWithReply, RunsWithState, ScannedVm};
+use crate::request::Request;
 use crate::shared_copy::SharedCopy;
 use crate::store::{Registration, Writing};
 use crate::transaction::Transaction;
-use crate::xenapi::{VmRecord, XapiVm};
+use crate::xenapi::{HostRecord, VmRecord, XapiVm};
 
-/// Every VM of the resource pool: by GPU pool, those without one last, then by name. Templates, snapshots and dom0 are left
-/// out.
+/// Every VM of the resource pool, and what it runs with: by GPU pool, those without one last, then by name. Templates,
+/// snapshots and dom0 are left out.
 ///
 /// # Errors
 /// XAPI or the database cannot be used.
 pub fn scan_vms(host: &Host) -> Result<Vec<ScannedVm>, Error> {
     let mut session = host.connect()?;
+    let answers = on_every_host::<RunningReply>(&host.root, &mut session, &Request::Running {})?;
     let shared = SharedCopy::load(&mut session)?;
     let hosts = session.hosts()?;
     let here: HashMap<_, _> = Current::with(host, &shared)?.read().entries()?.into_iter().collect();
@@ -38,6 +41,7 @@ pub fn scan_vms(host: &Host) -> Result<Vec<ScannedVm>, Error> {
             power_state: record.power_state.clone(),
             host_uuid: on.map(|host| host.uuid.clone()),
             host_name: on.map(|host| host.name_label.clone()),
+            runs_with: on.map(|host| runs_with(&answers, host, vm_uuid, settings)),
         });
     }
     vms.sort_by(|one, other| {
@@ -45,6 +49,29 @@ pub fn scan_vms(host: &Host) -> Result<Vec<ScannedVm>, Error> {
         rank(one).cmp(&rank(other)).then_with(|| one.vm_name.cmp(&other.vm_name)).then(one.vm_uuid.cmp(&other.vm_uuid))
     });
     Ok(vms)
+}
+
+/// What a VM runs with, as the host said on which it runs.
+fn runs_with(
+    answers: &[Answered<RunningReply>],
+    on: &HostRecord,
+    vm_uuid: VmUuid,
+    wanted: Option<VmSettings>,
+) -> RunsWithReply {
+    let host_name = Some(on.name_label.clone());
+    let not_known = |why: &str| RunsWithReply {
+        host_name: host_name.clone(),
+        why: Some(why.to_owned()),
+        ..RunsWithReply::only(RunsWithState::NotKnown)
+    };
+    let Some(Answered { answer, .. }) = answers.iter().find(|answered| answered.host.uuid == on.uuid) else {
+        return not_known("the host was not asked");
+    };
+    match answer.as_ref().map(|reply| reply.vms.iter().find(|running| running.vm_uuid == vm_uuid)) {
+        Ok(Some(running)) => RunsWithReply::on(host_name, running.clone(), wanted),
+        Ok(None) => not_known("it was moved or started just now"),
+        Err(error) => not_known(&error.to_string()),
+    }
 }
 
 /// Registers every VM that has an argument of ours written by hand, with its GPU pool, priority and `vm_id`. If two VMs

@@ -2,8 +2,10 @@
 //!
 //! Fields may be added, but never removed.
 
+mod chain;
 mod qemu_wrapper;
 mod resource_pool;
+mod running;
 mod state;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -13,14 +15,16 @@ use crate::model::{DeviceVmId, PoolId, Priority, VmUuid};
 use crate::settings::DeviceName;
 use crate::store::StoredVm;
 
+pub use chain::{Link, LinkReply, VmCheckReply};
 pub use qemu_wrapper::{QemuWrapperReply, WrapperState};
 pub use resource_pool::{
     AdoptReply, AdoptedVm, AppliedVm, ApplyReply, HistoryEntry, HistorySettings, ImportReply, PlannedChange,
-    PruneReply, RecoverReply, ScannedVm, SettingsReply, StartReply, SyncReply,
+    PruneReply, RecoverReply, ScannedVm, SettingsReply, SyncReply,
 };
+pub use running::{RunningReply, RunningState, RunningVm, RunsWithReply, RunsWithState};
 pub use state::{
-    CheckReply, CheckedReply, CountByPool, CountByPriority, HostCheck, HostState, PoolCheckReply, PoolReply,
-    PoolsReply, StatusReply,
+    CheckReply, CheckedReply, CountByPool, CountByPriority, CountOfRunning, HostCheck, HostState, PoolCheckReply,
+    PoolReply, PoolsReply, StatusReply,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +47,9 @@ pub struct VmReply {
     pub updated_at: String,
     /// `null` before the first start.
     pub last_start: Option<LastStartReply>,
+    /// What it runs with; only where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runs_with: Option<RunsWithReply>,
     /// Set if XAPI was away: when this host last had the settings of all hosts, UTC, or `unknown`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub as_of: Option<String>,
@@ -126,6 +133,7 @@ impl VmReply {
             created_at: vm.created_at,
             updated_at: vm.updated_at,
             last_start,
+            runs_with: None,
             as_of: None,
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::LeftAlone;
+use super::{LeftAlone, RunsWithReply};
 use crate::model::{DeviceVmId, PoolId, Priority, VmSettings, VmUuid};
 use crate::store::HeldSettings;
 
@@ -78,6 +78,9 @@ pub struct ScannedVm {
     pub power_state: String,
     pub host_uuid: Option<String>,
     pub host_name: Option<String>,
+    /// What it runs with; `null` if it is not running.
+    #[serde(default)]
+    pub runs_with: Option<RunsWithReply>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,19 +142,6 @@ impl From<VmSettings> for SettingsReply {
     }
 }
 
-/// A VM's last start on a host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StartReply {
-    pub vm_uuid: String,
-    /// UTC, by that host's clock.
-    pub started_at: String,
-    /// The same in seconds since 1970.
-    pub started: i64,
-    pub host_uuid: String,
-    /// QEMU's argument; empty for no vGPU.
-    pub device_argument: String,
-}
-
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApplyReply {
     /// Nothing was changed.
@@ -162,7 +152,7 @@ pub struct ApplyReply {
     pub failed: Option<LeftAlone>,
     /// The VMs that were not rebooted because of this.
     pub not_tried: Vec<VmUuid>,
-    /// VMs whose current arguments are not known, or that could not be rebooted and keep running.
+    /// VMs of which it is not known what they run with, or that were not rebooted and keep running.
     pub left_alone: Vec<LeftAlone>,
     /// Sentences for the administrator.
     pub notes: Vec<String>,
@@ -174,7 +164,7 @@ pub struct AppliedVm {
     pub vm_name: String,
     /// The host on which it runs.
     pub host_name: Option<String>,
-    /// The argument of its last start; empty for no vGPU, `null` if not known.
+    /// What its QEMU has; empty for no vGPU.
     pub from: Option<String>,
     /// Empty for no vGPU.
     pub to: String,

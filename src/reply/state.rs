@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{Link, VmCheckReply};
 use crate::model::{PoolId, Priority};
 use crate::settings::{OnError, Unregistered};
 use crate::store::{CheckItem, Counts};
@@ -77,9 +78,22 @@ pub struct StatusReply {
     pub deadline_seconds: f64,
     /// The hosts of the resource pool, by name. Empty if XAPI is away, or if the caller's role may not call plugins on hosts.
     pub hosts: Vec<HostState>,
+    /// How many VMs run with and without their settings; `null` if XAPI is away.
+    #[serde(default)]
+    pub running: Option<CountOfRunning>,
     /// Set if XAPI was away: when this host last had the settings of all hosts, UTC, or `unknown`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub as_of: Option<String>,
+}
+
+/// The running VMs of the resource pool that are registered, or were and still run with a vGPU.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountOfRunning {
+    pub as_configured: u64,
+    /// Those that get their settings at their next start or reboot.
+    pub pending: u64,
+    /// Those of which it is not known.
+    pub not_known: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +101,9 @@ pub struct CheckReply {
     pub ok: bool,
     pub version: String,
     pub checks: Vec<CheckItem>,
+    /// The first link of the chain from the settings to QEMU that is not right.
+    #[serde(default)]
+    pub broken_link: Option<Link>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,6 +116,7 @@ pub struct PoolCheckReply {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum CheckedReply {
+    Vm(VmCheckReply),
     AllHosts(PoolCheckReply),
     ThisHost(CheckReply),
 }
@@ -111,6 +129,9 @@ pub struct HostCheck {
     pub version: Option<String>,
     pub ok: bool,
     pub checks: Vec<CheckItem>,
+    /// As [`CheckReply::broken_link`].
+    #[serde(default)]
+    pub broken_link: Option<Link>,
 }
 
 /// A summary of one host.
@@ -126,7 +147,7 @@ pub struct HostState {
 }
 
 impl From<HostCheck> for HostState {
-    fn from(HostCheck { host_uuid, host_name, version, ok, checks }: HostCheck) -> Self {
+    fn from(HostCheck { host_uuid, host_name, version, ok, checks, .. }: HostCheck) -> Self {
         let problems = checks.into_iter().filter(|item| !item.ok).map(|item| item.message).collect();
         Self { host_uuid, host_name, version, ok, problems }
     }

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::model::{DeviceVmId, PoolId, Priority, VmUuids};
 use crate::reply::{
     AdoptReply, ApplyReply, ChangeReply, CheckedReply, CountByPool, CountByPriority, HistoryEntry, ImportReply,
-    ListReply, PoolsReply, PruneReply, ScannedVm, ShowReply, StartReply, StatusReply, SyncReply, VersionReply,
+    ListReply, PoolsReply, PruneReply, RunningReply, ScannedVm, ShowReply, StatusReply, SyncReply, VersionReply,
 };
 
 /// Defines [`Request`] and [`Reply`]. A field has the argument's name, and its type determines how the argument is read and
@@ -191,12 +191,14 @@ requests! {
         /// Change nothing.
         dry_run: bool,
     } -> ApplyReply;
-    /// Lists the last start of each VM on this host.
-    "last_starts" = LastStarts {} -> Vec<StartReply>;
+    /// Shows what each VM on this host runs with.
+    "running" = Running {} -> RunningReply;
     /// Shows the state of this host, and a summary of the others.
     "status" = Status {} -> StatusReply;
     /// Checks the installation.
     "check" = Check {
+        /// Only this VM: what each link of the chain from its settings to its QEMU has.
+        vm: Option<VmSelector>,
         /// Every host of the resource pool, not only this one.
         all_hosts: bool,
     } -> CheckedReply;

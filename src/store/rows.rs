@@ -116,21 +116,6 @@ impl<'c> Reading<'c> {
         Ok(counts)
     }
 
-    /// The last start of every VM on this host, including removed VMs, with its time in seconds since 1970.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    pub fn last_starts(&self) -> Result<Vec<(String, LastStart, i64)>, StoreError> {
-        let sql = "SELECT vm_uuid, started_at, host_uuid, device_argument, CAST(strftime('%s', started_at) AS INTEGER)
-                   FROM last_starts ORDER BY vm_uuid";
-        let mut statement = self.0.prepare_cached(sql)?;
-        let start = |row: &Row<'_>| {
-            let given = LastStart { started_at: row.get(1)?, host_uuid: row.get(2)?, device_argument: row.get(3)? };
-            Ok((row.get(0)?, given, row.get::<_, Option<i64>>(4)?.unwrap_or_default()))
-        };
-        Ok(statement.query_map([], start)?.collect::<Result<_, _>>()?)
-    }
-
     /// How many changes, including removals, were not written to XAPI yet.
     ///
     /// # Errors

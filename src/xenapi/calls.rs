@@ -79,6 +79,41 @@ impl Session {
         Ok(records.into_iter().map(|(reference, record)| (Reference(reference), record)).collect())
     }
 
+    /// Every VM that is not halted. The condition's grammar is that of `ocaml/database/db_filter_parse.mly`.
+    ///
+    /// # Errors
+    /// XAPI is away or refuses.
+    pub fn vms_not_halted(&mut self) -> Result<Vec<VmRecord>, XapiError> {
+        self.vms_where("not field \"power_state\" = \"Halted\"")
+    }
+
+    /// The VMs that have a domain on a host, without dom0.
+    ///
+    /// # Errors
+    /// XAPI is away or refuses.
+    pub fn vms_on_host(&mut self, host: &Reference) -> Result<Vec<VmRecord>, XapiError> {
+        let vms = self.vms_where(&format!("field \"resident_on\" = \"{}\"", host.0))?;
+        Ok(vms.into_iter().filter(|vm| vm.is_a_vm() && vm.has_domain()).collect())
+    }
+
+    fn vms_where(&mut self, condition: &str) -> Result<Vec<VmRecord>, XapiError> {
+        let records: IndexMap<String, VmRecord> =
+            self.call("VM.get_all_records_where", &json!([self.token, condition]))?;
+        Ok(records.into_values().collect())
+    }
+
+    /// # Errors
+    /// XAPI is away, refuses, or does not know the host.
+    pub fn host_by_uuid(&mut self, uuid: &str) -> Result<Reference, XapiError> {
+        self.call("host.get_by_uuid", &json!([self.token, uuid]))
+    }
+
+    /// # Errors
+    /// XAPI is away or refuses.
+    pub fn host_record(&mut self, host: &Reference) -> Result<HostRecord, XapiError> {
+        self.call("host.get_record", &json!([self.token, host.0]))
+    }
+
     /// The hosts of the resource pool, by their references.
     ///
     /// # Errors

@@ -125,7 +125,10 @@ pub struct VmRecord {
     /// `hvm`, `pv`, `pvh`, `pv_in_pvh` or `unspecified`; only `hvm` has a QEMU.
     #[serde(default)]
     pub domain_type: String,
+    /// The host; `OpaqueRef:NULL` if it is halted.
     pub resident_on: Reference,
+    /// The domain on that host; -1 if it is halted.
+    pub domid: i64,
     pub platform: IndexMap<String, String>,
     pub other_config: IndexMap<String, String>,
 }
@@ -135,6 +138,12 @@ impl VmRecord {
     #[must_use]
     pub fn is_a_vm(&self) -> bool {
         !(self.is_a_template || self.is_a_snapshot || self.is_control_domain)
+    }
+
+    /// Whether it has a domain: XAPI's other states are Halted and Suspended.
+    #[must_use]
+    pub fn has_domain(&self) -> bool {
+        matches!(self.power_state.as_str(), "Running" | "Paused")
     }
 
     /// The arguments in `platform`.

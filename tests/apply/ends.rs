@@ -36,7 +36,7 @@ fn a_vm_that_comes_back_without_its_settings_ends_it() {
     let ran = dom0.root.admin(&["apply", "--pending", "--yes"]);
     assert_eq!(ran.code, Some(1));
     assert!(
-        ran.stdout.contains("FAILED: it came back with -device vgpu-stub,pool_id=A,priority=low"),
+        ran.stdout.contains("FAILED: it came back with -device vgpu-stub,pool_id=B,priority=low,vm_id=4: run"),
         "{}",
         ran.stdout
     );

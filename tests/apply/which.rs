@@ -66,7 +66,7 @@ fn a_vm_that_ran_before_it_was_registered_is_pending() {
     dom0.start(&vm);
     dom0.register(&vm, "B", "high");
     let planned = dom0.root.admin_ok(&["apply", "--pending", "--dry-run"]);
-    assert!(planned.contains("would be rebooted: unknown -> -device vgpu-stub,pool_id=B"), "{planned}");
+    assert!(planned.contains("would be rebooted: no vGPU -> -device vgpu-stub,pool_id=B"), "{planned}");
     dom0.root.admin_ok(&["apply", "--pending", "--yes"]);
     assert_eq!(args(&dom0, &vm), dom0.argument(&vm));
 }

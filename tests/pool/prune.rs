@@ -37,7 +37,7 @@ fn check_suggests_prune_where_xapi_carries_many_vms_that_are_gone() {
     let said = |number: u32| {
         dom0.set_pool_other_config(&shared_key(&uuid(number)), Some(&line));
         let said = dom0.root.admin_ok(&["check"]);
-        said.lines().find(|line| line.contains("resource pool")).unwrap().to_owned()
+        said.lines().find(|line| line.contains("shared copy")).unwrap().to_owned()
     };
     (1..99).for_each(|number| dom0.set_pool_other_config(&shared_key(&uuid(number)), Some(&line)));
     assert!(!said(99).contains("prune"));

@@ -176,11 +176,13 @@ pub enum Command {
     /// Show the state of vgpu-config on this host, and a summary of the others
     #[command(after_help = "Example:\n  vgpu-admin status")]
     Status,
-    /// Check the settings file, the database and the installation; changes nothing
-    #[command(after_help = "Example:\n  vgpu-admin check --all-hosts")]
+    /// Check everything from the settings to QEMU, on this host or for one VM; changes nothing
+    #[command(after_help = "Example:\n  vgpu-admin check --all-hosts\n  vgpu-admin check --vm-name=web01")]
     Check {
+        #[command(flatten)]
+        vm: OneVm,
         /// Check every host of the resource pool
-        #[arg(long)]
+        #[arg(long, conflicts_with = "OneVm")]
         all_hosts: bool,
     },
     /// Make a new database from a damaged one, and restore the rest from XAPI (asks first)

@@ -3,7 +3,9 @@
 use std::fmt::Write;
 
 use vgpu_config::model::{PoolId, Priority, VmUuid};
-use vgpu_config::reply::{CheckReply, HostState, PoolCheckReply, RecoverReply, StatusReply};
+use vgpu_config::reply::{
+    CheckReply, CountOfRunning, HostState, Link, LinkReply, PoolCheckReply, RecoverReply, StatusReply, VmCheckReply,
+};
 use vgpu_config::store::CheckItem;
 use vgpu_config::text::one_line;
 
@@ -35,6 +37,7 @@ pub fn status(reply: &StatusReply) -> String {
                 Priority::Low
             ),
         ),
+        ("Running", running(reply.running)),
         ("Changes", changes),
         ("XAPI", xapi),
         ("Device", reply.device.clone()),
@@ -45,6 +48,19 @@ pub fn status(reply: &StatusReply) -> String {
     let mut text = table(&[], rows.map(|(label, value)| vec![label.to_owned(), value]));
     if !reply.hosts.is_empty() {
         let _ = write!(text, "\n\n{}", table(&["HOST", "VERSION", "STATE"], reply.hosts.iter().map(host_row)));
+    }
+    text
+}
+
+fn running(count: Option<CountOfRunning>) -> String {
+    let Some(CountOfRunning { as_configured, pending, not_known }) = count else { return "not known".to_owned() };
+    let mut text = format!("{as_configured} with their settings");
+    // Writing to a string does not fail.
+    if pending > 0 {
+        let _ = write!(text, ", {pending} without: 'vgpu-admin apply --pending' reboots them");
+    }
+    if not_known > 0 {
+        let _ = write!(text, ", {not_known} not known: see 'vgpu-admin scan-vms'");
     }
     text
 }
@@ -61,7 +77,26 @@ fn host_row(host: &HostState) -> Vec<String> {
 
 pub fn check(reply: &CheckReply) -> String {
     let wrong = reply.checks.iter().filter(|item| !item.ok).count();
-    format!("{}\n{}", checks(&reply.checks), summary(wrong))
+    format!("{}\n{}", checks(&reply.checks), summary(wrong, reply.broken_link))
+}
+
+/// One line for each link of the VM's chain, then why the first broken one is, and what to do.
+pub fn check_vm(reply: &VmCheckReply) -> String {
+    let name = reply.vm_name.as_deref().unwrap_or("no name");
+    let state = reply.power_state.as_ref().map(|state| format!(", {}", state.to_lowercase())).unwrap_or_default();
+    let on = reply.host_name.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();
+    let rows = reply
+        .links
+        .iter()
+        .map(|LinkReply { link, ok, value, .. }| vec![verdict(*ok).to_owned(), link.to_string(), value.clone()]);
+    let mut text = format!("{}\n{}", one_line(&format!("VM {} ({name}){state}{on}", reply.vm_uuid)), table(&[], rows));
+    let broken = reply.links.iter().find(|link| !link.ok);
+    // Writing to a string does not fail.
+    let _ = match broken.and_then(|link| Some((link.link, link.problem.as_ref()?))) {
+        Some((link, problem)) => write!(text, "\nBroken at {link}: {}.", one_line(problem)),
+        None => write!(text, "\nThe chain is complete."),
+    };
+    text
 }
 
 pub fn check_all_hosts(reply: &PoolCheckReply) -> String {
@@ -71,19 +106,23 @@ pub fn check_all_hosts(reply: &PoolCheckReply) -> String {
         let _ = write!(text, "Host {} ({})\n{}\n\n", one_line(&host.host_name), host.host_uuid, checks(&host.checks));
     }
     let wrong = reply.hosts.iter().flat_map(|host| &host.checks).filter(|item| !item.ok).count();
-    text + &summary(wrong)
+    text + &summary(wrong, None)
+}
+
+fn verdict(ok: bool) -> &'static str {
+    if ok { "ok" } else { "WRONG" }
 }
 
 fn checks(items: &[CheckItem]) -> String {
-    let verdict = |ok: bool| if ok { "ok" } else { "WRONG" };
     table(&[], items.iter().map(|item| vec![verdict(item.ok).to_owned(), item.name.clone(), item.message.clone()]))
 }
 
-fn summary(wrong: usize) -> String {
-    match wrong {
-        0 => "All checks passed.".to_owned(),
-        1 => "1 check failed.".to_owned(),
-        _ => format!("{wrong} checks failed."),
+fn summary(wrong: usize, broken_link: Option<Link>) -> String {
+    match (wrong, broken_link) {
+        (0, _) => "All checks passed.".to_owned(),
+        (1, _) => "1 check failed.".to_owned(),
+        (_, None) => format!("{wrong} checks failed."),
+        (_, Some(link)) => format!("{wrong} checks failed. Begin with {link}: what follows it may depend on it."),
     }
 }
 

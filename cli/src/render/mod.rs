@@ -2,6 +2,7 @@
 
 mod health;
 mod pool;
+mod running;
 mod wrapper;
 
 use std::fmt::Write;
@@ -9,13 +10,11 @@ use std::fmt::Write;
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use vgpu_config::Error;
-use vgpu_config::reply::{
-    ChangeReply, CheckedReply, LastStartReply, PoolsReply, ShowReply, TakesEffect, VmReply, XapiOutcome,
-};
+use vgpu_config::reply::{ChangeReply, CheckedReply, PoolsReply, ShowReply, TakesEffect, VmReply, XapiOutcome};
 use vgpu_config::request::Reply;
 use vgpu_config::text::one_line;
 
-use health::{check, check_all_hosts, status};
+use health::{check, check_all_hosts, check_vm, status};
 use pool::{adopted, history, imported, scanned, sync};
 
 pub use health::recovered;
@@ -38,13 +37,14 @@ pub fn reply(reply: &Reply) -> Result<String, Error> {
         Reply::History(reply) => history(reply),
         Reply::Apply(reply) => applied(reply),
         Reply::Status(reply) => status(reply),
+        Reply::Check(CheckedReply::Vm(reply)) => check_vm(reply),
         Reply::Check(CheckedReply::ThisHost(reply)) => check(reply),
         Reply::Check(CheckedReply::AllHosts(reply)) => check_all_hosts(reply),
         // Export writes a file; no command uses the others.
         Reply::Export(_)
         | Reply::CountByPool(_)
         | Reply::CountByPriority(_)
-        | Reply::LastStarts(_)
+        | Reply::Running(_)
         | Reply::Version(_) => reply.to_json()?,
     })
 }
@@ -69,21 +69,11 @@ fn name(vm: &VmReply) -> &str {
     vm.vm_name.as_deref().unwrap_or("-")
 }
 
-fn last_start_in_short(start: Option<&LastStartReply>) -> String {
-    match start {
-        None => "not started yet".to_owned(),
-        Some(LastStartReply { is_current: true, .. }) => "as configured".to_owned(),
-        Some(LastStartReply { pool: Some(pool), priority: Some(priority), .. }) => format!("{pool} {priority}"),
-        Some(LastStartReply { device_argument, .. }) if device_argument.is_empty() => "no vGPU".to_owned(),
-        Some(_) => "see show-vm".to_owned(),
-    }
-}
-
 fn list(vms: &[VmReply]) -> String {
     if vms.is_empty() {
         return "No registered VM matches. Register one with 'vgpu-admin register-vm'.".to_owned();
     }
-    table(&["POOL", "PRIORITY", "VM_ID", "VM", "LAST START", "NAME"], vms.iter().map(list_row))
+    table(&["POOL", "PRIORITY", "VM_ID", "VM", "RUNS WITH", "NAME"], vms.iter().map(list_row))
 }
 
 fn list_row(vm: &VmReply) -> Vec<String> {
@@ -92,20 +82,12 @@ fn list_row(vm: &VmReply) -> Vec<String> {
         vm.priority.to_string(),
         vm.vm_id.to_string(),
         vm.vm_uuid.to_string(),
-        last_start_in_short(vm.last_start.as_ref()),
+        vm.runs_with.as_ref().map_or_else(|| "-".to_owned(), running::in_short),
         name(vm).to_owned(),
     ]
 }
 
 fn shown(ShowReply { vm, notes }: &ShowReply) -> String {
-    let last_start = match &vm.last_start {
-        None => "not started yet".to_owned(),
-        Some(start) => {
-            let given = if start.device_argument.is_empty() { "no vGPU" } else { &start.device_argument };
-            let current = if start.is_current { "as configured" } else { "NOT as configured" };
-            format!("{given} ({current}; {} UTC on host {})", start.started_at, start.host_uuid)
-        }
-    };
     let in_xapi = if vm.in_xapi {
         "yes"
     } else {
@@ -118,7 +100,8 @@ fn shown(ShowReply { vm, notes }: &ShowReply) -> String {
         ("Priority", vm.priority.to_string()),
         ("vm_id", vm.vm_id.to_string()),
         ("Configured", vm.device_argument.clone()),
-        ("Last start", last_start),
+        ("Runs with", vm.runs_with.as_ref().map_or_else(|| "-".to_owned(), running::in_full)),
+        ("Last start", running::last_start(vm.last_start.as_ref())),
         ("In XAPI", in_xapi.to_owned()),
         ("Registered", format!("{} UTC", vm.created_at)),
         ("Changed", format!("{} UTC (revision {})", vm.updated_at, vm.revision)),

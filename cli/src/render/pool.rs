@@ -7,7 +7,7 @@ use vgpu_config::reply::{
 };
 use vgpu_config::text::one_line;
 
-use super::table;
+use super::{running, table};
 
 pub fn scanned(vms: &[ScannedVm]) -> String {
     let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
@@ -17,11 +17,12 @@ pub fn scanned(vms: &[ScannedVm]) -> String {
             or_dash(vm.priority.map(|priority| priority.to_string())),
             vm.power_state.to_lowercase(),
             or_dash(vm.host_name.clone()),
+            or_dash(vm.runs_with.as_ref().map(running::in_short)),
             vm.vm_uuid.to_string(),
             vm.vm_name.clone(),
         ]
     });
-    table(&["POOL", "PRIORITY", "STATE", "HOST", "VM", "NAME"], rows)
+    table(&["POOL", "PRIORITY", "STATE", "HOST", "RUNS WITH", "VM", "NAME"], rows)
 }
 
 pub fn adopted(reply: &AdoptReply) -> String {

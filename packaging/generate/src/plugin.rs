@@ -19,7 +19,7 @@ pub const FUNCTIONS: &[Function] = &[
         "vm_uuid or vm_name (both for a VM that XAPI does not know); pool, priority, vm_id, force (all may be left out)",
         "Registers a VM: it has a vGPU from its next start on. Returns the change.",
     ),
-    function("show_vm", "vm_uuid or vm_name", "Returns a VM's settings, and the arguments of its last start."),
+    function("show_vm", "vm_uuid or vm_name", "Returns a VM's settings, and what it runs with."),
     function("set_pool", "vm_uuid or vm_name; pool", "Moves a VM to the other GPU pool. Returns the change."),
     function("set_priority", "vm_uuid or vm_name; priority", "Gives a VM another priority. Returns the change."),
     function(
@@ -40,7 +40,7 @@ pub const FUNCTIONS: &[Function] = &[
         "vm_uuid or vm_name",
         "Removes a VM's settings: it has no vGPU from its next start on. Returns the change.",
     ),
-    function("scan_vms", "", "Returns all VMs of the resource pool, registered or not."),
+    function("scan_vms", "", "Returns all VMs of the resource pool, registered or not, and what each runs with."),
     function(
         "adopt",
         "dry_run",
@@ -74,12 +74,16 @@ pub const FUNCTIONS: &[Function] = &[
          settings now, and the one that did not come back. With hard (true), VMs whose guest has no agent are reset.",
     ),
     function(
-        "last_starts",
+        "running",
         "",
-        "Returns the arguments of the last start of each VM on this host, including removed VMs.",
+        "Returns what each VM on this host runs with, read from its QEMU, and whether the qemu-wrapper passes a vGPU.",
     ),
     function("status", "", "Returns the state of vgpu-config on this host, and a summary of every other."),
-    function("check", "all_hosts", "Checks this host, or with all_hosts (true) every host; changes nothing."),
+    function(
+        "check",
+        "all_hosts; or vm_uuid or vm_name",
+        "Checks this host, with all_hosts (true) every host, or one VM from its settings to its QEMU; changes nothing.",
+    ),
     function("version", "", "Returns the versions of vgpu-config and of its database's schema."),
 ];
 

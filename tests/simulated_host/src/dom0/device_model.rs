@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::Dom0;
 use super::stock::link_process;
+use crate::database::Class;
 use crate::error::{ApiError, ApiResult};
 use crate::lock;
 use crate::xenopsd::Domain;
@@ -22,19 +23,29 @@ const ENDS_WITHIN: Duration = Duration::from_secs(5);
 /// The pause between two checks.
 const PAUSE: Duration = Duration::from_millis(1);
 
+/// The number of the first process that the kernel cannot have (`PID_MAX_LIMIT`).
+const NO_PROCESS: u32 = 4_194_305;
+
 /// The QEMU of a domain. It ends when this is dropped.
 #[derive(Debug)]
 pub struct DeviceModel {
     pid: u32,
-    /// The other end of its network.
-    network: Mutex<Option<PipeWriter>>,
-    /// The qemu-wrapper's process, which has executed a logger for QEMU's output.
-    logger: Mutex<Child>,
-    link: PathBuf,
+    /// `None` on a host with a patched wrapper, where QEMU is only a command line below `/proc`.
+    process: Option<Process>,
+    /// Its folder below the host's own `/proc`.
+    shown: PathBuf,
     store: Xenstore,
     domid: i64,
     /// The last of xenopsd's arguments. Others have added what follows it in QEMU's command line.
     last_argument: String,
+}
+
+#[derive(Debug)]
+struct Process {
+    /// The other end of QEMU's network.
+    network: Mutex<Option<PipeWriter>>,
+    /// The qemu-wrapper's process, which has executed a logger for QEMU's output.
+    logger: Mutex<Child>,
 }
 
 impl DeviceModel {
@@ -44,7 +55,7 @@ impl DeviceModel {
 
     /// QEMU's command line from /proc; empty if it has ended.
     pub fn command_line(&self) -> Vec<String> {
-        command_line(self.pid).unwrap_or_default()
+        command_line(&self.shown).unwrap_or_default()
     }
 
     /// What is between xenopsd's arguments and those that the stock qemu-wrapper adds.
@@ -62,21 +73,23 @@ impl DeviceModel {
     }
 }
 
-fn command_line(pid: u32) -> io::Result<Vec<String>> {
-    let bytes = fs::read(format!("/proc/{pid}/cmdline"))?;
+fn command_line(process: &Path) -> io::Result<Vec<String>> {
+    let bytes = fs::read(process.join("cmdline"))?;
     let words = bytes.split_inclusive(|byte| *byte == 0);
     Ok(words.map(|word| String::from_utf8_lossy(word.strip_suffix(b"\0").unwrap_or(word)).into_owned()).collect())
 }
 
 impl Drop for DeviceModel {
     fn drop(&mut self) {
-        lock(&self.network).take();
-        let mut logger = lock(&self.logger);
-        if ended(&mut logger, ENDS_WITHIN).is_none() {
-            let _ = logger.kill();
-            let _ = logger.wait();
+        if let Some(Process { network, logger }) = &self.process {
+            lock(network).take();
+            let mut logger = lock(logger);
+            if ended(&mut logger, ENDS_WITHIN).is_none() {
+                let _ = logger.kill();
+                let _ = logger.wait();
+            }
         }
-        let _ = fs::remove_file(&self.link);
+        let _ = fs::remove_file(&self.shown).or_else(|_| fs::remove_dir_all(&self.shown));
         self.store.remove(&format!("/local/domain/{}", self.domid));
     }
 }
@@ -93,11 +106,16 @@ fn ended(process: &mut Child, within: Duration) -> Option<ExitStatus> {
 }
 
 impl Dom0 {
-    /// Starts a domain's device model on a stock host, and returns what QEMU got in addition to xenopsd's arguments. If this
-    /// fails, the VM does not start, and its domain is destroyed (`Failed_to_start_emulator` in `xenops_server_xen.ml`).
+    /// Starts a domain's device model, and returns what QEMU got in addition to xenopsd's arguments. If this fails, the VM does
+    /// not start, and its domain is destroyed (`Failed_to_start_emulator` in `xenops_server_xen.ml`). PV and PVH guests have none.
     pub(super) fn start_device_model(&self, uuid: &str, domain: &Domain, restores: bool) -> ApiResult<Option<String>> {
-        let Some(wrapper) = self.wrapper() else { return Ok(None) };
-        let started = run_wrapper(&self.root, &wrapper, domain, restores);
+        if !self.has_device_model(uuid) {
+            return Ok(None);
+        }
+        let started = match self.wrapper() {
+            Some(wrapper) => run_wrapper(&self.root, &wrapper, domain, restores),
+            None => show_patched(&self.root, domain, restores),
+        };
         match started {
             Ok(device_model) => {
                 let additions = device_model.additions();
@@ -107,7 +125,7 @@ impl Dom0 {
             Err(error) => {
                 self.xenopsd.destroy_domain(uuid);
                 Xenstore::below(&self.root).remove(&format!("/local/domain/{}", domain.domid));
-                let vm = self.pool.read().table(crate::database::Class::Vm).by_uuid(crate::database::Class::Vm, uuid);
+                let vm = self.pool.read().table(Class::Vm).by_uuid(Class::Vm, uuid);
                 // The real one waits and then only says "Timeout reached while starting daemon".
                 Err(ApiError::new(
                     "FAILED_TO_START_EMULATOR",
@@ -116,6 +134,31 @@ impl Dom0 {
             }
         }
     }
+}
+
+impl Dom0 {
+    /// Whether a VM is an HVM guest (`domain_type` in `ocaml/idl/datamodel_vm.ml`).
+    fn has_device_model(&self, uuid: &str) -> bool {
+        let pool = self.pool.read();
+        let vms = pool.table(Class::Vm);
+        let domain_type = vms.by_uuid(Class::Vm, uuid).ok().and_then(|vm| vms.get(&vm)?.get("domain_type")?.text());
+        !matches!(domain_type.as_deref(), Some("pv" | "pvh" | "pv_in_pvh"))
+    }
+}
+
+/// On a host with a patched qemu-wrapper: QEMU's command line, with every word of device-model-args at its end.
+fn show_patched(root: &Path, domain: &Domain, restores: bool) -> io::Result<DeviceModel> {
+    let domid = domain.domid;
+    let mut words = vec![format!("qemu-dm-{domid}")];
+    words.extend(arguments(domid, restores).into_iter().skip(1));
+    let last_argument = words.last().cloned().unwrap_or_default();
+    let args = domain.platformdata.get("device-model-args").map(String::as_str).unwrap_or_default();
+    words.extend(shlex::split(args).unwrap_or_else(|| args.split_whitespace().map(str::to_owned).collect()));
+    let pid = NO_PROCESS.saturating_add(u32::try_from(domid).unwrap_or_default());
+    let shown = root.join("proc").join(pid.to_string());
+    fs::create_dir_all(&shown)?;
+    fs::write(shown.join("cmdline"), words.iter().map(|word| format!("{word}\0")).collect::<String>())?;
+    Ok(DeviceModel { pid, process: None, shown, store: Xenstore::below(root), domid, last_argument })
 }
 
 fn run_wrapper(root: &Path, wrapper: &Path, domain: &Domain, restores: bool) -> io::Result<DeviceModel> {
@@ -154,14 +197,14 @@ fn run_wrapper(root: &Path, wrapper: &Path, domain: &Domain, restores: bool) -> 
         }
         thread::sleep(PAUSE);
     };
+    let shown = link_process(root, pid)?;
     // A new program's command line is empty for a moment.
-    while Instant::now() < until && command_line(pid).is_ok_and(|words| words.is_empty()) {
+    while Instant::now() < until && command_line(&shown).is_ok_and(|words| words.is_empty()) {
         thread::sleep(PAUSE);
     }
-    let link = link_process(root, pid)?;
     let last_argument = arguments.last().cloned().unwrap_or_default();
-    let (network, logger) = (Mutex::new(Some(network)), Mutex::new(logger));
-    Ok(DeviceModel { pid, network, logger, link, store, domid, last_argument })
+    let process = Some(Process { network: Mutex::new(Some(network)), logger: Mutex::new(logger) });
+    Ok(DeviceModel { pid, process, shown, store, domid, last_argument })
 }
 
 /// The arguments that xenopsd passes to a qemu-wrapper, in the same order (`cmdline_of_disp`, `qemu_args` and

@@ -1,0 +1,19 @@
+//! What a running VM's boot was given: xenopsd has written its platform map to xenstore (xapi-project/xen-api,
+//! `ocaml/xenopsd/xc/domain.ml`).
+
+use super::programs::output_of;
+use crate::device_args::PLATFORM_KEY;
+use crate::paths::Root;
+use crate::xenstore::unescaped;
+
+/// The device-model-args of a domain; `None` if it has none.
+///
+/// # Errors
+/// xenstore cannot be read, for this reason.
+pub(super) fn arguments(root: &Root, domid: i64) -> Result<Option<String>, String> {
+    let program = root.xenstore_read();
+    let path = format!("/local/domain/{domid}/platform/{PLATFORM_KEY}");
+    let printed = output_of(&program, &[&path]).map_err(|error| format!("{}: {error}", program.display()))?;
+    // It prints nothing on this stream if there is no such key.
+    if printed.is_empty() { Ok(None) } else { unescaped(&printed).map(Some) }
+}

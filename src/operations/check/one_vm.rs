@@ -1,0 +1,108 @@
+//! One VM's chain: what its database, the shared copy, XAPI, xenopsd, the qemu-wrapper and its QEMU have.
+
+use super::links::Chain;
+use crate::error::Error;
+use crate::model::VmUuid;
+use crate::operations::Caller;
+use crate::operations::hosts::ask_host;
+use crate::paths::Root;
+use crate::reply::{CheckedReply, VmCheckReply};
+use crate::request::{Request, VmSelector};
+use crate::settings::Settings;
+use crate::shared_copy::SharedCopy;
+use crate::store::Store;
+use crate::xenapi::{self, HostRecord, Session, XapiError, XapiVm};
+
+/// Checks a VM's chain, on the host where it runs.
+///
+/// # Errors
+/// The VM is not registered and never was, or the host where it runs does not answer.
+pub fn check_vm(root: &Root, caller: &Caller, vm_uuid: VmUuid) -> Result<VmCheckReply, Error> {
+    let seen = caller.connect(root, xenapi::XAPI_TIMEOUT).and_then(|mut session| {
+        let seen = Seen::read(&mut session, &vm_uuid)?;
+        Ok((seen, session))
+    });
+    match seen {
+        Ok((seen, session)) if seen.is_elsewhere(root) => seen.ask_there(root, &session, vm_uuid),
+        Ok((seen, _)) => here(root, vm_uuid, Ok(seen)),
+        Err(error) => here(root, vm_uuid, Err(error)),
+    }
+}
+
+/// What XAPI has of the VM.
+pub(super) struct Seen {
+    pub shared: SharedCopy,
+    pub vm: XapiVm,
+    /// The host on which it runs.
+    pub on: Option<HostRecord>,
+}
+
+impl Seen {
+    fn read(session: &mut Session, vm_uuid: &VmUuid) -> Result<Self, XapiError> {
+        let shared = SharedCopy::load(session)?;
+        let vm = session.look_up(vm_uuid)?;
+        let resident_on = vm.record().filter(|record| record.has_domain()).map(|record| &record.resident_on);
+        let on = resident_on.map(|on| session.host_record(on)).transpose()?;
+        Ok(Self { shared, vm, on })
+    }
+
+    fn is_elsewhere(&self, root: &Root) -> bool {
+        self.on.as_ref().is_some_and(|on| root.host_uuid().as_ref() != Some(&on.uuid))
+    }
+
+    fn ask_there(&self, root: &Root, session: &Session, vm_uuid: VmUuid) -> Result<VmCheckReply, Error> {
+        let (Some(on), Some(record)) = (&self.on, self.vm.record()) else { return Err(Error::NotRegistered(vm_uuid)) };
+        let request = Request::Check { vm: Some(VmSelector::Uuid(vm_uuid)), all_hosts: false };
+        match ask_host(root, session.token(), &record.resident_on, &on.name_label, &request)? {
+            CheckedReply::Vm(reply) => Ok(reply),
+            CheckedReply::AllHosts(_) | CheckedReply::ThisHost(_) => {
+                Err(Error::OtherAnswer { host: on.name_label.clone(), reason: "it is not about a VM".to_owned() })
+            }
+        }
+    }
+}
+
+fn here(root: &Root, vm_uuid: VmUuid, seen: Result<Seen, XapiError>) -> Result<VmCheckReply, Error> {
+    let settings = Settings::load(&root.settings()).unwrap_or_default();
+    let stored = Store::open_existing(&root.database(), super::DATABASE_TIMEOUT)
+        .and_then(|store| Ok((store.read().entry(&vm_uuid)?, store.read().vm(&vm_uuid)?.and_then(|vm| vm.name))));
+    let (stored, name) = match stored {
+        Ok((entry, name)) => (Ok(entry), name),
+        Err(error) => (Err(error), None),
+    };
+    let (seen, away) = match seen {
+        Ok(seen) => (Some(seen), None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    let entry = stored.as_ref().ok().and_then(Option::as_ref);
+    let newest = match &seen {
+        Some(seen) => seen.shared.newest(&vm_uuid, entry),
+        None => entry.cloned(),
+    };
+    // A database that cannot be read is a link of the chain.
+    let newest = match (newest, &stored) {
+        (None, Ok(_)) => return Err(Error::NotRegistered(vm_uuid)),
+        (newest, _) => newest,
+    };
+    let record = seen.as_ref().and_then(|seen| seen.vm.record());
+    let wanted = newest.as_ref().and_then(|entry| entry.settings);
+    let chain = Chain { root, settings: &settings, vm_uuid, wanted, record };
+    let links = vec![
+        chain.database(&stored, seen.as_ref()),
+        chain.shared_copy(entry, seen.as_ref(), away.as_deref()),
+        chain.xapi(away.as_deref()),
+        chain.xenopsd(),
+        chain.qemu_wrapper(),
+        chain.qemu(),
+    ];
+    let broken_link = links.iter().find(|link| !link.ok).map(|link| link.link);
+    Ok(VmCheckReply {
+        ok: broken_link.is_none(),
+        vm_uuid,
+        vm_name: record.map(|record| record.name_label.clone()).or(name),
+        host_name: seen.as_ref().and_then(|seen| Some(seen.on.as_ref()?.name_label.clone())),
+        power_state: record.map(|record| record.power_state.clone()),
+        links,
+        broken_link,
+    })
+}

@@ -1,0 +1,75 @@
+//! Whether this host's database agrees with the shared copy.
+
+use std::collections::HashSet;
+
+use super::{DATABASE_TIMEOUT, InXapi};
+use crate::error::Error;
+use crate::paths::Root;
+use crate::shared_copy::Comparison;
+use crate::store::{Store, StoreError};
+
+/// From this number of entries for VMs that no longer exist, `check` reports them: each 100 cost every VM's start about 15 ms
+/// (docs/resource-pools.md).
+const MANY_GONE: usize = 100;
+
+/// Older settings are fine: the host takes over newer ones before it starts a VM.
+pub(super) fn agrees(root: &Root, in_xapi: &InXapi) -> Result<String, String> {
+    let Difference { ahead, behind, gone, not_for_us } =
+        difference(root, in_xapi).map_err(|error| error.to_string())?;
+    let changes = |count: usize| if count == 1 { "1 change".to_owned() } else { format!("{count} changes") };
+    if let Some(error) = not_for_us {
+        return Err(error.to_string());
+    }
+    let same = match (ahead, behind) {
+        (0, 0) => "this host agrees with the shared copy".to_owned(),
+        (0, behind) => {
+            format!("{} of other hosts will be taken over at the next start, or by 'vgpu-admin sync'", changes(behind))
+        }
+        (ahead, _) => {
+            return Err(format!("{} on this host that no other host has: run 'vgpu-admin sync' here", changes(ahead)));
+        }
+    };
+    if gone < MANY_GONE {
+        return Ok(same);
+    }
+    Ok(format!(
+        "{same}; the shared copy also has the settings of {gone} VMs that XAPI does not know, which slows down every VM's start: see \
+         'vgpu-admin prune --dry-run'"
+    ))
+}
+
+/// The differences between this host's database and the shared copy.
+#[derive(Default)]
+struct Difference {
+    /// VMs with newer settings in the database.
+    ahead: usize,
+    /// VMs with newer settings in the shared copy.
+    behind: usize,
+    /// VMs in the shared copy that XAPI does not know.
+    gone: usize,
+    /// Set if a newer program has written an entry.
+    not_for_us: Option<Error>,
+}
+
+fn difference(root: &Root, InXapi { shared, records, .. }: &InXapi) -> Result<Difference, Error> {
+    let known: HashSet<_> = records.iter().map(|record| record.uuid.as_str()).collect();
+    let gone = shared.vms().filter(|vm| !known.contains(vm.to_string().as_str())).count();
+    let store = match Store::open_existing(&root.database(), DATABASE_TIMEOUT) {
+        // The checks of the database report it.
+        Err(StoreError::Missing(_)) => {
+            return Ok(Difference { behind: shared.vms().count(), gone, ..Difference::default() });
+        }
+        store => store?,
+    };
+    let behind = shared.news(store.read())?.entries.len();
+    let mut difference = Difference { behind, gone, ..Difference::default() };
+    for (uuid, entry) in store.read().entries()? {
+        // It was in the shared copy, and XAPI does not know the VM any more: it was pruned on another host.
+        let is_pruned = !known.contains(uuid.to_string().as_str()) && store.read().was_ever_pushed(&uuid)?;
+        let is_newer = shared.compare(&uuid, Some(&entry)) == Comparison::HostIsNewer;
+        difference.ahead += usize::from(is_newer && !is_pruned);
+    }
+    let newer = |vm_uuid| Some(Error::NewerFormat { vm_uuid, error: shared.written_by_newer(&vm_uuid)? });
+    difference.not_for_us = shared.vms().find_map(newer);
+    Ok(difference)
+}

@@ -1,0 +1,114 @@
+//! What the VMs of this host run with, and how that compares with their settings.
+
+use std::collections::HashMap;
+
+use indexmap::IndexMap;
+
+use super::device_model::wrapper_passes_arguments;
+use super::hosts::ask_host;
+use super::{Caller, Host};
+use crate::error::Error;
+use crate::paths::Root;
+use crate::qemu::Qemus;
+use crate::reply::{RunningReply, RunningVm, RunsWithReply, RunsWithState};
+use crate::request::Request;
+use crate::settings::{DeviceName, Settings};
+use crate::store::{CheckItem, StoredVm};
+use crate::xenapi::{self, HostRecord, Session, VmRecord, XapiError, XapiVm};
+
+/// The VMs with a domain on this host, and what each runs with. Reads no database.
+///
+/// # Errors
+/// XAPI is away, or this is not an XCP-ng host.
+pub fn running(root: &Root, caller: &Caller) -> Result<RunningReply, Error> {
+    let device = Settings::load(&root.settings()).unwrap_or_default().device;
+    let mut session = caller.connect(root, xenapi::XAPI_TIMEOUT)?;
+    let here = root.host_uuid().ok_or_else(|| Error::NotAHost(root.inventory()))?;
+    let here = session.host_by_uuid(&here)?;
+    let records = session.vms_on_host(&here)?;
+    // Not before: the QEMU of a domain that XAPI knows is there.
+    let qemus = Qemus::read(root);
+    let vms = records.into_iter().filter_map(|record| read_vm(&qemus, &device, &record)).collect();
+    Ok(RunningReply { qemu_wrapper: CheckItem::new("qemu-wrapper", wrapper_passes_arguments(root)), vms })
+}
+
+/// A VM that XAPI says runs on this host.
+pub(super) fn read_vm(qemus: &Qemus, device: &DeviceName, record: &VmRecord) -> Option<RunningVm> {
+    let vm_uuid = record.uuid.parse().ok()?;
+    let runs_with = qemus.runs_with(record.domid, device);
+    Some(RunningVm::new(vm_uuid, record.name_label.clone(), record.domid, runs_with))
+}
+
+/// The VMs of the resource pool that are not halted, and the QEMUs of this host.
+pub(super) struct NotHalted {
+    vms: HashMap<String, VmRecord>,
+    hosts: IndexMap<String, HostRecord>,
+    here: Option<String>,
+    qemus: Qemus,
+    device: DeviceName,
+}
+
+impl NotHalted {
+    /// # Errors
+    /// XAPI is away or refuses.
+    pub fn look(host: &Host, session: &mut Session) -> Result<Self, XapiError> {
+        let vms = session.vms_not_halted()?.into_iter().map(|vm| (vm.uuid.clone(), vm)).collect();
+        let (here, device) = (host.root.host_uuid(), host.settings.device.clone());
+        Ok(Self { vms, hosts: session.hosts()?, here, qemus: Qemus::read(&host.root), device })
+    }
+
+    /// What a registered VM runs with, if that is on this host.
+    pub fn compare(&self, vm: &StoredVm) -> RunsWithReply {
+        let Some(record) = self.vms.get(&vm.uuid.to_string()) else {
+            let state = if vm.is_known_to_xapi { RunsWithState::Halted } else { RunsWithState::UnknownVm };
+            return RunsWithReply::only(state);
+        };
+        if !record.has_domain() {
+            return RunsWithReply::only(RunsWithState::Suspended);
+        }
+        let on = self.hosts.get(record.resident_on.as_str());
+        let host_name = on.map(|on| on.name_label.clone());
+        if on.map(|on| &on.uuid) != self.here.as_ref() {
+            return RunsWithReply { host_name, ..RunsWithReply::only(RunsWithState::Elsewhere) };
+        }
+        match read_vm(&self.qemus, &self.device, record) {
+            Some(running) => RunsWithReply::on(host_name, running, Some(vm.settings)),
+            None => RunsWithReply::only(RunsWithState::NotKnown),
+        }
+    }
+}
+
+/// What one registered VM runs with, on whichever host.
+///
+/// # Errors
+/// XAPI is away or refuses.
+pub(super) fn of_vm(host: &Host, session: &mut Session, vm: &StoredVm) -> Result<RunsWithReply, XapiError> {
+    let record = match session.look_up(&vm.uuid)? {
+        XapiVm::Known { record, .. } => record,
+        XapiVm::Unknown | XapiVm::Away => return Ok(RunsWithReply::only(RunsWithState::UnknownVm)),
+    };
+    if !record.has_domain() {
+        let is_suspended = record.power_state == "Suspended";
+        let state = if is_suspended { RunsWithState::Suspended } else { RunsWithState::Halted };
+        return Ok(RunsWithReply::only(state));
+    }
+    let on = session.host_record(&record.resident_on)?;
+    let wanted = Some(vm.settings);
+    let host_name = Some(on.name_label.clone());
+    let running = if host.root.host_uuid().as_ref() == Some(&on.uuid) {
+        Ok(read_vm(&Qemus::read(&host.root), &host.settings.device, &record))
+    } else {
+        let request = Request::Running {};
+        ask_host::<RunningReply>(&host.root, session.token(), &record.resident_on, &on.name_label, &request)
+            .map(|reply| reply.vms.into_iter().find(|running| running.vm_uuid == vm.uuid))
+    };
+    Ok(match running {
+        Ok(Some(running)) => RunsWithReply::on(host_name, running, wanted),
+        // It has just been moved or shut down.
+        Ok(None) => RunsWithReply { host_name, ..RunsWithReply::only(RunsWithState::NoQemu) },
+        Err(error) => {
+            let why = Some(error.to_string());
+            RunsWithReply { host_name, why, ..RunsWithReply::only(RunsWithState::Elsewhere) }
+        }
+    })
+}

@@ -1,0 +1,67 @@
+//! What `xenstore-read` prints.
+
+/// Undoes what the program does to a value (xen, `sanitise_value` in `tools/xenstore/xs_lib.c`): everything but printable
+/// ASCII is escaped, so a value has no newline but the one at its end.
+pub fn unescaped(printed: &[u8]) -> Result<String, String> {
+    let nonsense = || "what xenstore-read printed cannot be understood".to_owned();
+    let (end, line) = printed.split_last().ok_or_else(nonsense)?;
+    if *end != b'\n' || line.iter().any(|byte| !matches!(byte, b' '..=b'~')) {
+        return Err(nonsense());
+    }
+    let (mut value, mut rest) = (Vec::new(), line);
+    while let [first, after @ ..] = rest {
+        let (byte, remaining) = if *first == b'\\' { escaped(after).ok_or_else(nonsense)? } else { (*first, after) };
+        value.push(byte);
+        rest = remaining;
+    }
+    String::from_utf8(value).map_err(|_| "the value in xenstore is no UTF-8".to_owned())
+}
+
+/// The byte that an escape stands for, and what follows it.
+fn escaped(text: &[u8]) -> Option<(u8, &[u8])> {
+    let number = |digits: &[u8], radix| u8::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok();
+    match text {
+        [b't', rest @ ..] => Some((b'\t', rest)),
+        [b'n', rest @ ..] => Some((b'\n', rest)),
+        [b'r', rest @ ..] => Some((b'\r', rest)),
+        [b'\\', rest @ ..] => Some((b'\\', rest)),
+        [b'x', high, low, rest @ ..] if high.is_ascii_hexdigit() => Some((number(&[*high, *low], 16)?, rest)),
+        [first @ b'0'..=b'7', second, third, rest @ ..] => Some((number(&[*first, *second, *third], 8)?, rest)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_program_escapes_is_what_it_was() {
+        for (printed, value) in [
+            ("\n", ""),
+            ("-device vgpu-stub,pool_id=A\n", "-device vgpu-stub,pool_id=A"),
+            (r"a\tb\nc\rd\\e\\n\007\x7f\xc3\xa4", "a\tb\nc\rd\\e\\n\u{7}\u{7f}ä"),
+        ] {
+            let printed = format!("{}\n", printed.trim_end_matches('\n'));
+            assert_eq!(unescaped(printed.as_bytes()).unwrap(), value);
+        }
+    }
+
+    #[test]
+    fn what_the_program_cannot_have_printed_is_refused() {
+        for printed in [
+            &b""[..],
+            b"no end",
+            b"a\nb\n",
+            b"\xff\n",
+            b"\\\n",
+            b"\\q\n",
+            b"\\x+1\n",
+            b"\\xg0\n",
+            b"\\888\n",
+            b"\\xff\n",
+        ] {
+            assert!(unescaped(printed).is_err(), "{}", printed.escape_ascii());
+        }
+    }
+}
