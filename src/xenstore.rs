@@ -1,9 +1,12 @@
-//! What `xenstore-read` prints.
+//! The output of dom0's `xenstore-read`.
 
-/// Undoes what the program does to a value (xen, `sanitise_value` in `tools/xenstore/xs_lib.c`): everything but printable
-/// ASCII is escaped, so a value has no newline but the one at its end.
+/// Undoes xenstore-read's escapes (xen, `sanitise_value` in `tools/xenstore/xs_lib.c`). It escapes everything but printable ASCII,
+/// so the only newline is the one at the end.
+///
+/// # Errors
+/// It is not a line that xenstore-read prints, or the value is not UTF-8.
 pub fn unescaped(printed: &[u8]) -> Result<String, String> {
-    let nonsense = || "what xenstore-read printed cannot be understood".to_owned();
+    let nonsense = || "the output of xenstore-read is not valid".to_owned();
     let (end, line) = printed.split_last().ok_or_else(nonsense)?;
     if *end != b'\n' || line.iter().any(|byte| !matches!(byte, b' '..=b'~')) {
         return Err(nonsense());
@@ -14,10 +17,10 @@ pub fn unescaped(printed: &[u8]) -> Result<String, String> {
         value.push(byte);
         rest = remaining;
     }
-    String::from_utf8(value).map_err(|_| "the value in xenstore is no UTF-8".to_owned())
+    String::from_utf8(value).map_err(|_| "the value in xenstore is not UTF-8".to_owned())
 }
 
-/// The byte that an escape stands for, and what follows it.
+/// The byte that an escape stands for, and the rest of the text.
 fn escaped(text: &[u8]) -> Option<(u8, &[u8])> {
     let number = |digits: &[u8], radix| u8::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok();
     match text {
@@ -36,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_program_escapes_is_what_it_was() {
+    fn escapes_are_undone() {
         for (printed, value) in [
             ("\n", ""),
             ("-device vgpu-stub,pool_id=A\n", "-device vgpu-stub,pool_id=A"),
@@ -48,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_program_cannot_have_printed_is_refused() {
+    fn output_that_xenstore_read_cannot_have_printed_is_refused() {
         for printed in [
             &b""[..],
             b"no end",

@@ -26,9 +26,6 @@ else
     echo "VMs start with the arguments that XAPI has until 'vgpu-admin check' passes." || :
 fi
 
-# Left behind by a removal that was interrupted.
-rm -f /usr/libexec/vgpu/keep-qemu-wrapper || :
-
 # Not earlier: until now, VMs start with the old hook and program, which need the old schema.
 /usr/libexec/vgpu/put-hook 2>&1 || :
 

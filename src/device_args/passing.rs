@@ -9,6 +9,7 @@ use super::places::{Place, places};
 use super::words::words;
 use crate::model::{DeviceVmId, PoolId, Priority};
 use crate::settings::{DeviceName, Pass, QemuWrapper};
+use crate::text::one_line;
 
 /// Properties that every device has, and that only say where it is plugged in.
 const HARMLESS: [&str; 4] = ["bus", "addr", "id", "multifunction"];
@@ -110,8 +111,8 @@ fn shown(text: &str) -> String {
 }
 
 fn printable(text: &str) -> String {
-    let short = text.chars().take(SHOWN).map(|character| if character.is_control() { ' ' } else { character });
-    short.chain(text.chars().nth(SHOWN).map(|_| '…')).collect()
+    let text = one_line(text);
+    text.chars().take(SHOWN).chain(text.chars().nth(SHOWN).map(|_| '…')).collect()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::check::DATABASE_TIMEOUT;
 use crate::error::Error;
 use crate::paths::Root;
 use crate::store::{CheckItem, Store};
+use crate::text::one_line;
 use crate::xenapi::VmRecord;
 
 /// One item for each. Other items of `check` report an unreadable database.
@@ -20,7 +21,7 @@ fn find(root: &Root, records: &[VmRecord]) -> Result<Vec<CheckItem>, Error> {
             Err(_) => false,
         };
         if is_registered && let Some(kind) = kind_without_qemu(&record.domain_type) {
-            let name = record.name_label.replace(char::is_control, "\u{FFFD}");
+            let name = one_line(&record.name_label);
             let wrong = format!(
                 "VM {} ({name}) is a {kind} guest, which has no QEMU and so no vGPU: make it an HVM guest, or remove its settings \
                  with 'vgpu-admin remove-vm'",

@@ -93,46 +93,58 @@ fn a_vm_starts_between_any_two_steps_of_the_documented_sequence() {
     assert_eq!(host.start("enabled again"), VM_ARGUMENT);
 
     let said = host.root.dnf(&["remove", "vgpu-config"]);
-    assert!(said.contains("so this program stays for now") && said.contains("xe-toolstack-restart"), "{said}");
-    assert_eq!(host.start("removed"), VM_ARGUMENT);
+    assert!(said.contains("becomes a link to the stock qemu-wrapper"), "{said}");
+    assert_eq!(host.start("removed"), "");
     assert_eq!(host.root.listing("etc/xenopsd.conf.d").len(), 0, "the next xenopsd starts the stock one");
-    assert_eq!(host.root.listing("usr/libexec/vgpu").into_iter().collect::<Vec<_>>(), ["qemu-wrapper"]);
 
     host.root.dnf(&["install", &this]);
     assert!(host.status().contains("Disabled, but not in effect yet"), "{}", host.status());
     assert_eq!(host.start("installed again"), VM_ARGUMENT);
     host.root.dnf(&["remove", "vgpu-config"]);
-    assert_eq!(host.start("removed again"), VM_ARGUMENT);
+    assert_eq!(host.start("removed again"), "");
     host.restart_toolstack();
     assert_eq!(host.start("restarted"), "");
-    // As the removal printed.
+    // As docs/installation.md says.
     host.root.inside_ok("rm -r /usr/libexec/vgpu");
     assert_eq!(host.start("all removed"), "");
 }
 
-#[test]
-fn a_removal_leaves_nothing_if_it_never_took_effect() {
-    let mut host = Host::new();
-    host.root.dnf(&["install", &packages().this.display().to_string()]);
-    host.root.inside_ok("vgpu-admin qemu-wrapper enable");
-    let said = host.root.dnf(&["remove", "vgpu-config"]);
-    assert!(!said.contains("this program stays"), "xenopsd was not restarted, so it does not start it: {said}");
-    assert!(!host.root.path("usr/libexec/vgpu").exists());
-    assert_eq!(host.root.listing("etc/xenopsd.conf.d").len(), 0);
-    host.restart_toolstack();
-    assert_eq!(host.start("removed"), "");
+/// What a removal leaves of our programs.
+fn only_a_link_is_left(host: &Host) {
+    assert_eq!(host.root.listing("usr/libexec/vgpu").into_iter().collect::<Vec<_>>(), ["qemu-wrapper"]);
+    assert_eq!(fs::read_link(host.root.path("usr/libexec/vgpu/qemu-wrapper")).unwrap(), Path::new(STOCK));
 }
 
 #[test]
-fn a_removal_keeps_the_program_if_another_file_names_it() {
-    let mut host = Host::new();
-    host.root.dnf(&["install", &packages().this.display().to_string()]);
-    fs::write(host.root.path("etc/xenopsd.conf.d/site.conf"), format!("upstream-compat-qemu-dm-wrapper={OURS}\n"))
-        .unwrap();
-    host.restart_toolstack();
-    let said = host.root.dnf(&["remove", "vgpu-config"]);
-    assert!(said.contains("this program stays"), "{said}");
-    assert_eq!(host.start("removed"), VM_ARGUMENT);
+fn a_removal_leaves_a_link_to_the_stock_qemu_wrapper_whatever_xenopsd_was_told() {
+    let this = packages().this.display().to_string();
+    let site = "etc/xenopsd.conf.d/site.conf";
+    let steps: [(&str, &dyn Fn(&mut Host)); 4] = [
+        ("never enabled", &|_| {}),
+        ("enabled, and not in effect yet", &|host| {
+            host.root.inside_ok("vgpu-admin qemu-wrapper enable");
+        }),
+        ("in effect, and the file removed by hand", &|host| {
+            host.root.inside_ok("vgpu-admin qemu-wrapper enable");
+            host.restart_toolstack();
+            fs::remove_file(host.root.path("etc/xenopsd.conf.d/zzz-vgpu-qemu-wrapper.conf")).unwrap();
+            let _ = fs::remove_file(host.root.path("var/run/vgpu/qemu-wrapper"));
+        }),
+        ("named by another file", &|host| {
+            fs::write(host.root.path(site), format!("upstream-compat-qemu-dm-wrapper={OURS}\n")).unwrap();
+            host.restart_toolstack();
+        }),
+    ];
+    for (step, prepare) in steps {
+        let mut host = Host::new();
+        host.root.dnf(&["install", &this]);
+        prepare(&mut host);
+        host.root.dnf(&["remove", "vgpu-config"]);
+        only_a_link_is_left(&host);
+        assert_eq!(host.start(step), "");
+        host.restart_toolstack();
+        assert_eq!(host.start(step), "");
+    }
 }
 
 #[test]

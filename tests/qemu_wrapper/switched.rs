@@ -239,3 +239,30 @@ fn xenopsds_folders_only_get_one_complete_file_of_ours() {
     let of_etc = fs::read_dir(dom0.root.path("etc")).unwrap();
     assert!(of_etc.flatten().all(|entry| !entry.file_name().to_string_lossy().contains("qemu-wrapper")));
 }
+
+#[test]
+fn what_cannot_be_done_whole_is_not_done_at_all() {
+    // The folder of the other release is a file, so the second of the two files cannot be written.
+    let dom0 = Dom0::stock(Release::V8_3);
+    dom0.root.write("etc/xenopsd-xc.conf.d", "no folder");
+    let said = dom0.root.admin_fails(&["qemu-wrapper", "enable"]);
+    assert!(said.contains("xenopsd-xc.conf.d"), "{said}");
+    assert!(!dom0.root.path(FRAGMENTS[0]).exists());
+    is(&dom0.root, "off", false);
+    // And without a note of what runs now, nothing is changed.
+    fs::remove_file(dom0.root.path("etc/xenopsd-xc.conf.d")).unwrap();
+    let _ = fs::remove_file(dom0.root.path("var/run/vgpu/qemu-wrapper"));
+    fs::create_dir_all(dom0.root.path("var/run/vgpu/qemu-wrapper/in the way")).unwrap();
+    assert!(dom0.root.admin_fails(&["qemu-wrapper", "enable"]).contains("var/run/vgpu/qemu-wrapper"));
+    assert!(FRAGMENTS.iter().all(|fragment| !dom0.root.path(fragment).exists()));
+}
+
+#[test]
+fn nothing_is_left_of_it_after_it_was_disabled() {
+    let dom0 = Dom0::stock(Release::V8_3);
+    dom0.root.admin_ok(&["qemu-wrapper", "enable"]);
+    assert!(dom0.root.path("etc/xenopsd-xc.conf.d").exists());
+    dom0.root.admin_ok(&["qemu-wrapper", "disable"]);
+    assert!(!dom0.root.path("etc/xenopsd-xc.conf.d").exists(), "8.3 has no such folder");
+    assert!(dom0.root.path("etc/xenopsd.conf.d").exists(), "it is xenopsd's");
+}

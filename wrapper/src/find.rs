@@ -10,6 +10,7 @@ use vgpu_config::logging;
 use vgpu_config::operations::is_patched_script;
 use vgpu_config::paths::Root;
 use vgpu_config::settings::Settings;
+use vgpu_config::text::one_line;
 
 use crate::{IDENT, xenstore};
 
@@ -22,11 +23,11 @@ const PATIENCE: Duration = Duration::from_millis(700);
 
 pub fn run(root: &Root, domid: &OsStr) -> ExitCode {
     logging::to_syslog(IDENT, &root.syslog_socket(), log::LevelFilter::Info);
-    std::panic::set_hook(Box::new(|info| log::error!("{}", in_one_line(&info.to_string()))));
-    let domain = in_one_line(&format!("domain {}", domid.to_string_lossy()));
+    std::panic::set_hook(Box::new(|info| log::error!("{}", one_line(&info.to_string()))));
+    let domain = one_line(&format!("domain {}", domid.to_string_lossy()));
     match what_qemu_gets(root, domid) {
         Ok(Passed { words, left_out }) => {
-            let given = if words.is_empty() { "no vGPU".to_owned() } else { in_one_line(&words.join(" ")) };
+            let given = if words.is_empty() { "no vGPU".to_owned() } else { one_line(&words.join(" ")) };
             if print(&words).is_err() {
                 return ExitCode::FAILURE;
             }
@@ -41,7 +42,7 @@ pub fn run(root: &Root, domid: &OsStr) -> ExitCode {
             if print(&[]).is_err() {
                 return ExitCode::FAILURE;
             }
-            log::error!("{domain}: {}; QEMU starts without a vGPU", in_one_line(&problem));
+            log::error!("{domain}: {}; QEMU starts without a vGPU", one_line(&problem));
         }
     }
     ExitCode::SUCCESS
@@ -50,6 +51,7 @@ pub fn run(root: &Root, domid: &OsStr) -> ExitCode {
 fn what_qemu_gets(root: &Root, domid: &OsStr) -> Result<Passed, String> {
     let until = Instant::now() + PATIENCE;
     let settings = Settings::load(&root.settings()).unwrap_or_else(|error| {
+        let error = one_line(&error.to_string());
         log::error!("{error}; the default settings are used: only the device vgpu-stub is passed");
         Settings::default()
     });
@@ -87,9 +89,4 @@ fn print(words: &[String]) -> std::io::Result<()> {
     let mut out = std::io::stdout();
     out.write_all(&bytes)?;
     out.flush()
-}
-
-/// Values and error messages come from outside and may contain anything.
-fn in_one_line(text: &str) -> String {
-    text.replace(char::is_control, " ")
 }

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use vgpu_config::logging;
 use vgpu_config::paths::Root;
+use vgpu_config::text::one_line;
 
 /// The name in the log.
 const IDENT: &str = "vgpu-wrapper";
@@ -77,5 +78,5 @@ fn domid(arguments: &[OsString]) -> Option<&OsString> {
 fn log_error(root: &Root, arguments: &[OsString], problem: &str) {
     logging::to_syslog(IDENT, &root.syslog_socket(), log::LevelFilter::Info);
     let domain = domid(arguments).map_or_else(|| "unknown".into(), |domid| domid.to_string_lossy());
-    log::error!("{}", format!("domain {domain}: {problem}").replace(char::is_control, " "));
+    log::error!("{}", one_line(&format!("domain {domain}: {problem}")));
 }

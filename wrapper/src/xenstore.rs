@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use vgpu_config::xenstore::unescaped;
+
 use crate::in_time::{self, Output};
 
 /// The value of a path; `None` if it does not exist.
@@ -13,73 +15,5 @@ pub fn read(program: &Path, path: &str, until: Instant) -> Result<Option<String>
         Output { bytes, has_ended: true } if bytes.is_empty() => Ok(None),
         Output { bytes, has_ended: true } => unescaped(&bytes).map(Some),
         Output { has_ended: false, .. } => Err(format!("{} did not answer in time", program.display())),
-    }
-}
-
-/// Undoes xenstore-read's escapes (xen, `sanitise_value` in `tools/xenstore/xs_lib.c`). It escapes everything but printable ASCII,
-/// so the only newline is the one at the end.
-fn unescaped(printed: &[u8]) -> Result<String, String> {
-    let nonsense = || "the output of xenstore-read is not valid".to_owned();
-    let (end, line) = printed.split_last().ok_or_else(nonsense)?;
-    if *end != b'\n' || line.iter().any(|byte| !matches!(byte, b' '..=b'~')) {
-        return Err(nonsense());
-    }
-    let (mut value, mut rest) = (Vec::new(), line);
-    while let [first, after @ ..] = rest {
-        let (byte, remaining) = if *first == b'\\' { escaped(after).ok_or_else(nonsense)? } else { (*first, after) };
-        value.push(byte);
-        rest = remaining;
-    }
-    String::from_utf8(value).map_err(|_| "the value in xenstore is not UTF-8".to_owned())
-}
-
-/// The byte that an escape stands for, and the rest of the text.
-fn escaped(text: &[u8]) -> Option<(u8, &[u8])> {
-    let number = |digits: &[u8], radix| u8::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok();
-    match text {
-        [b't', rest @ ..] => Some((b'\t', rest)),
-        [b'n', rest @ ..] => Some((b'\n', rest)),
-        [b'r', rest @ ..] => Some((b'\r', rest)),
-        [b'\\', rest @ ..] => Some((b'\\', rest)),
-        [b'x', high, low, rest @ ..] if high.is_ascii_hexdigit() => Some((number(&[*high, *low], 16)?, rest)),
-        [first @ b'0'..=b'7', second, third, rest @ ..] => Some((number(&[*first, *second, *third], 8)?, rest)),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    #[test]
-    fn escapes_are_undone() {
-        for (printed, value) in [
-            ("\n", ""),
-            ("-device vgpu-stub,pool_id=A\n", "-device vgpu-stub,pool_id=A"),
-            (r"a\tb\nc\rd\\e\\n\007\x7f\xc3\xa4", "a\tb\nc\rd\\e\\n\u{7}\u{7f}ä"),
-        ] {
-            let printed = format!("{}\n", printed.trim_end_matches('\n'));
-            assert_eq!(unescaped(printed.as_bytes()).unwrap(), value);
-        }
-    }
-
-    #[test]
-    fn output_that_xenstore_read_cannot_have_printed_is_refused() {
-        for printed in [
-            &b""[..],
-            b"no end",
-            b"a\nb\n",
-            b"\xff\n",
-            b"\\\n",
-            b"\\q\n",
-            b"\\x+1\n",
-            b"\\xg0\n",
-            b"\\888\n",
-            b"\\xff\n",
-        ] {
-            assert!(unescaped(printed).is_err(), "{}", printed.escape_ascii());
-        }
     }
 }

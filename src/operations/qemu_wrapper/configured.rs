@@ -36,15 +36,25 @@ pub(in crate::operations) enum Whose {
 /// Whose qemu-wrapper xenopsd's settings name. A foreign one in the other release's folder counts as well: that folder is read
 /// after an upgrade, and it is not certain which release reads which folder.
 pub(in crate::operations) fn whose(root: &Root) -> Whose {
-    let mut folders = FOLDERS;
-    if root.product_version().is_some_and(|version| version.starts_with("8.2")) {
-        folders.reverse();
-    }
-    let [here, there] = folders.map(|folder| of_folder(root, folder));
+    let [here, there] = folders(root).map(|folder| of_folder(root, folder));
     match (here, there) {
         (foreign @ Whose::Foreign(_), _) | (_, foreign @ Whose::Foreign(_)) => foreign,
         (here, _) => here,
     }
+}
+
+/// That of this release, then the other one.
+fn folders(root: &Root) -> [&'static str; 2] {
+    let mut folders = FOLDERS;
+    if root.product_version().is_some_and(|version| version.starts_with("8.2")) {
+        folders.reverse();
+    }
+    folders
+}
+
+/// The other release's folder, which `enable` has created.
+pub(super) fn folder_of_the_other_release(root: &Root) -> PathBuf {
+    root.xenopsd_folder(folders(root)[1])
 }
 
 fn of_folder(root: &Root, folder: &str) -> Whose {

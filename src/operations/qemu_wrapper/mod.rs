@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use configured::{Configured, FRAGMENT, SETTING, Whose, fragments, others, whose};
+use configured::{Configured, FRAGMENT, SETTING, Whose, folder_of_the_other_release, fragments, others, whose};
 use restart::restart_toolstack;
 
 use crate::error::Error;
@@ -132,6 +132,8 @@ pub fn disable_qemu_wrapper(root: &Root, restart: bool) -> Result<QemuWrapperRep
     let changed = fragments(root).iter().any(|path| path.exists());
     if changed {
         running::noting(root, || fragments(root).iter().try_for_each(|path| remove(path)))?;
+        // Unless something else is in it.
+        let _ = fs::remove_dir(folder_of_the_other_release(root));
     }
     finish(root, changed, restart)
 }

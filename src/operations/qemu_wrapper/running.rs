@@ -1,17 +1,20 @@
 //! Which qemu-wrapper the running xenopsd starts: it reads its settings only when it starts.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
 use super::configured::{Configured, Whose, fragments, whose};
 use crate::error::Error;
 use crate::paths::Root;
+use crate::run_file;
 
 /// The kernel's clock ticks per second, as programs see them on x86.
-const TICKS: u64 = 100;
+const TICKS: f64 = 100.0;
 
 /// xenopsd's process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,16 +48,38 @@ pub(in crate::operations) fn has_ours(root: &Root, whose: &Whose) -> Option<bool
     })
 }
 
-/// Makes a change, and notes whether the running xenopsd starts ours.
+/// Makes a change of our files, and notes whether the running xenopsd starts ours. If one of the steps fails, the files are put
+/// back.
 pub(super) fn noting(root: &Root, change: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+    let before = fragments(root).map(|path| (fs::read_to_string(&path).ok(), path));
     let has_ours = has_ours(root, &whose(root)).unwrap_or(false);
     let xenopsd = find(root);
-    change()?;
-    let note = Note { xenopsd, has_ours, changed: changed(root) };
+    let note = || write_note(root, &Note { xenopsd, has_ours, changed: changed(root) });
+    // Before as well: without a note, nothing is changed.
+    note()?;
+    change().and_then(|()| note()).inspect_err(|_| {
+        for (text, path) in before {
+            let put_back = match text {
+                Some(text) => super::put(root, &path, &text),
+                None => super::remove(&path),
+            };
+            if let Err(error) = put_back {
+                log::error!("{error}");
+            }
+        }
+        if let Err(error) = note() {
+            log::error!("{error}");
+        }
+    })
+}
+
+fn write_note(root: &Root, note: &Note) -> Result<(), Error> {
     let path = root.qemu_wrapper_note();
     let write = || {
-        fs::create_dir_all(path.parent().unwrap_or(&path))?;
-        fs::write(&path, serde_json::to_string(&note)?)
+        let text = serde_json::to_vec(note)?;
+        let mut file = run_file::open(&path)?;
+        file.set_len(0)?;
+        file.write_all(&text)
     };
     write().map_err(|source| Error::File { path: path.clone(), source })
 }
@@ -68,14 +93,21 @@ fn changed(root: &Root) -> [Option<i64>; 2] {
     fragments(root).each_ref().map(|file| at(file))
 }
 
-/// Whether xenopsd was started after a file was written.
+/// Whether xenopsd was started after a file was written. Both times are known to a hundredth of a second.
 fn started_since(root: &Root, xenopsd: Xenopsd, file: &Path) -> bool {
-    let newest = fs::metadata(file).map_or(i64::MIN, |file| file.ctime());
-    let boot_time = fs::read_to_string(root.proc().join("stat"))
-        .ok()
-        .and_then(|stat| stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse::<u64>().ok());
-    let started = boot_time.map(|boot_time| boot_time + xenopsd.started / TICKS);
-    started.and_then(|started| i64::try_from(started).ok()).is_none_or(|started| started >= newest)
+    let written = fs::metadata(file).map_or(0.0, |file| seconds(file.ctime()) + seconds(file.ctime_nsec()) / 1e9);
+    let uptime = fs::read_to_string(root.proc().join("uptime")).ok();
+    let uptime = uptime.and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64());
+    let ticks = i64::try_from(xenopsd.started).unwrap_or(i64::MAX);
+    let started = uptime.map(|uptime| now - uptime + seconds(ticks) / TICKS);
+    started.is_none_or(|started| started + 2.0 / TICKS >= written)
+}
+
+/// Precise enough for times: 52 bits.
+#[allow(clippy::cast_precision_loss)]
+fn seconds(number: i64) -> f64 {
+    number as f64
 }
 
 /// The process with the name xenopsd-xc.

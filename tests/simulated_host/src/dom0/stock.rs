@@ -96,7 +96,7 @@ impl Dom0 {
     pub fn install_stock(&self, program: &Path, release: Release) -> io::Result<()> {
         fs::create_dir_all(self.root.join(release.folder()))?;
         fs::create_dir_all(self.root.join("proc"))?;
-        let _ = symlink("/proc/stat", self.root.join("proc/stat"));
+        let _ = symlink("/proc/uptime", self.root.join("proc/uptime"));
         fs::write(self.root.join("etc/xenopsd.conf"), "# Default paths to search for binaries\nuse-switch = true\n")?;
         fs::write(self.root.join("etc/xensource-inventory"), layout::inventory(&self.uuid, release.version()))?;
         for place in PLACES {
