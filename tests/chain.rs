@@ -86,9 +86,9 @@ fn the_database_of_the_host_where_it_runs_may_lack_a_newer_change() {
 fn a_database_that_cannot_be_read_is_the_first_broken_link() {
     let (dom0, vm) = running();
     fs::write(dom0.root.database(), "no database").unwrap();
-    let (link, line) = broken(&dom0, &vm);
+    let (link, said) = broken(&dom0, &vm);
     assert_eq!(link, "database");
-    assert!(line.contains("recover"), "{line}");
+    assert!(said.contains("recover"), "{said}");
 }
 
 #[test]
@@ -96,22 +96,22 @@ fn the_shared_copy_may_lack_a_change_that_was_made_while_xapi_was_away() {
     let (dom0, vm) = running();
     dom0.set_fault(Service::Xapi, Fault::Absent).unwrap();
     dom0.root.admin_ok(&["set-priority", "--vm-uuid", &vm, "--priority=low"]);
-    let (link, line) = broken(&dom0, &vm);
+    let (link, said) = broken(&dom0, &vm);
     assert_eq!(link, "shared_copy");
-    assert!(line.starts_with("Broken at shared copy: XAPI cannot be reached"), "{line}");
+    assert!(said.starts_with("Broken at shared copy: XAPI cannot be reached"), "{said}");
     dom0.clear_faults().unwrap();
-    let (link, line) = broken(&dom0, &vm);
+    let (link, said) = broken(&dom0, &vm);
     assert_eq!(link, "shared_copy");
-    assert!(line.contains("no other host has it: run 'vgpu-admin sync'"), "{line}");
+    assert!(said.contains("no other host has it: run 'vgpu-admin sync'"), "{said}");
 }
 
 #[test]
 fn the_record_in_xapi_may_have_been_edited() {
     let (dom0, vm) = running();
     dom0.set_args_in_xapi(&vm, Some("-device vgpu-stub,pool_id=B,priority=high,vm_id=7"));
-    let (link, line) = broken(&dom0, &vm);
+    let (link, said) = broken(&dom0, &vm);
     assert_eq!(link, "xapi");
-    assert!(line.contains("platform:device-model-args is different: it is corrected"), "{line}");
+    assert!(said.contains("platform:device-model-args is different: it is corrected"), "{said}");
     dom0.root.admin_ok(&["sync"]);
     dom0.pass_on_events();
     assert_eq!(dom0.root.admin(&["check", "--vm-uuid", &vm]).code, Some(0));
@@ -122,13 +122,13 @@ fn xenopsd_may_not_have_heard_of_a_change_or_not_answer() {
     let (dom0, vm) = running();
     dom0.hold_events(true);
     dom0.plugin("set_priority", &[("vm_uuid", &vm), ("priority", "low")]);
-    let (link, line) = broken(&dom0, &vm);
+    let (link, said) = broken(&dom0, &vm);
     assert_eq!(link, "xenopsd");
-    assert!(line.contains("the hook corrects it at the VM's next start or reboot"), "{line}");
+    assert!(said.contains("the hook corrects it at the VM's next start or reboot"), "{said}");
     dom0.set_fault(Service::Xenopsd, Fault::Absent).unwrap();
-    let (link, line) = broken(&dom0, &vm);
+    let (link, said) = broken(&dom0, &vm);
     assert_eq!(link, "xenopsd");
-    assert!(line.contains("xenopsd is not running") && line.contains("xe-toolstack-restart"), "{line}");
+    assert!(said.contains("xenopsd is not running") && said.contains("xe-toolstack-restart"), "{said}");
     let checked = dom0.root.admin(&["check", "--format=json"]).stdout;
     assert_eq!(serde_json::from_str::<Value>(&checked).unwrap()["broken_link"], "xenopsd");
 }
@@ -137,15 +137,15 @@ fn xenopsd_may_not_have_heard_of_a_change_or_not_answer() {
 fn the_qemu_wrapper_may_be_off_and_a_boot_may_be_from_before_a_change() {
     let (dom0, vm) = running();
     dom0.root.admin_ok(&["qemu-wrapper", "disable", "--restart-toolstack"]);
-    let (link, line) = broken(&dom0, &vm);
+    let (link, said) = broken(&dom0, &vm);
     assert_eq!(link, "qemu_wrapper");
-    assert!(line.contains("run 'vgpu-admin qemu-wrapper enable'"), "{line}");
+    assert!(said.contains("run 'vgpu-admin qemu-wrapper enable'"), "{said}");
     dom0.root.admin_ok(&["qemu-wrapper", "enable", "--restart-toolstack"]);
     dom0.plugin("set_priority", &[("vm_uuid", &vm), ("priority", "low")]);
     dom0.pass_on_events();
-    let (link, line) = broken(&dom0, &vm);
+    let (link, said) = broken(&dom0, &vm);
     assert_eq!(link, "qemu_wrapper");
-    assert!(line.contains(&format!("'vgpu-admin apply --vm-uuid={vm}' reboots the VM")), "{line}");
+    assert!(said.contains(&format!("'vgpu-admin apply --vm-uuid={vm}' reboots the VM")), "{said}");
     let checked = dom0.root.admin_ok(&["check"]);
     assert!(
         checked.contains("1 of 1 registered VMs that run on this host do not have their settings yet"),
@@ -162,9 +162,9 @@ fn a_qemu_that_was_started_without_the_wrapper_is_the_last_link() {
     dom0.register(&vm, "A", "high");
     dom0.vm_start(&vm).unwrap();
     dom0.root.admin_ok(&["qemu-wrapper", "enable", "--restart-toolstack"]);
-    let (link, line) = broken(&dom0, &vm);
+    let (link, said) = broken(&dom0, &vm);
     assert_eq!(link, "qemu");
-    assert!(line.contains("before the qemu-wrapper was in effect") && line.contains("'vgpu-admin apply"), "{line}");
+    assert!(said.contains("before the qemu-wrapper was in effect") && said.contains("'vgpu-admin apply"), "{said}");
     let ran = dom0.root.admin(&["check"]);
     assert_eq!(ran.code, Some(1));
     let expected =
@@ -183,9 +183,9 @@ fn a_guest_without_a_qemu_breaks_the_chain_at_its_end() {
     record["domain_type"] = "pvh".into();
     dom0.import_record("VM", &dom0.vm_ref(&vm).unwrap(), record.to_string().as_bytes()).unwrap();
     dom0.vm_start(&vm).unwrap();
-    let (link, line) = broken(&dom0, &vm);
+    let (link, said) = broken(&dom0, &vm);
     assert_eq!(link, "qemu");
-    assert!(line.contains("make it an HVM guest"), "{line}");
+    assert!(said.contains("make it an HVM guest"), "{said}");
     assert_eq!(dom0.plugin("show_vm", &[("vm_uuid", &vm)])["runs_with"]["state"], "no_qemu");
 }
 

@@ -101,8 +101,9 @@ impl<'a> OneHost<'a> {
     }
 
     fn look_back(&self) {
-        self.stage.title("What is configured, and what the last start really got");
+        self.stage.title("What is configured, what its QEMU has, and every link between them");
         self.run(&format!("vgpu-admin show-vm --vm-uuid={WEB}"));
+        self.run("vgpu-admin check --vm-name=web01");
         self.run("vgpu-admin status");
     }
 

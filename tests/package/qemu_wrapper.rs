@@ -109,6 +109,9 @@ fn a_vm_starts_between_any_two_steps_of_the_documented_sequence() {
     assert_eq!(host.start("all removed"), "");
 }
 
+/// What happens to a host before the package is removed.
+type Step<'a> = &'a dyn Fn(&mut Host);
+
 /// What a removal leaves of our programs.
 fn only_a_link_is_left(host: &Host) {
     assert_eq!(host.root.listing("usr/libexec/vgpu").into_iter().collect::<Vec<_>>(), ["qemu-wrapper"]);
@@ -119,7 +122,7 @@ fn only_a_link_is_left(host: &Host) {
 fn a_removal_leaves_a_link_to_the_stock_qemu_wrapper_whatever_xenopsd_was_told() {
     let this = packages().this.display().to_string();
     let site = "etc/xenopsd.conf.d/site.conf";
-    let steps: [(&str, &dyn Fn(&mut Host)); 4] = [
+    let steps: [(&str, Step<'_>); 4] = [
         ("never enabled", &|_| {}),
         ("enabled, and not in effect yet", &|host| {
             host.root.inside_ok("vgpu-admin qemu-wrapper enable");

@@ -83,7 +83,7 @@ pub enum Command {
         after_help = "Example:\n  vgpu-admin update-vm --vm-uuid=cda8bcd3-f410-bd1f-3688-8c308ff28e90 --pool=B --priority=medium"
     )]
     UpdateVm(UpdateVm),
-    /// Show a VM's settings, and the arguments of its last start
+    /// Show a VM's settings, and what it runs with
     #[command(after_help = "Example:\n  vgpu-admin show-vm --vm-uuid=cda8bcd3-f410-bd1f-3688-8c308ff28e90")]
     ShowVm {
         /// The VM

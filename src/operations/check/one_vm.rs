@@ -1,6 +1,7 @@
 //! One VM's chain: what its database, the shared copy, XAPI, xenopsd, the qemu-wrapper and its QEMU have.
 
 use super::links::Chain;
+use crate::entry::Entry;
 use crate::error::Error;
 use crate::model::VmUuid;
 use crate::operations::Caller;
@@ -10,7 +11,7 @@ use crate::reply::{CheckedReply, VmCheckReply};
 use crate::request::{Request, VmSelector};
 use crate::settings::Settings;
 use crate::shared_copy::SharedCopy;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::xenapi::{self, HostRecord, Session, XapiError, XapiVm};
 
 /// Checks a VM's chain, on the host where it runs.
@@ -62,30 +63,34 @@ impl Seen {
     }
 }
 
-fn here(root: &Root, vm_uuid: VmUuid, seen: Result<Seen, XapiError>) -> Result<VmCheckReply, Error> {
-    let settings = Settings::load(&root.settings()).unwrap_or_default();
-    let stored = Store::open_existing(&root.database(), super::DATABASE_TIMEOUT)
-        .and_then(|store| Ok((store.read().entry(&vm_uuid)?, store.read().vm(&vm_uuid)?.and_then(|vm| vm.name))));
-    let (stored, name) = match stored {
+/// What this host's database has of the VM: its entry, which may be what cannot be read, and its name.
+fn stored(root: &Root, vm_uuid: &VmUuid) -> (Result<Option<Entry>, StoreError>, Option<String>) {
+    let read = || {
+        let store = Store::open_existing(&root.database(), super::DATABASE_TIMEOUT)?;
+        let name = store.read().vm(vm_uuid)?.and_then(|vm| vm.name);
+        Ok((store.read().entry(vm_uuid)?, name))
+    };
+    match read() {
         Ok((entry, name)) => (Ok(entry), name),
         Err(error) => (Err(error), None),
-    };
-    let (seen, away) = match seen {
-        Ok(seen) => (Some(seen), None),
-        Err(error) => (None, Some(error.to_string())),
-    };
+    }
+}
+
+fn here(root: &Root, vm_uuid: VmUuid, seen: Result<Seen, XapiError>) -> Result<VmCheckReply, Error> {
+    let settings = Settings::load(&root.settings()).unwrap_or_default();
+    let (stored, name) = stored(root, &vm_uuid);
+    let away = seen.as_ref().err().map(ToString::to_string);
+    let seen = seen.ok();
     let entry = stored.as_ref().ok().and_then(Option::as_ref);
     let newest = match &seen {
         Some(seen) => seen.shared.newest(&vm_uuid, entry),
         None => entry.cloned(),
     };
-    // A database that cannot be read is a link of the chain.
-    let newest = match (newest, &stored) {
-        (None, Ok(_)) => return Err(Error::NotRegistered(vm_uuid)),
-        (newest, _) => newest,
-    };
+    if newest.is_none() && stored.is_ok() {
+        return Err(Error::NotRegistered(vm_uuid));
+    }
     let record = seen.as_ref().and_then(|seen| seen.vm.record());
-    let wanted = newest.as_ref().and_then(|entry| entry.settings);
+    let wanted = newest.and_then(|entry| entry.settings);
     let chain = Chain { root, settings: &settings, vm_uuid, wanted, record };
     let links = vec![
         chain.database(&stored, seen.as_ref()),

@@ -157,7 +157,8 @@ fn show_patched(root: &Path, domain: &Domain, restores: bool) -> io::Result<Devi
     let pid = NO_PROCESS.saturating_add(u32::try_from(domid).unwrap_or_default());
     let shown = root.join("proc").join(pid.to_string());
     fs::create_dir_all(&shown)?;
-    fs::write(shown.join("cmdline"), words.iter().map(|word| format!("{word}\0")).collect::<String>())?;
+    let command_line: Vec<_> = words.iter().flat_map(|word| [word.as_bytes(), b"\0"]).collect();
+    fs::write(shown.join("cmdline"), command_line.concat())?;
     Ok(DeviceModel { pid, process: None, shown, store: Xenstore::below(root), domid, last_argument })
 }
 
