@@ -7,7 +7,7 @@ export CRITERION_HOME="$target/criterion"
 export VGPU_PROGRAMS="$target/x86_64-unknown-linux-gnu/release"
 
 echo "building" >&2
-sh packaging/static-cargo.sh build --release --package vgpu-plugin --package vgpu-hook --package vgpu-admin
+sh packaging/static-cargo.sh build --release --package vgpu-plugin --package vgpu-hook --package vgpu-wrapper --package vgpu-admin
 # By themselves: what they need must not change how the programs are built.
 sh packaging/static-cargo.sh build --release --package vgpu-bench --package simulated-host
 sh packaging/static-cargo.sh bench --package vgpu-bench --bench inside -- --quiet --noplot

@@ -20,6 +20,7 @@ pub mod operations;
 pub mod paths;
 pub mod plan;
 pub mod qemu;
+pub mod qemu_device;
 pub mod reply;
 pub mod request;
 mod run_file;

@@ -84,6 +84,12 @@ impl Root {
         self.join("usr/libexec/vgpu/qemu-wrapper")
     }
 
+    /// What QEMU was found to know of the vGPU device.
+    #[must_use]
+    pub fn qemu_device(&self) -> PathBuf {
+        self.join("etc/vgpu/qemu-device.json")
+    }
+
     /// The stock qemu-wrapper.
     #[must_use]
     pub fn stock_qemu_wrapper(&self) -> PathBuf {

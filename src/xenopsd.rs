@@ -43,6 +43,8 @@ pub struct VmMetadata {
     /// Without a domain, the VM is about to boot. The power state does not show this: during a reboot, xenopsd always reports
     /// "Running" (`stat'` in `xenops_server.ml`).
     pub has_domain: bool,
+    /// Its domains: one, unless it is being moved or rebooted.
+    pub domids: Vec<i64>,
 }
 
 impl VmMetadata {
@@ -114,7 +116,7 @@ impl Xenopsd {
             Some(raw) => serde_json::from_str(raw.get()).map_err(nonsense)?,
             None => IndexMap::new(),
         };
-        Ok(Some(VmMetadata { fields, platform, has_domain: !state.domids.is_empty() }))
+        Ok(Some(VmMetadata { fields, platform, has_domain: !state.domids.is_empty(), domids: state.domids }))
     }
 
     /// Replaces a VM's metadata, for the boot in progress. Has a deadline of its own, because other steps since `stat` may have

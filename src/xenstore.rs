@@ -1,11 +1,23 @@
 //! The output of dom0's `xenstore-read`.
 
-/// Undoes xenstore-read's escapes (xen, `sanitise_value` in `tools/xenstore/xs_lib.c`). It escapes everything but printable ASCII,
-/// so the only newline is the one at the end.
+/// What xenstore-read prints if it cannot read a path, before the path.
+const NO_SUCH_PATH: &str = "couldn't read path";
+
+/// A value from what xenstore-read printed on its two streams; `None` if there is none.
 ///
 /// # Errors
-/// It is not a line that xenstore-read prints, or the value is not UTF-8.
-pub fn unescaped(printed: &[u8]) -> Result<String, String> {
+/// xenstore-read failed in another way, or its output is not one line.
+pub fn value(output: &[u8], errors: &[u8]) -> Result<Option<String>, String> {
+    if !output.is_empty() {
+        return unescaped(output).map(Some);
+    }
+    let errors = String::from_utf8_lossy(errors);
+    if errors.contains(NO_SUCH_PATH) { Ok(None) } else { Err(format!("xenstore-read failed: {}", errors.trim())) }
+}
+
+/// Undoes xenstore-read's escapes (xen, `sanitise_value` in `tools/xenstore/xs_lib.c`). It escapes everything but printable ASCII,
+/// so the only newline is the one at the end.
+fn unescaped(printed: &[u8]) -> Result<String, String> {
     let nonsense = || "the output of xenstore-read is not valid".to_owned();
     let (end, line) = printed.split_last().ok_or_else(nonsense)?;
     if *end != b'\n' || line.iter().any(|byte| !matches!(byte, b' '..=b'~')) {
@@ -37,6 +49,14 @@ fn escaped(text: &[u8]) -> Option<(u8, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_its_own_words_say_that_there_is_no_value() {
+        assert_eq!(value(b"a\n", b""), Ok(Some("a".to_owned())));
+        assert_eq!(value(b"", b"xenstore-read: couldn't read path /local/domain/5/platform/x\n"), Ok(None));
+        assert!(value(b"", b"xenstore-read: xs_open: Connection refused\n").unwrap_err().contains("xs_open"));
+        assert!(value(b"", b"").is_err());
+    }
 
     #[test]
     fn escapes_are_undone() {

@@ -127,7 +127,7 @@ fn the_plugin_says_what_each_vm_of_its_host_runs_with_registered_or_not() {
         let vms = running["vms"].as_array().unwrap();
         vms.iter().find(|vm| vm["vm_uuid"] == uuid).cloned().unwrap_or_default()
     };
-    let argument = dom0.argument(&registered).unwrap();
+    let argument = dom0.argument_for_qemu(&registered).unwrap();
     assert_eq!((&vm(&registered)["state"], &vm(&registered)["device_argument"]), (&json!("vgpu"), &json!(argument)));
     assert_eq!((&vm(&registered)["pool"], &vm(&registered)["priority"]), (&json!("B"), &json!("medium")));
     assert_eq!((&vm(&stranger)["state"], &vm(&stranger)["device_argument"]), (&json!("no_vgpu"), &json!("")));
@@ -159,7 +159,7 @@ fn a_reboot_that_would_not_help_is_not_made() {
     dom0.vm_start(&vm).unwrap();
     let ran = dom0.root.admin(&["apply", "--pending", "--yes"]);
     assert_eq!(ran.code, Some(1));
-    let expected = "left alone: a reboot would not help, on host xcp-ng-1 ";
+    let expected = "left alone: a reboot would not help: on host xcp-ng-1, ";
     assert!(ran.stdout.contains(expected) && ran.stdout.contains("qemu-wrapper enable"), "{}", ran.stdout);
     assert_eq!(dom0.boots(&vm).len(), 1);
     dom0.root.admin_ok(&["qemu-wrapper", "enable", "--restart-toolstack"]);

@@ -7,7 +7,7 @@ mod stage;
 
 use goal::{Goal, Row, table};
 use measure::{inside, peak_memory, side_by_side};
-use stage::{Stage, import, while_starting};
+use stage::{Stage, WrapperStage, import, while_starting};
 use vgpu_tests::ScratchRoot;
 
 /// How many VMs the databases have.
@@ -27,6 +27,7 @@ fn main() {
     eprintln!("measuring");
     let mut rows = reads(&few, &more, &many);
     rows.extend(starts(&few, &more, &many, &carrying));
+    rows.extend(wrapped());
     rows.extend(lists(&many));
     rows.extend(imports(&more));
     let table = table(&rows);
@@ -74,6 +75,13 @@ fn starts(few: &Stage, more: &Stage, many: &Stage, carrying: &Stage) -> Vec<Row>
             Row::memory("Hook: peak memory", memory, Goal::AtMost(8.0)),
         ]
     })
+}
+
+/// What our qemu-wrapper adds to the start of a QEMU.
+fn wrapped() -> Vec<Row> {
+    let stage = WrapperStage::new();
+    let [ours, stock] = side_by_side(20, 10, &[stage.ours(), stage.stock()]);
+    vec![Row::new("qemu-wrapper: what it adds to a start", ours - stock, Goal::AtMost(5e-3))]
 }
 
 fn lists(many: &Stage) -> Vec<Row> {

@@ -13,6 +13,9 @@ use crate::measure::Program;
 /// A script that lets a start wait before our hook, until whoever has opened the gate closes it.
 const GATE: &str = "#!/bin/sh\nread -r _ <\"${0%/etc/*}/gate\"\nexit 0\n";
 
+/// Where XCP-ng's own qemu-wrapper is.
+const STOCK_WRAPPER: &str = "usr/lib64/xen/bin/qemu-wrapper";
+
 /// A host with VMs in its database, the first of which XAPI knows.
 pub struct Stage {
     dom0: Dom0,
@@ -119,6 +122,39 @@ pub fn import(root: &ScratchRoot, file: &str) -> Program {
     let path = |below: &str| root.path(below).display().to_string();
     let import = Program::new([path("usr/bin/vgpu-admin"), "import".to_owned(), path("vms.toml")]);
     Program { before: Some(vec!["rm".to_owned(), "-f".to_owned(), path("etc/vgpu/vgpu_config.db")]), ..import }
+}
+
+/// A host on which xenstore has a domain's arguments and the stock qemu-wrapper does nothing.
+pub struct WrapperStage(ScratchRoot);
+
+impl WrapperStage {
+    /// The stock qemu-wrapper is a shell script, and xenstore-read the simulated host's.
+    pub fn new() -> Self {
+        let root = ScratchRoot::new();
+        root.write(STOCK_WRAPPER, "");
+        root.replace_program(STOCK_WRAPPER, "#!/bin/sh\nexit 0\n");
+        root.write("usr/bin/xenstore-read", "");
+        fs::copy(programs::folder().join("dom0-program"), root.path("usr/bin/xenstore-read"))
+            .expect("it can be installed");
+        root.chmod("usr/bin/xenstore-read", 0o755);
+        let argument = "-device vgpu-stub,pool_id=A,priority=high,vm_id=7";
+        root.write("var/run/simulated-host/xenstore/local/domain/5/platform/device-model-args/.value", argument);
+        Self(root)
+    }
+
+    /// Our qemu-wrapper, started as xenopsd does.
+    pub fn ours(&self) -> Program {
+        self.started("usr/libexec/vgpu/qemu-wrapper")
+    }
+
+    /// The stock one alone.
+    pub fn stock(&self) -> Program {
+        self.started(STOCK_WRAPPER)
+    }
+
+    fn started(&self, wrapper: &str) -> Program {
+        Program::new([&self.0.path(wrapper).display().to_string(), "5", "--syslog", "-std-vga", "-xen-domid", "5"])
+    }
 }
 
 /// Measures while the VMs of hosts are about to boot: each start waits before our hook.

@@ -1,10 +1,10 @@
 //! What a running VM's boot was given: xenopsd has written its platform map to xenstore (xapi-project/xen-api,
 //! `ocaml/xenopsd/xc/domain.ml`).
 
-use super::programs::output_of;
+use super::programs::streams_of;
 use crate::device_args::PLATFORM_KEY;
 use crate::paths::Root;
-use crate::xenstore::unescaped;
+use crate::xenstore;
 
 /// The device-model-args of a domain; `None` if it has none.
 ///
@@ -13,7 +13,6 @@ use crate::xenstore::unescaped;
 pub(super) fn arguments(root: &Root, domid: i64) -> Result<Option<String>, String> {
     let program = root.xenstore_read();
     let path = format!("/local/domain/{domid}/platform/{PLATFORM_KEY}");
-    let printed = output_of(&program, &[&path]).map_err(|error| format!("{}: {error}", program.display()))?;
-    // It prints nothing on this stream if there is no such key.
-    if printed.is_empty() { Ok(None) } else { unescaped(&printed).map(Some) }
+    let [output, errors] = streams_of(&program, &[&path]).map_err(|error| format!("{}: {error}", program.display()))?;
+    xenstore::value(&output, &errors)
 }

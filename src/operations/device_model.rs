@@ -1,7 +1,6 @@
 //! Whether this host's QEMU gets the argument and has the device.
 
-use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::installed;
 use super::programs::ask;
@@ -9,6 +8,7 @@ use super::qemu_wrapper::configured::{Configured, Whose, whose};
 use super::qemu_wrapper::{cannot_be_run, is_patched, running};
 use crate::device_args::PLATFORM_KEY;
 use crate::paths::Root;
+use crate::qemu_device::{self, HELP, Known};
 use crate::settings::DeviceName;
 
 /// Whether the qemu-wrapper passes `platform/device-model-args` on to QEMU. The stock one does not; ours does, and so does a GPU
@@ -18,6 +18,10 @@ pub(super) fn wrapper_passes_arguments(root: &Root) -> Result<String, String> {
     let whose = whose(root);
     match &whose {
         Whose::Ours(_) => ours_is_in_effect(root, &whose),
+        Whose::Stock if running::has_ours(root, &whose) == Some(true) => Err(format!(
+            "{} is disabled, and passes the vGPU only until xenopsd is restarted: run 'vgpu-admin qemu-wrapper enable' to keep it",
+            root.qemu_wrapper().display()
+        )),
         Whose::Stock => reads_key(&stock, "run 'vgpu-admin qemu-wrapper enable'"),
         Whose::Foreign(Configured { wrapper, file }) => reads_key(
             &root.xen_program(wrapper),
@@ -75,30 +79,34 @@ fn can_be_run(wrapper: &Path) -> Result<(), String> {
 }
 
 pub(super) fn qemu_knows_device(root: &Root, device: &DeviceName) -> Result<String, String> {
-    let qemu = root.xen_program(&qemu(root));
+    let qemu = qemu(root);
     let shown = qemu.display();
-    let devices = ask(&qemu, &["-device", "help"]).map_err(|error| format!("{shown} -device help: {error}"))?;
+    let help = ask(&qemu, &HELP).map_err(|error| format!("{shown} -device help: {error}"))?;
     let name = device.as_str();
-    if devices.contains(&format!("name \"{name}\"")) {
-        return Ok(format!("{shown} has the device {name}"));
+    match Known::read(&help, device) {
+        Known::Pci | Known::NotPci => Ok(format!("{shown} has the device {name}")),
+        Known::Missing | Known::Unclear => Err(format!(
+            "{shown} has no device {name}, so registered VMs start without a vGPU, or not at all if another qemu-wrapper passes it: \
+             install the GPU vendor's QEMU again, or correct 'device' in vgpu.toml ({shown} -device help)"
+        )),
     }
-    Err(format!(
-        "{shown} has no device {name}, so registered VMs do not start: install the GPU vendor's QEMU again, or correct 'device' in \
-         vgpu.toml ({shown} -device help)"
-    ))
 }
 
-/// The QEMU from the qemu-wrapper's line `qemu_dm = '/usr/lib64/xen/bin/qemu-system-i386'`.
-fn qemu(root: &Root) -> String {
+/// Asks QEMU what it knows of the device, so that no start of a VM has to.
+pub(super) fn learn_of_device(root: &Root, device: &DeviceName) {
+    let qemu = qemu(root);
+    let known = ask(&qemu, &HELP).map(|help| Known::read(&help, device));
+    match known.map(|known| qemu_device::note(root, &qemu, device, known)) {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => log::warn!("{}: {error}", root.qemu_device().display()),
+        Err(error) => log::warn!("{} -device help: {error}", qemu.display()),
+    }
+}
+
+fn qemu(root: &Root) -> PathBuf {
     let wrapper = match whose(root) {
         Whose::Foreign(Configured { wrapper, .. }) => root.xen_program(&wrapper),
         Whose::Stock | Whose::Ours(_) => root.stock_qemu_wrapper(),
     };
-    let text = fs::read_to_string(wrapper).unwrap_or_default();
-    let named = text.lines().find_map(|line| {
-        let (name, value) = line.split_once('=')?;
-        (name.trim() == "qemu_dm").then(|| value.trim().trim_matches(['\'', '"']).to_owned())
-    });
-    let is_path = |name: &String| name.starts_with('/');
-    named.filter(is_path).unwrap_or_else(|| "qemu-system-i386".to_owned())
+    qemu_device::program(root, &wrapper)
 }

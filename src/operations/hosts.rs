@@ -17,7 +17,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 /// For a request that changes or reboots many VMs, one after the other.
 const LONG_REQUEST_TIMEOUT: Duration = Duration::from_hours(24);
 /// For one host, if all are asked.
-const EVERY_HOST_TIMEOUT: Duration = Duration::from_secs(20);
+pub(super) const EVERY_HOST_TIMEOUT: Duration = Duration::from_secs(20);
 /// The longest text for a plugin, in bytes. XAPI passes it in one program argument, where each quote takes six bytes.
 const LONGEST_TEXT: usize = 60_000;
 
@@ -107,10 +107,11 @@ pub(super) fn ask_host<T: DeserializeOwned>(
     host: &Reference,
     name: &str,
     request: &Request,
+    timeout: Duration,
 ) -> Result<T, Error> {
     let arguments = request.arguments();
     let arguments: Vec<_> = arguments.iter().collect();
-    let mut session = Session::of_caller(&root.xapi_socket(), token.clone(), Deadline::after(EVERY_HOST_TIMEOUT))?;
+    let mut session = Session::of_caller(&root.xapi_socket(), token.clone(), Deadline::after(timeout))?;
     let answer = session.call_plugin(host, PLUGIN, request.function(), &arguments);
     let answer = answer.map_err(|error| of_host(name, error))?;
     serde_json::from_str(&answer).map_err(|error| not_understood(name, &error))
@@ -131,7 +132,9 @@ pub(super) fn on_every_host<T: DeserializeOwned + Send>(
     let mut hosts: Vec<_> = session.hosts()?.into_iter().collect();
     hosts.sort_by(|(_, one), (_, other)| (&one.name_label, &one.uuid).cmp(&(&other.name_label, &other.uuid)));
     let token = session.token().clone();
-    let ask = |reference: &str, name: &str| ask_host(root, &token, &Reference::new(reference), name, request);
+    let ask = |reference: &str, name: &str| {
+        ask_host(root, &token, &Reference::new(reference), name, request, EVERY_HOST_TIMEOUT)
+    };
     let ask = &ask;
     let answers = thread::scope(|scope| {
         let asked: Vec<_> = hosts

@@ -6,13 +6,14 @@ use indexmap::IndexMap;
 
 use super::Host;
 use super::catch_up::Current;
-use super::hosts::{Answered, on_every_host};
+use super::guests::kind_without_qemu;
+use super::hosts::Answered;
+use super::running::running_everywhere;
 use crate::device_args;
 use crate::entry::Entry;
 use crate::error::Error;
 use crate::model::{DeviceVmId, VmSettings, VmUuid};
 use crate::reply::{AppliedVm, ApplyReply, CountOfRunning, LeftAlone, RunningReply, RunningState, RunningVm};
-use crate::request::Request;
 use crate::shared_copy::{Comparison, SharedCopy};
 use crate::xenapi::{HostRecord, Reference, Session, VmRecord};
 
@@ -47,7 +48,7 @@ pub(super) struct AllHosts<'a> {
 impl<'a> AllHosts<'a> {
     /// Asks XAPI and every host.
     pub fn look(host: &'a Host, session: &mut Session) -> Result<Self, Error> {
-        let answers = on_every_host::<RunningReply>(&host.root, session, &Request::Running {})?;
+        let answers = running_everywhere(host, session)?;
         let answer =
             |Answered { host, answer }: Answered<RunningReply>| (host.uuid, answer.map_err(|error| error.to_string()));
         let answers = answers.into_iter().map(answer).collect();
@@ -74,11 +75,15 @@ impl<'a> AllHosts<'a> {
                 }
                 continue;
             }
-            match self.judge(vm_uuid, record, &entry) {
-                Ok(Verdict::Pending(running)) => {
-                    let vm = self.described(vm_uuid, record, &entry, running);
-                    pending.push(Pending { vm, reference: reference.clone(), wanted: entry.settings });
-                }
+            let verdict = self.is_settled(vm_uuid).and_then(|()| self.compare(vm_uuid, record, &entry));
+            match verdict {
+                Ok(Verdict::Pending(running)) => match self.would_help(record, &entry, only.is_some()) {
+                    Ok(()) => {
+                        let vm = self.described(vm_uuid, record, &entry, running);
+                        pending.push(Pending { vm, reference: reference.clone(), wanted: entry.settings });
+                    }
+                    Err(why) => reply.left_alone.push(LeftAlone { vm_uuid, why }),
+                },
                 Ok(Verdict::AsConfigured) if only.is_some() => {
                     reply.notes.push(format!("VM {vm_uuid} already has its settings."));
                 }
@@ -98,7 +103,7 @@ impl<'a> AllHosts<'a> {
     pub fn count(&self) -> CountOfRunning {
         let mut count = CountOfRunning::default();
         for (_, vm_uuid, record, entry) in self.known().filter(|(_, _, record, _)| record.has_domain()) {
-            match self.judge(vm_uuid, record, &entry) {
+            match self.compare(vm_uuid, record, &entry) {
                 Ok(Verdict::AsConfigured) => count.as_configured += 1,
                 Ok(Verdict::Pending(_)) => count.pending += 1,
                 Ok(Verdict::NotOurs) => {}
@@ -150,26 +155,30 @@ impl<'a> AllHosts<'a> {
         self.hosts.get(record.resident_on.as_str()).map(|on| on.name_label.as_str())
     }
 
-    /// Whether a running VM has its settings, or why that is not known or cannot be changed.
-    fn judge(&self, vm_uuid: VmUuid, record: &VmRecord, entry: &Entry) -> Result<Verdict<'_>, String> {
+    /// Why it is not certain which settings a VM should have, if it is not.
+    fn is_settled(&self, vm_uuid: VmUuid) -> Result<(), String> {
         match self.shared.compare(&vm_uuid, self.here.get(&vm_uuid)) {
-            Comparison::NotForUs(error) => return Err(format!("the shared copy's entry {error}")),
+            Comparison::NotForUs(error) => Err(format!("the shared copy's entry {error}")),
             Comparison::HostIsNewer => {
-                return Err("this host has changes that no other host has: run 'vgpu-admin sync' first".to_owned());
+                Err("this host has changes that no other host has: run 'vgpu-admin sync' first".to_owned())
             }
-            Comparison::Same | Comparison::CopyIsNewer(_) => {}
+            Comparison::Same | Comparison::CopyIsNewer(_) => Ok(()),
         }
+    }
+
+    /// Whether a running VM has its settings, or why that is not known.
+    fn compare(&self, vm_uuid: VmUuid, record: &VmRecord, entry: &Entry) -> Result<Verdict<'_>, String> {
         let running = match self.running(vm_uuid, record) {
             Ok(running) => running,
             // Whatever it runs with.
             Err(_) if entry.settings.is_none() => return Ok(Verdict::NotOurs),
             Err(why) => return Err(why),
         };
-        if self.lacks_settings(vm_uuid, entry, running) {
-            self.would_help(record, running)?;
-            return Ok(Verdict::Pending(running));
-        }
-        Ok(if entry.settings.is_some() { Verdict::AsConfigured } else { Verdict::NotOurs })
+        Ok(match entry.settings {
+            _ if self.lacks_settings(vm_uuid, entry, running) => Verdict::Pending(running),
+            Some(_) => Verdict::AsConfigured,
+            None => Verdict::NotOurs,
+        })
     }
 
     /// What its QEMU has, by the host on which it runs.
@@ -177,28 +186,31 @@ impl<'a> AllHosts<'a> {
         let on = self.hosts.get(record.resident_on.as_str()).ok_or("XAPI does not say on which host it runs")?;
         let answer = self.answers.get(&on.uuid).ok_or_else(|| format!("host {} was not asked", on.name_label))?;
         let vms = &answer.as_ref().map_err(Clone::clone)?.vms;
-        let running = vms.iter().find(|running| running.vm_uuid == vm_uuid);
-        let running = running.ok_or_else(|| format!("host {} does not have it: it was just moved", on.name_label))?;
-        match (running.state, &running.why) {
-            (RunningState::NoQemu, _) => Err("it has no QEMU: a PV or PVH guest has none, and no vGPU".to_owned()),
-            (RunningState::NotReadable, why) => Err(why.clone().unwrap_or_default()),
+        let running = vms.iter().find(|running| running.vm_uuid == vm_uuid && running.domid == record.domid);
+        let running =
+            running.ok_or_else(|| format!("it was moved to host {} or started there just now", on.name_label))?;
+        match (running.state, kind_without_qemu(&record.domain_type), &running.why) {
+            (RunningState::NoQemu, Some(kind), _) => Err(format!("a {kind} guest has no QEMU, and so no vGPU")),
+            (RunningState::NoQemu, None, _) => {
+                Err("it has no QEMU: it starts or ends right now, or see daemon.log of its host".to_owned())
+            }
+            (RunningState::NotReadable, _, why) => Err(why.clone().unwrap_or_default()),
             _ => Ok(running),
         }
     }
 
-    /// Where nothing passes a vGPU to QEMU, a reboot would not either. Where a VM runs with one, something does.
-    fn would_help(&self, record: &VmRecord, running: &RunningVm) -> Result<(), String> {
-        let on = self.hosts.get(record.resident_on.as_str()).and_then(|on| Some((on, self.answers.get(&on.uuid)?)));
-        match on {
-            Some((on, Ok(RunningReply { qemu_wrapper, vms })))
-                if running.state == RunningState::NoVgpu
-                    && !qemu_wrapper.ok
-                    && vms.iter().all(|vm| vm.state == RunningState::NoVgpu) =>
-            {
-                Err(format!("a reboot would not help, on host {} {}", on.name_label, qemu_wrapper.message))
-            }
-            _ => Ok(()),
+    /// Where the qemu-wrapper passes nothing, a VM would lose its vGPU by a reboot, or still have none. `check` may not recognise a
+    /// qemu-wrapper that passes it after all: a VM that is named is rebooted if some VM of the host runs with a vGPU.
+    fn would_help(&self, record: &VmRecord, entry: &Entry, is_named: bool) -> Result<(), String> {
+        let on = self.hosts.get(record.resident_on.as_str());
+        let answer = on.and_then(|on| Some((on, self.answers.get(&on.uuid)?.as_ref().ok()?)));
+        let Some((on, RunningReply { qemu_wrapper, vms })) = answer else { return Ok(()) };
+        let has_vgpu = |vm: &RunningVm| matches!(vm.state, RunningState::Vgpu | RunningState::Unclear);
+        // A removed VM loses its vGPU whatever the qemu-wrapper does.
+        if qemu_wrapper.ok || entry.settings.is_none() || (is_named && vms.iter().any(has_vgpu)) {
+            return Ok(());
         }
+        Err(format!("a reboot would not help: on host {}, {}", on.name_label, qemu_wrapper.message))
     }
 
     fn lacks_settings(&self, vm_uuid: VmUuid, entry: &Entry, running: &RunningVm) -> bool {

@@ -25,9 +25,9 @@ pub(super) fn ask(program: &Path, arguments: &[&str]) -> Result<String, String> 
     ask_within(PROGRAM_TIMEOUT, program, arguments)
 }
 
-/// Runs a program and returns what it prints on standard output.
-pub(super) fn output_of(program: &Path, arguments: &[&str]) -> Result<Vec<u8>, String> {
-    run(PROGRAM_TIMEOUT, program, arguments).map(|[output, _]| output)
+/// Runs a program and returns what it prints on standard output and on standard error.
+pub(super) fn streams_of(program: &Path, arguments: &[&str]) -> Result<[Vec<u8>; 2], String> {
+    run(PROGRAM_TIMEOUT, program, arguments)
 }
 
 fn ask_within(timeout: Duration, program: &Path, arguments: &[&str]) -> Result<String, String> {

@@ -1,5 +1,7 @@
 //! Operations that only read.
 
+use std::thread;
+
 use serde::Serializer;
 use serde::ser::SerializeSeq;
 
@@ -15,6 +17,7 @@ use crate::reply::{
     VmReply,
 };
 use crate::store::{self, Counts, Filter, StoredVm};
+use crate::xenapi::{self, XapiError};
 
 /// A registered VM: what is configured, and what it runs with.
 ///
@@ -121,9 +124,18 @@ fn by_priority(counts: &Counts) -> CountByPriority {
 /// # Errors
 /// The database cannot be read.
 pub fn status(host: &Host) -> Result<StatusReply, Error> {
-    let xapi = host.connect().and_then(|mut session| states_of_all_hosts(&host.root, &mut session));
-    let running = host.connect().map_err(Error::from).and_then(|mut session| AllHosts::look(host, &mut session));
-    let running = running.map(|all_hosts| all_hosts.count());
+    // Both ask every host, and one that hangs is waited for.
+    let (root, caller) = (&host.root, &host.caller);
+    let (xapi, running) = thread::scope(|scope| {
+        let states = scope.spawn(|| {
+            let mut session = caller.connect(root, xenapi::XAPI_TIMEOUT)?;
+            states_of_all_hosts(root, &mut session)
+        });
+        let running = host.connect().map_err(Error::from).and_then(|mut session| AllHosts::look(host, &mut session));
+        let internal =
+            |_| Err(XapiError::Nonsense { call: "check".to_owned(), reason: "a panic, see the log".to_owned() });
+        (states.join().unwrap_or_else(internal), running.map(|all_hosts| all_hosts.count()))
+    });
     let current = Current::of(host)?;
     let counts = current.read().counts()?;
     let (by_pool, by_priority) = (by_pool(&counts), by_priority(&counts));

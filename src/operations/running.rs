@@ -1,20 +1,30 @@
 //! What the VMs of this host run with, and how that compares with their settings.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use indexmap::IndexMap;
 
 use super::device_model::wrapper_passes_arguments;
-use super::hosts::ask_host;
+use super::hosts::{Answered, ask_host, on_every_host};
 use super::{Caller, Host};
+use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::paths::Root;
-use crate::qemu::Qemus;
+use crate::qemu::{Qemus, RunsWith};
 use crate::reply::{RunningReply, RunningVm, RunsWithReply, RunsWithState};
 use crate::request::Request;
 use crate::settings::{DeviceName, Settings};
 use crate::store::{CheckItem, StoredVm};
 use crate::xenapi::{self, HostRecord, Session, VmRecord, XapiError, XapiVm};
+use crate::xenopsd::Xenopsd;
+
+/// How long a read waits for another host.
+const OTHER_HOST_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long xenopsd may take for all VMs together.
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a list waits for XAPI's records of the VMs that are not halted.
+const RECORDS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The VMs with a domain on this host, and what each runs with. Reads no database.
 ///
@@ -28,7 +38,8 @@ pub fn running(root: &Root, caller: &Caller) -> Result<RunningReply, Error> {
     let records = session.vms_on_host(&here)?;
     // Not before: the QEMU of a domain that XAPI knows is there.
     let qemus = Qemus::read(root);
-    let vms = records.into_iter().filter_map(|record| read_vm(&qemus, &device, &record)).collect();
+    let vms = records.into_iter().filter_map(|record| read_vm(&qemus, &device, &record));
+    let vms = confirmed(root, vms.collect());
     Ok(RunningReply { qemu_wrapper: CheckItem::new("qemu-wrapper", wrapper_passes_arguments(root)), vms })
 }
 
@@ -37,6 +48,33 @@ pub(super) fn read_vm(qemus: &Qemus, device: &DeviceName, record: &VmRecord) -> 
     let vm_uuid = record.uuid.parse().ok()?;
     let runs_with = qemus.runs_with(record.domid, device);
     Some(RunningVm::new(vm_uuid, record.name_label.clone(), record.domid, runs_with))
+}
+
+/// The same of every host of the resource pool. This host is read directly if the caller's role may not call plugins.
+pub(super) fn running_everywhere(host: &Host, session: &mut Session) -> Result<Vec<Answered<RunningReply>>, XapiError> {
+    let mut answers = on_every_host::<RunningReply>(&host.root, session, &Request::Running {})?;
+    let here = host.root.host_uuid();
+    for Answered { host: on, answer } in &mut answers {
+        if answer.is_err() && here.as_ref() == Some(&on.uuid) {
+            *answer = running(&host.root, &host.caller);
+        }
+    }
+    Ok(answers)
+}
+
+/// XAPI's record of a VM that is moved or rebooted right now may have the number of a domain that is another VM's. xenopsd knows
+/// its own domains; if it does not answer, XAPI's record has to do.
+fn confirmed(root: &Root, mut vms: Vec<RunningVm>) -> Vec<RunningVm> {
+    let until = Deadline::after(CONFIRM_TIMEOUT);
+    let Ok(mut xenopsd) = Xenopsd::connect(&root.message_switch_socket(), until) else { return vms };
+    for vm in &mut vms {
+        let Ok(metadata) = xenopsd.stat(&vm.vm_uuid) else { break };
+        if metadata.is_none_or(|metadata| !metadata.domids.contains(&vm.domid)) {
+            let why = format!("it is being moved or rebooted: xenopsd does not have it as domain {}", vm.domid);
+            *vm = RunningVm::new(vm.vm_uuid, vm.vm_name.clone(), vm.domid, RunsWith::NotReadable { why });
+        }
+    }
+    vms
 }
 
 /// The VMs of the resource pool that are not halted, and the QEMUs of this host.
@@ -52,6 +90,7 @@ impl NotHalted {
     /// # Errors
     /// XAPI is away or refuses.
     pub fn look(host: &Host, session: &mut Session) -> Result<Self, XapiError> {
+        session.set_deadline(Deadline::after(RECORDS_TIMEOUT));
         let vms = session.vms_not_halted()?.into_iter().map(|vm| (vm.uuid.clone(), vm)).collect();
         let (here, device) = (host.root.host_uuid(), host.settings.device.clone());
         Ok(Self { vms, hosts: session.hosts()?, here, qemus: Qemus::read(&host.root), device })
@@ -99,7 +138,8 @@ pub(super) fn of_vm(host: &Host, session: &mut Session, vm: &StoredVm) -> Result
         Ok(read_vm(&Qemus::read(&host.root), &host.settings.device, &record))
     } else {
         let request = Request::Running {};
-        ask_host::<RunningReply>(&host.root, session.token(), &record.resident_on, &on.name_label, &request)
+        let token = session.token();
+        ask_host::<RunningReply>(&host.root, token, &record.resident_on, &on.name_label, &request, OTHER_HOST_TIMEOUT)
             .map(|reply| reply.vms.into_iter().find(|running| running.vm_uuid == vm.uuid))
     };
     Ok(match running {

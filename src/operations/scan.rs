@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use super::Host;
 use super::catch_up::Current;
-use super::hosts::{Answered, on_every_host};
+use super::hosts::Answered;
+use super::running::running_everywhere;
 use super::sync::note_names;
 use crate::device_args::{self, FoundDevice};
 use crate::error::Error;
 use crate::model::{VmSettings, VmUuid};
 use crate::reply::{AdoptReply, AdoptedVm, LeftAlone, RunningReply, RunsWithReply, RunsWithState, ScannedVm};
-use crate::request::Request;
 use crate::shared_copy::SharedCopy;
 use crate::store::{Registration, Writing};
 use crate::transaction::Transaction;
@@ -23,7 +23,7 @@ use crate::xenapi::{HostRecord, VmRecord, XapiVm};
 /// XAPI or the database cannot be used.
 pub fn scan_vms(host: &Host) -> Result<Vec<ScannedVm>, Error> {
     let mut session = host.connect()?;
-    let answers = on_every_host::<RunningReply>(&host.root, &mut session, &Request::Running {})?;
+    let answers = running_everywhere(host, &mut session)?;
     let shared = SharedCopy::load(&mut session)?;
     let hosts = session.hosts()?;
     let here: HashMap<_, _> = Current::with(host, &shared)?.read().entries()?.into_iter().collect();

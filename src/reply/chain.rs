@@ -21,6 +21,9 @@ pub enum Link {
     /// What this boot was given, and the program that passes it on.
     QemuWrapper,
     Qemu,
+    /// One that a newer vgpu-config has.
+    #[serde(other)]
+    Other,
 }
 
 impl fmt::Display for Link {
@@ -32,6 +35,7 @@ impl fmt::Display for Link {
             Self::Xenopsd => "xenopsd",
             Self::QemuWrapper => "qemu-wrapper",
             Self::Qemu => "QEMU",
+            Self::Other => "another link",
         })
     }
 }
@@ -42,7 +46,7 @@ pub struct VmCheckReply {
     pub ok: bool,
     pub vm_uuid: VmUuid,
     pub vm_name: Option<String>,
-    /// The host on which it runs or, if it does not run, the host that was asked.
+    /// The host on which it runs; `null` if it does not run.
     pub host_name: Option<String>,
     /// As in XAPI; `null` if XAPI is away or does not know the VM.
     pub power_state: Option<String>,

@@ -40,7 +40,8 @@ pub enum RunningState {
     Unclear,
     /// A PV or PVH guest, or one that starts or ends right now.
     NoQemu,
-    /// The processes of the host cannot be read.
+    /// The processes of the host cannot be read, or a newer vgpu-config says something else.
+    #[serde(other)]
     NotReadable,
 }
 
@@ -106,7 +107,8 @@ pub enum RunsWithState {
     Elsewhere,
     /// XAPI does not know the VM.
     UnknownVm,
-    /// XAPI, the host or its processes could not be asked.
+    /// XAPI, the host or its processes could not be asked, or a newer vgpu-config says something else.
+    #[serde(other)]
     NotKnown,
 }
 

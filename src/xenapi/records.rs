@@ -128,9 +128,14 @@ pub struct VmRecord {
     /// The host; `OpaqueRef:NULL` if it is halted.
     pub resident_on: Reference,
     /// The domain on that host; -1 if it is halted.
+    #[serde(default = "no_domain")]
     pub domid: i64,
     pub platform: IndexMap<String, String>,
     pub other_config: IndexMap<String, String>,
+}
+
+fn no_domain() -> i64 {
+    -1
 }
 
 impl VmRecord {

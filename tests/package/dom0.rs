@@ -15,7 +15,7 @@ use crate::built::{ok, packages};
 
 /// Notes what it is asked, as an installed systemd would be asked.
 const SYSTEMCTL: &str = "#!/bin/sh\necho \"$*\" >> /var/log/systemctl-calls\n";
-const TOOLS: &str = "cat chmod cp dd echo grep head ls mkdir mv rm rmdir sed sleep timeout touch true false";
+const TOOLS: &str = "cat chmod cp dd echo grep head ln ls mkdir mv rm rmdir sed sleep timeout touch true false";
 /// A stock qemu-wrapper that prints its arguments.
 const STOCK_WRAPPER: &str = "#!/bin/sh\necho stock \"$@\"\n";
 /// Only knows our argument for domain 5.

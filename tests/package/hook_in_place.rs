@@ -154,7 +154,13 @@ fn a_removal_takes_the_hook_first_and_leaves_nothing_that_could_be_run() {
     root.dnf(&["remove", "vgpu-config"]);
     assert_eq!(root.listing(FOLDER).len(), 0);
     assert_eq!(root.inside_ok("cat /var/log/seen | grep -c 50vgpu || true"), "0\n");
-    for gone in ["usr/libexec/vgpu", "etc/xapi.d/50vgpu.new", "etc/xapi.d/plugins/vgpu", "usr/bin/vgpu-admin"] {
+    for gone in [
+        "usr/libexec/vgpu/vgpu-hook",
+        "usr/libexec/vgpu/package",
+        "etc/xapi.d/50vgpu.new",
+        "etc/xapi.d/plugins/vgpu",
+        "usr/bin/vgpu-admin",
+    ] {
         assert!(!root.path(gone).exists(), "{gone} is still there");
     }
 }

@@ -59,7 +59,9 @@ fn assert_removal_keeps_what_is_not_ours(root: &Installed) {
     let said = root.dnf(&["remove", "vgpu-config"]);
     assert!(said.contains("stay in /etc/vgpu"), "{said}");
     assert_kept(root, "removed");
-    for gone in ["etc/xapi.d/plugins/vgpu", "usr/bin/vgpu-admin", "usr/libexec/vgpu", "usr/share/doc/vgpu-config"] {
+    for gone in
+        ["etc/xapi.d/plugins/vgpu", "usr/bin/vgpu-admin", "usr/libexec/vgpu/package", "usr/share/doc/vgpu-config"]
+    {
         assert!(!root.path(gone).exists(), "{gone} is still there");
     }
     assert_eq!(root.listing("etc/xapi.d/vm-pre-start").len(), 0, "a file here would be run before every start");

@@ -29,7 +29,8 @@ fn if_nothing_fails_the_stock_wrapper_gets_our_device_last() {
     let stand_in = StandIn::new();
     let ran = stand_in.start();
     assert_eq!(ran.stdout, printed(&[&ARGUMENTS[..], &OURS].concat()));
-    assert!(stand_in.logged()[0].contains("domain 5: QEMU gets -device vgpu-stub,pool_id=A,priority=high,vm_id=7"));
+    let expected = "domain 5: QEMU gets -device vgpu-stub,pool_id=A,priority=high,vm_id=7";
+    assert!(stand_in.logged().iter().any(|line| line.contains(expected)));
 }
 
 #[test]
@@ -38,9 +39,10 @@ fn if_xenstore_gives_no_or_an_invalid_answer_the_arguments_are_unchanged() {
     fs::remove_file(stand_in.root.path("usr/bin/xenstore-read")).unwrap();
     assert_unchanged(&stand_in, "usr/bin/xenstore-read: No such file");
     for (body, says) in [
-        ("exit 1", "QEMU gets no vGPU"),
-        ("kill -9 $$", "QEMU gets no vGPU"),
-        ("echo 'no such thing' >&2; exit 1", "QEMU gets no vGPU"),
+        ("echo \"xenstore-read: couldn't read path $1\" >&2; exit 1", "QEMU gets no vGPU"),
+        ("exit 1", "xenstore-read failed: ; QEMU starts without a vGPU"),
+        ("kill -9 $$", "xenstore-read failed: ; QEMU starts without a vGPU"),
+        ("echo 'xs_open: Connection refused' >&2; exit 1", "xenstore-read failed: xs_open: Connection refused"),
         ("head -c 3000 /dev/urandom", "output of xenstore-read is not valid"),
         ("printf 'a\\nb\\n'", "output of xenstore-read is not valid"),
         ("exec cat /dev/zero", "did not answer in time"),
@@ -157,4 +159,34 @@ fn without_a_stock_wrapper_it_fails_like_a_shell_and_says_so() {
     let ran = stand_in.start();
     assert_eq!(ran.code, Some(126));
     assert!(ran.stderr.contains("is vgpu-config's qemu-wrapper, not the stock one"), "{ran:?}");
+}
+
+const QEMU: &str = "usr/lib64/xen/bin/qemu-system-i386";
+
+#[test]
+fn a_device_that_qemu_does_not_have_is_not_passed_because_qemu_would_not_start() {
+    let stand_in = StandIn::new();
+    stand_in.script(QEMU, r#"echo 'name "VGA", bus PCI'"#);
+    assert_unchanged(&stand_in, "QEMU has no device vgpu-stub");
+    stand_in.script(QEMU, r#"echo 'name "VGA", bus PCI'; echo 'name "vgpu-stub", bus ISA'"#);
+    assert_eq!(stand_in.start().stdout, printed(&[&ARGUMENTS[..], &OURS].concat()), "asked again, for it was replaced");
+}
+
+#[test]
+fn qemu_is_asked_once_and_one_that_hangs_is_not_waited_for() {
+    let stand_in = StandIn::new();
+    fs::create_dir_all(stand_in.root.path("etc/vgpu")).unwrap();
+    stand_in.script(QEMU, "exec sleep 1000");
+    assert_unchanged(&stand_in, "-device help did not answer in time");
+    let asked = stand_in.root.path("asked");
+    let list = format!(r#"echo x >>'{}'; echo 'name "vgpu-stub", bus PCI'"#, asked.display());
+    stand_in.script(QEMU, &list);
+    let given = printed(&[&ARGUMENTS[..], &["-device", &format!("{},addr=1e", OURS[1])]].concat());
+    for _ in 0..3 {
+        assert_eq!(stand_in.start().stdout, given);
+    }
+    assert_eq!(fs::read_to_string(&asked).unwrap(), "x\n");
+    // An update of QEMU that does not answer: what was known of the one before counts.
+    stand_in.script(QEMU, "exec sleep 1000");
+    assert_eq!(stand_in.start().stdout, given);
 }

@@ -121,6 +121,12 @@ impl Dom0 {
         shown["device_argument"].as_str().map(str::to_owned)
     }
 
+    /// The same as QEMU gets it on a stock host: a PCI device gets a slot that is free.
+    #[must_use]
+    pub fn argument_for_qemu(&self, vm: &str) -> Option<String> {
+        self.argument(vm).map(|argument| format!("{argument},addr=1e"))
+    }
+
     /// What the shared copy says of a VM.
     #[must_use]
     pub fn shared(&self, vm: &str) -> Option<Entry> {

@@ -1,6 +1,6 @@
 //! The second process: determines what QEMU gets, prints it, and logs it.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -9,23 +9,24 @@ use vgpu_config::device_args::{self, PLATFORM_KEY, Passed};
 use vgpu_config::logging;
 use vgpu_config::operations::is_patched_script;
 use vgpu_config::paths::Root;
+use vgpu_config::qemu_device::{self, Known};
 use vgpu_config::settings::Settings;
 use vgpu_config::text::one_line;
 
-use crate::{IDENT, xenstore};
+use crate::{IDENT, device, xenstore};
 
-/// The option that starts the second process, followed by the domain's number.
+/// The option that starts the second process, followed by the domain's number and xenopsd's arguments.
 pub const OPTION: &str = "--what-qemu-gets";
 /// Printed after all words, each of which ends with a zero byte. If it is missing, words may be missing as well.
 pub const END: &[u8] = b"\0end";
-/// How long xenstore may take.
+/// How long xenstore and QEMU may take.
 const PATIENCE: Duration = Duration::from_millis(700);
 
-pub fn run(root: &Root, domid: &OsStr) -> ExitCode {
+pub fn run(root: &Root, domid: &OsStr, others: &[OsString]) -> ExitCode {
     logging::to_syslog(IDENT, &root.syslog_socket(), log::LevelFilter::Info);
     std::panic::set_hook(Box::new(|info| log::error!("{}", one_line(&info.to_string()))));
     let domain = one_line(&format!("domain {}", domid.to_string_lossy()));
-    match what_qemu_gets(root, domid) {
+    match what_qemu_gets(root, domid, others) {
         Ok(Passed { words, left_out }) => {
             let given = if words.is_empty() { "no vGPU".to_owned() } else { one_line(&words.join(" ")) };
             if print(&words).is_err() {
@@ -48,7 +49,7 @@ pub fn run(root: &Root, domid: &OsStr) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn what_qemu_gets(root: &Root, domid: &OsStr) -> Result<Passed, String> {
+fn what_qemu_gets(root: &Root, domid: &OsStr, others: &[OsString]) -> Result<Passed, String> {
     let until = Instant::now() + PATIENCE;
     let settings = Settings::load(&root.settings()).unwrap_or_else(|error| {
         let error = one_line(&error.to_string());
@@ -71,7 +72,19 @@ fn what_qemu_gets(root: &Root, domid: &OsStr) -> Result<Passed, String> {
     }
     let path = format!("/local/domain/{number}/platform/{PLATFORM_KEY}");
     let value = xenstore::read(&root.xenstore_read(), &path, until)?.unwrap_or_default();
-    Ok(device_args::passed(&settings.device, &settings.qemu_wrapper, &value))
+    let mut passed = device_args::passed(&settings.device, &settings.qemu_wrapper, &value);
+    if passed.words.is_empty() {
+        return Ok(passed);
+    }
+    match device::known(root, &settings.device, until)? {
+        Known::Missing => Err(format!("QEMU has no device {}: see 'vgpu-admin check'", settings.device.as_str())),
+        Known::Pci => {
+            let others: Vec<_> = others.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+            qemu_device::give_address(&mut passed.words, &settings.device, &others);
+            Ok(passed)
+        }
+        Known::NotPci | Known::Unclear => Ok(passed),
+    }
 }
 
 /// Prints the words for the first process.

@@ -3,7 +3,7 @@
 
 use std::io::{ErrorKind, Read};
 use std::os::fd::AsFd;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -19,6 +19,8 @@ const PAUSE: Duration = Duration::from_micros(100);
 pub struct Output {
     /// Its standard output.
     pub bytes: Vec<u8>,
+    /// Its standard error, if that was piped.
+    pub errors: Vec<u8>,
     /// Whether it ended in time.
     pub has_ended: bool,
 }
@@ -28,30 +30,31 @@ pub fn output(command: &mut Command, until: Instant) -> Result<Output, String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let started = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
     let mut child = started.map_err(|error| format!("{name}: {error}"))?;
-    let mut bytes = Vec::new();
-    let has_said_all = child.stdout.take().is_some_and(|mut stdout| read(&mut stdout, &mut bytes, until));
+    let (mut bytes, mut errors) = (Vec::new(), Vec::new());
+    let has_said_all = child.stdout.take().is_some_and(|mut stdout| read(&mut stdout, &mut bytes, until))
+        && child.stderr.take().is_none_or(|mut stderr| read(&mut stderr, &mut errors, until));
     let has_ended = has_said_all && ends(&mut child, until);
     if !has_ended {
         let _ = child.kill();
         let _ = child.wait();
     }
-    Ok(Output { bytes, has_ended })
+    Ok(Output { bytes, errors, has_ended })
 }
 
 /// Reads to the end; returns whether the end came in time.
-fn read(stdout: &mut ChildStdout, bytes: &mut Vec<u8>, until: Instant) -> bool {
+fn read(stream: &mut (impl Read + AsFd), bytes: &mut Vec<u8>, until: Instant) -> bool {
     let mut buffer = [0; 4096];
     while bytes.len() < LONGEST {
         let remaining = until.saturating_duration_since(Instant::now());
         // Rounded up, so that a short time does not become none.
         let timeout = u16::try_from(remaining.as_millis()).unwrap_or(u16::MAX).saturating_add(1);
-        let ready = poll(&mut [PollFd::new(stdout.as_fd(), PollFlags::POLLIN)], PollTimeout::from(timeout));
+        let ready = poll(&mut [PollFd::new(stream.as_fd(), PollFlags::POLLIN)], PollTimeout::from(timeout));
         match ready {
             Err(Errno::EINTR) if !remaining.is_zero() => continue,
             Ok(1..) => {}
             _ => return false,
         }
-        match stdout.read(&mut buffer) {
+        match stream.read(&mut buffer) {
             Ok(0) => return true,
             Ok(length) => bytes.extend(&buffer[..length]),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -87,21 +90,21 @@ mod tests {
 
     #[test]
     fn output_is_read_to_its_end() {
-        let Output { bytes, has_ended } = shell("echo a; sleep 0.01; echo b", Duration::from_mins(1));
+        let Output { bytes, has_ended, .. } = shell("echo a; sleep 0.01; echo b", Duration::from_mins(1));
         assert_eq!((bytes.as_slice(), has_ended), (&b"a\nb\n"[..], true));
     }
 
     #[test]
     fn a_program_that_hangs_is_killed_and_its_output_is_kept() {
         for script in ["echo a; exec sleep 3600", "echo a; exec >&-; exec sleep 3600"] {
-            let Output { bytes, has_ended } = shell(script, Duration::from_millis(300));
+            let Output { bytes, has_ended, .. } = shell(script, Duration::from_millis(300));
             assert_eq!((bytes.as_slice(), has_ended), (&b"a\n"[..], false), "{script}");
         }
     }
 
     #[test]
     fn a_program_that_prints_without_end_is_not_read_for_ever() {
-        let Output { bytes, has_ended } = shell("exec cat /dev/zero", Duration::from_hours(1));
+        let Output { bytes, has_ended, .. } = shell("exec cat /dev/zero", Duration::from_hours(1));
         assert!(!has_ended && bytes.len() <= LONGEST + 4096);
     }
 

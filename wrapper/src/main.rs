@@ -6,6 +6,7 @@
 //! second. Except for the arguments, it finds everything as xenopsd left it. A second process of this program determines what
 //! QEMU gets, so that this one can continue if that process fails.
 
+mod device;
 mod find;
 mod in_time;
 mod stock;
@@ -37,7 +38,7 @@ fn main() -> ExitCode {
             let _ = writeln!(std::io::stdout(), concat!("qemu-wrapper ", env!("CARGO_PKG_VERSION")));
             return ExitCode::SUCCESS;
         }
-        [option, domid] if option == find::OPTION => return find::run(&root, domid),
+        [option, domid, others @ ..] if option == find::OPTION => return find::run(&root, domid, others),
         _ => {}
     }
     let additions = additions(&root, &arguments).unwrap_or_else(|problem| {
@@ -60,7 +61,7 @@ fn additions(root: &Root, arguments: &[OsString]) -> Result<Vec<OsString>, Strin
     // An upgrade may be replacing the file. /proc/self/exe is the program that is running.
     let own = Path::new("/proc/self/exe");
     let program = if own.exists() { own.to_owned() } else { root.qemu_wrapper() };
-    let printed = in_time::output(Command::new(program).arg(find::OPTION).arg(domid), until)?;
+    let printed = in_time::output(Command::new(program).arg(find::OPTION).arg(domid).args(arguments), until)?;
     let words = printed.bytes.strip_suffix(find::END).ok_or("the vGPU could not be determined")?;
     Ok(words
         .split_inclusive(|byte| *byte == 0)

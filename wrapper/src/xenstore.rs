@@ -4,16 +4,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use vgpu_config::xenstore::unescaped;
+use vgpu_config::xenstore::value;
 
 use crate::in_time::{self, Output};
 
 /// The value of a path; `None` if it does not exist.
 pub fn read(program: &Path, path: &str, until: Instant) -> Result<Option<String>, String> {
-    match in_time::output(Command::new(program).arg(path).stderr(Stdio::null()), until)? {
-        // It prints one line, or nothing on standard output if the path does not exist.
-        Output { bytes, has_ended: true } if bytes.is_empty() => Ok(None),
-        Output { bytes, has_ended: true } => unescaped(&bytes).map(Some),
+    match in_time::output(Command::new(program).arg(path).stderr(Stdio::piped()), until)? {
+        Output { bytes, errors, has_ended: true } => value(&bytes, &errors),
         Output { has_ended: false, .. } => Err(format!("{} did not answer in time", program.display())),
     }
 }

@@ -90,12 +90,15 @@ pub fn check_vm(reply: &VmCheckReply) -> String {
         .iter()
         .map(|LinkReply { link, ok, value, .. }| vec![verdict(*ok).to_owned(), link.to_string(), value.clone()]);
     let mut text = format!("{}\n{}", one_line(&format!("VM {} ({name}){state}{on}", reply.vm_uuid)), table(&[], rows));
-    let broken = reply.links.iter().find(|link| !link.ok);
+    let mut broken = reply.links.iter().filter_map(|link| Some((link.link, link.problem.as_ref()?)));
     // Writing to a string does not fail.
-    let _ = match broken.and_then(|link| Some((link.link, link.problem.as_ref()?))) {
+    let _ = match broken.next() {
         Some((link, problem)) => write!(text, "\nBroken at {link}: {}.", one_line(problem)),
         None => write!(text, "\nThe chain is complete."),
     };
+    for (link, problem) in broken {
+        let _ = write!(text, "\nAlso {link}: {}.", one_line(problem));
+    }
     text
 }
 
@@ -103,7 +106,11 @@ pub fn check_all_hosts(reply: &PoolCheckReply) -> String {
     let mut text = String::new();
     for host in &reply.hosts {
         // Writing to a string does not fail.
-        let _ = write!(text, "Host {} ({})\n{}\n\n", one_line(&host.host_name), host.host_uuid, checks(&host.checks));
+        let _ = write!(text, "Host {} ({})\n{}\n", one_line(&host.host_name), host.host_uuid, checks(&host.checks));
+        if let (2.., Some(link)) = (host.checks.iter().filter(|item| !item.ok).count(), host.broken_link) {
+            let _ = writeln!(text, "Begin with {link}: what follows it may depend on it.");
+        }
+        text.push('\n');
     }
     let wrong = reply.hosts.iter().flat_map(|host| &host.checks).filter(|item| !item.ok).count();
     text + &summary(wrong, None)

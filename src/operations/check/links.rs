@@ -27,6 +27,8 @@ pub(super) struct Chain<'a> {
     pub wanted: Option<VmSettings>,
     /// `None` if XAPI does not know the VM, or is away.
     pub record: Option<&'a VmRecord>,
+    /// Set if it runs on another host: why that could not be asked.
+    pub elsewhere: Option<&'a str>,
 }
 
 impl Chain<'_> {
@@ -38,9 +40,8 @@ impl Chain<'_> {
         let value = entry_in_words(entry);
         match seen.map(|seen| seen.shared.compare(&self.vm_uuid, entry)) {
             Some(Comparison::CopyIsNewer(_)) => {
-                let why =
-                    "another host has a newer change: it is taken over at the VM's next start, or by 'vgpu-admin sync'";
-                broken(Link::Database, value, why.to_owned())
+                let note = "another host has a newer change, which is taken over at the VM's next start or by 'vgpu-admin sync'";
+                right(Link::Database, format!("{value}; {note}"))
             }
             _ => right(Link::Database, value),
         }
@@ -70,6 +71,9 @@ impl Chain<'_> {
     }
 
     pub fn xenopsd(&self) -> LinkReply {
+        if let Some(why) = self.elsewhere {
+            return broken(Link::Xenopsd, NOT_KNOWN, why.to_owned());
+        }
         let until = Deadline::after(super::XENOPSD_TIMEOUT);
         let asked = Xenopsd::connect(&self.root.message_switch_socket(), until)
             .and_then(|mut xenopsd| xenopsd.stat(&self.vm_uuid));
@@ -92,12 +96,17 @@ impl Chain<'_> {
         if let Some(kind) = self.kind_without_qemu() {
             return right(Link::QemuWrapper, format!("not used: a {kind} guest has no QEMU"));
         }
-        let given = self.domid().map(|domid| boot::arguments(self.root, domid));
+        if let Some(why) = self.elsewhere {
+            return broken(Link::QemuWrapper, NOT_KNOWN, why.to_owned());
+        }
+        let domid = self.domid().filter(|_| self.root.xenstore_read().exists());
+        let given = domid.map(|domid| boot::arguments(self.root, domid));
         let passes = wrapper_passes_arguments(self.root);
         match (passes, given) {
             (Err(why), Some(Ok(given))) => broken(Link::QemuWrapper, self.ours(given.as_deref()), why),
             (Err(why), _) => broken(Link::QemuWrapper, "passes nothing", why),
-            (Ok(how), None | Some(Err(_))) => right(Link::QemuWrapper, how),
+            (Ok(how), None) => right(Link::QemuWrapper, how),
+            (Ok(_), Some(Err(why))) => broken(Link::QemuWrapper, NOT_KNOWN, why),
             (Ok(_), Some(Ok(given))) => {
                 let why = format!(
                     "this boot was given something else: 'vgpu-admin apply --vm-uuid={}' reboots the VM",
@@ -118,13 +127,20 @@ impl Chain<'_> {
             let value = format!("none: it is a {kind} guest");
             return if self.wanted.is_some() { broken(Link::Qemu, value, why) } else { right(Link::Qemu, value) };
         }
+        if let Some(why) = self.elsewhere {
+            return broken(Link::Qemu, NOT_KNOWN, why.to_owned());
+        }
         let Some(domid) = self.domid() else {
             return match qemu_knows_device(self.root, device) {
                 Ok(how) => right(Link::Qemu, format!("none, because the VM is not running; {how}")),
                 Err(why) => broken(Link::Qemu, "none, because the VM is not running", why),
             };
         };
-        let runs_with = Qemus::read(self.root).runs_with(domid, device);
+        self.running_qemu(domid)
+    }
+
+    fn running_qemu(&self, domid: i64) -> LinkReply {
+        let runs_with = Qemus::read(self.root).runs_with(domid, &self.settings.device);
         let reboot = format!("'vgpu-admin apply --vm-uuid={}' reboots the VM", self.vm_uuid);
         match runs_with {
             RunsWith::NotReadable { why } => broken(Link::Qemu, NOT_KNOWN, why),

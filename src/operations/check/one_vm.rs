@@ -5,7 +5,7 @@ use crate::entry::Entry;
 use crate::error::Error;
 use crate::model::VmUuid;
 use crate::operations::Caller;
-use crate::operations::hosts::ask_host;
+use crate::operations::hosts::{EVERY_HOST_TIMEOUT, ask_host};
 use crate::paths::Root;
 use crate::reply::{CheckedReply, VmCheckReply};
 use crate::request::{Request, VmSelector};
@@ -17,16 +17,20 @@ use crate::xenapi::{self, HostRecord, Session, XapiError, XapiVm};
 /// Checks a VM's chain, on the host where it runs.
 ///
 /// # Errors
-/// The VM is not registered and never was, or the host where it runs does not answer.
+/// The VM is not registered and never was.
 pub fn check_vm(root: &Root, caller: &Caller, vm_uuid: VmUuid) -> Result<VmCheckReply, Error> {
     let seen = caller.connect(root, xenapi::XAPI_TIMEOUT).and_then(|mut session| {
         let seen = Seen::read(&mut session, &vm_uuid)?;
         Ok((seen, session))
     });
     match seen {
-        Ok((seen, session)) if seen.is_elsewhere(root) => seen.ask_there(root, &session, vm_uuid),
-        Ok((seen, _)) => here(root, vm_uuid, Ok(seen)),
-        Err(error) => here(root, vm_uuid, Err(error)),
+        Ok((seen, session)) if seen.is_elsewhere(root) => match seen.ask_there(root, &session, vm_uuid) {
+            Err(error @ Error::NotRegistered(_)) => Err(error),
+            Err(error) => here(root, vm_uuid, Ok(seen), Some(&error.to_string())),
+            answer => answer,
+        },
+        Ok((seen, _)) => here(root, vm_uuid, Ok(seen), None),
+        Err(error) => here(root, vm_uuid, Err(error), None),
     }
 }
 
@@ -54,7 +58,7 @@ impl Seen {
     fn ask_there(&self, root: &Root, session: &Session, vm_uuid: VmUuid) -> Result<VmCheckReply, Error> {
         let (Some(on), Some(record)) = (&self.on, self.vm.record()) else { return Err(Error::NotRegistered(vm_uuid)) };
         let request = Request::Check { vm: Some(VmSelector::Uuid(vm_uuid)), all_hosts: false };
-        match ask_host(root, session.token(), &record.resident_on, &on.name_label, &request)? {
+        match ask_host(root, session.token(), &record.resident_on, &on.name_label, &request, EVERY_HOST_TIMEOUT)? {
             CheckedReply::Vm(reply) => Ok(reply),
             CheckedReply::AllHosts(_) | CheckedReply::ThisHost(_) => {
                 Err(Error::OtherAnswer { host: on.name_label.clone(), reason: "it is not about a VM".to_owned() })
@@ -76,7 +80,13 @@ fn stored(root: &Root, vm_uuid: &VmUuid) -> (Result<Option<Entry>, StoreError>, 
     }
 }
 
-fn here(root: &Root, vm_uuid: VmUuid, seen: Result<Seen, XapiError>) -> Result<VmCheckReply, Error> {
+/// The chain as far as this host knows it. `elsewhere` is why the host could not be asked on which the VM runs.
+fn here(
+    root: &Root,
+    vm_uuid: VmUuid,
+    seen: Result<Seen, XapiError>,
+    elsewhere: Option<&str>,
+) -> Result<VmCheckReply, Error> {
     let settings = Settings::load(&root.settings()).unwrap_or_default();
     let (stored, name) = stored(root, &vm_uuid);
     let away = seen.as_ref().err().map(ToString::to_string);
@@ -91,7 +101,7 @@ fn here(root: &Root, vm_uuid: VmUuid, seen: Result<Seen, XapiError>) -> Result<V
     }
     let record = seen.as_ref().and_then(|seen| seen.vm.record());
     let wanted = newest.and_then(|entry| entry.settings);
-    let chain = Chain { root, settings: &settings, vm_uuid, wanted, record };
+    let chain = Chain { root, settings: &settings, vm_uuid, wanted, record, elsewhere };
     let links = vec![
         chain.database(&stored, seen.as_ref()),
         chain.shared_copy(entry, seen.as_ref(), away.as_deref()),

@@ -5,6 +5,7 @@ use crate::device_args;
 use crate::error::Error;
 use crate::model::VmSettings;
 use crate::operations::boot;
+use crate::operations::guests::kind_without_qemu;
 use crate::operations::running::read_vm;
 use crate::paths::Root;
 use crate::qemu::Qemus;
@@ -19,10 +20,14 @@ pub(super) fn have_their_settings(root: &Root, in_xapi: &InXapi) -> Result<Strin
     let device = Settings::load(&root.settings()).unwrap_or_default().device;
     let running = registered(root, &device, in_xapi).map_err(|error| error.to_string())?;
     let total = running.len();
-    let lacking = |(running, wanted): &(RunningVm, VmSettings)| running.is_as_configured(Some(*wanted)) == Some(false);
-    let lacking: Vec<_> = running.into_iter().filter(lacking).collect();
-    let lost: Vec<_> = lacking.iter().filter_map(|(running, _)| lost(root, &device, running)).collect();
-    match (lost.as_slice(), lacking.len(), total) {
+    let is_as_configured = |(running, wanted): &(RunningVm, VmSettings)| running.is_as_configured(Some(*wanted));
+    if let Some((running, _)) = running.iter().find(|running| is_as_configured(running).is_none()) {
+        let RunningVm { vm_uuid, vm_name, domid, .. } = running;
+        let why = running.why.clone().unwrap_or_else(|| format!("there is no process qemu-dm-{domid}"));
+        return Err(format!("it is not known what VM {vm_uuid} ({vm_name}) runs with: {why}"));
+    }
+    let lacking: Vec<_> = running.iter().filter(|running| is_as_configured(running) == Some(false)).collect();
+    match (lost(root, &device, &lacking)?.as_slice(), lacking.len(), total) {
         ([], 0, 0) => Ok("no registered VM runs on this host".to_owned()),
         ([], 0, 1) => Ok("the one registered VM that runs on this host has its settings".to_owned()),
         ([], 0, total) => Ok(format!("all {total} registered VMs that run on this host have their settings")),
@@ -40,7 +45,8 @@ pub(super) fn have_their_settings(root: &Root, in_xapi: &InXapi) -> Result<Strin
 /// The registered VMs on this host, and the newest settings of each.
 fn registered(root: &Root, device: &DeviceName, in_xapi: &InXapi) -> Result<Vec<(RunningVm, VmSettings)>, Error> {
     let is_here = |record: &&VmRecord| {
-        record.is_a_vm() && record.has_domain() && in_xapi.here.as_ref() == Some(&record.resident_on)
+        let has_qemu = kind_without_qemu(&record.domain_type).is_none();
+        record.is_a_vm() && has_qemu && record.has_domain() && in_xapi.here.as_ref() == Some(&record.resident_on)
     };
     let store = Store::open_existing(&root.database(), DATABASE_TIMEOUT)?;
     let qemus = Qemus::read(root);
@@ -54,20 +60,28 @@ fn registered(root: &Root, device: &DeviceName, in_xapi: &InXapi) -> Result<Vec<
     Ok(registered)
 }
 
-/// What a VM's QEMU lacks of what this boot was given.
-fn lost(root: &Root, device: &DeviceName, running: &RunningVm) -> Option<String> {
-    let given = boot::arguments(root, running.domid).ok()??;
-    let given = device_args::find(device, &given)?;
-    let has_it = given.settings().is_some() && running.is_as_configured(given.settings()) == Some(true);
-    let has = match running.state {
-        RunningState::NoVgpu => "no vGPU",
-        _ => running.device_argument.as_deref().unwrap_or_default(),
-    };
-    (!has_it).then(|| {
+/// The VMs whose QEMUs do not have what their boots were given, a sentence each. If xenstore cannot be read, nobody knows.
+fn lost(root: &Root, device: &DeviceName, lacking: &[&(RunningVm, VmSettings)]) -> Result<Vec<String>, String> {
+    let mut lost = Vec::new();
+    for (running, _) in lacking {
+        if !root.xenstore_read().exists() {
+            break;
+        }
+        let Some(given) = boot::arguments(root, running.domid)? else { continue };
+        let Some(given) = device_args::find(device, &given) else { continue };
+        if given.settings().is_some() && running.is_as_configured(given.settings()) == Some(true) {
+            continue;
+        }
         let RunningVm { vm_uuid, vm_name, .. } = running;
-        format!(
-            "VM {vm_uuid} ({vm_name}) runs with {has}, although its start was given {}: see 'vgpu-admin check --vm-uuid={vm_uuid}'",
+        let has = match running.state {
+            RunningState::NoVgpu => "no vGPU",
+            _ => running.device_argument.as_deref().unwrap_or_default(),
+        };
+        lost.push(format!(
+            "VM {vm_uuid} ({vm_name}) runs with {has}, although its start was given {}: reboot it before it is suspended or moved to \
+             another host ('vgpu-admin check --vm-uuid={vm_uuid}' shows why)",
             given.text
-        )
-    })
+        ));
+    }
+    Ok(lost)
 }

@@ -12,9 +12,11 @@ use std::path::{Path, PathBuf};
 use configured::{Configured, FRAGMENT, SETTING, Whose, folder_of_the_other_release, fragments, others, whose};
 use restart::restart_toolstack;
 
+use super::device_model::learn_of_device;
 use crate::error::Error;
 use crate::paths::Root;
 use crate::reply::{QemuWrapperReply, WrapperState};
+use crate::settings::Settings;
 
 pub use text::is_patched_script;
 pub(super) use text::{cannot_be_run, is_patched};
@@ -109,6 +111,7 @@ pub fn qemu_wrapper_status(root: &Root) -> QemuWrapperReply {
 /// Ours or the stock one cannot be run, the stock one was changed, another one is configured, or the file cannot be written.
 pub fn enable_qemu_wrapper(root: &Root, force: bool, restart: bool) -> Result<QemuWrapperReply, Error> {
     can_be_enabled(root, force)?;
+    learn_of_device(root, &Settings::load(&root.settings())?.device);
     let text = fragment(root);
     let is_written = |path: &PathBuf| fs::read_to_string(path).is_ok_and(|found| found == text);
     let changed = !fragments(root).iter().all(is_written);

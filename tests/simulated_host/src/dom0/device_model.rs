@@ -16,7 +16,7 @@ use crate::lock;
 use crate::xenopsd::Domain;
 use crate::xenstore::Xenstore;
 
-/// How long QEMU may take to start. The real xenopsd waits for its socket.
+/// How long QEMU may take to start.
 const STARTS_WITHIN: Duration = Duration::from_secs(20);
 /// How long QEMU and its logger may take to end.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
@@ -186,9 +186,10 @@ fn run_wrapper(root: &Path, wrapper: &Path, domain: &Domain, restores: bool) -> 
         .stderr(File::options().append(true).open(&output)?)
         .spawn()?;
     let until = Instant::now() + STARTS_WITHIN;
+    let pidfile = root.join(format!("var/run/xen/qemu-dm-{domid}.pid"));
     let pid = loop {
         let pid = store.read(&format!("{own}/qemu-pid")).and_then(|pid| String::from_utf8(pid).ok()?.parse().ok());
-        if let Some(pid) = pid {
+        if let (Some(pid), true) = (pid, pidfile.exists()) {
             break pid;
         }
         if logger.try_wait()?.is_some() || Instant::now() > until {
@@ -199,10 +200,6 @@ fn run_wrapper(root: &Path, wrapper: &Path, domain: &Domain, restores: bool) -> 
         thread::sleep(PAUSE);
     };
     let shown = link_process(root, pid)?;
-    // A new program's command line is empty for a moment.
-    while Instant::now() < until && command_line(&shown).is_ok_and(|words| words.is_empty()) {
-        thread::sleep(PAUSE);
-    }
     let last_argument = arguments.last().cloned().unwrap_or_default();
     let process = Some(Process { network: Mutex::new(Some(network)), logger: Mutex::new(logger) });
     Ok(DeviceModel { pid, process, shown, store, domid, last_argument })

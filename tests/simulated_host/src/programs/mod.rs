@@ -30,7 +30,7 @@ pub fn dom0_program() -> ExitCode {
     let arguments: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     match place {
         "usr/libexec/simulated-host/qemu-wrapper" => stock_wrapper::run(&root, &arguments),
-        "usr/lib64/xen/bin/qemu-system-i386" => qemu::run(&arguments),
+        "usr/lib64/xen/bin/qemu-system-i386" => qemu::run(&root, &arguments),
         "usr/bin/xenstore-read" => xenstore_read::run(&root, &arguments),
         "opt/xensource/bin/xe-toolstack-restart" => restart_toolstack(&root),
         _ => until_standard_input_ends(),
