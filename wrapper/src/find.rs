@@ -73,7 +73,8 @@ fn what_qemu_gets(root: &Root, domid: &OsStr, others: &[OsString]) -> Result<Pas
     let path = format!("/local/domain/{number}/platform/{PLATFORM_KEY}");
     let value = xenstore::read(&root.xenstore_read(), &path, until)?.unwrap_or_default();
     let mut passed = device_args::passed(&settings.device, &settings.qemu_wrapper, &value);
-    if passed.words.is_empty() {
+    let is_ours = |word: &String| word.split(',').next() == Some(settings.device.as_str());
+    if !passed.words.iter().any(is_ours) {
         return Ok(passed);
     }
     match device::known(root, &settings.device, until)? {
