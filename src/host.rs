@@ -16,6 +16,8 @@ use crate::xenapi::{self, Session, Token, XapiError};
 pub enum Caller {
     /// root on this host, who may work on the database alone if XAPI is away.
     Root,
+    /// root on this host, who works on the database alone by choice: XAPI is neither asked nor told.
+    RootWithoutXapi,
     /// The plugin's caller, by the session that XAPI passed on. XAPI's own roles decide what the caller may do, so nothing
     /// is changed without XAPI. The session is the caller's and is never logged out.
     Session(Token),
@@ -28,9 +30,17 @@ impl Caller {
         let socket = root.xapi_socket();
         match self {
             Self::Root => Session::log_in(&socket, deadline),
+            Self::RootWithoutXapi => Err(XapiError::NotAsked),
             Self::Session(token) => Session::of_caller(&socket, token.clone(), deadline),
         }
     }
+}
+
+/// Another program that this library is a part of. Its signals are left alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Guest {
+    /// The database is not changed, and neither created nor migrated.
+    pub reads_only: bool,
 }
 
 /// This host, with everything that an operation needs.
@@ -41,6 +51,7 @@ pub struct Host {
     pub(crate) store: Store,
     pub(crate) caller: Caller,
     user: Option<String>,
+    guest: Option<Guest>,
     vm_locks: OnceCell<VmLocks>,
 }
 
@@ -50,13 +61,30 @@ impl Host {
     /// # Errors
     /// The settings file or the database cannot be used.
     pub fn open(root: Root, caller: Caller) -> Result<Self, Error> {
+        Self::open_for(root, caller, None)
+    }
+
+    /// The same for another program, if there is one.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_for(root: Root, caller: Caller, guest: Option<Guest>) -> Result<Self, Error> {
         let settings = Settings::load(&root.settings())?;
-        let through = match caller {
-            Caller::Root => Through::Cli,
-            Caller::Session(_) => Through::Plugin,
+        let through = match (guest, &caller) {
+            (Some(_), _) => Through::Library,
+            (None, Caller::Root | Caller::RootWithoutXapi) => Through::Cli,
+            (None, Caller::Session(_)) => Through::Plugin,
         };
-        let store = Store::open_for(&root.database(), through, settings.history.get())?;
-        Ok(Self { root, settings, store, caller, user: None, vm_locks: OnceCell::new() })
+        let store = match guest {
+            Some(Guest { reads_only: true }) => Store::open_to_read(&root.database())?,
+            _ => Store::open_for(&root.database(), through, settings.history.get())?,
+        };
+        Ok(Self { root, settings, store, caller, user: None, guest, vm_locks: OnceCell::new() })
+    }
+
+    /// Whether the process is another program's.
+    pub(crate) fn is_guest(&self) -> bool {
+        self.guest.is_some()
     }
 
     /// Names the user for the history. For a plugin's caller, XAPI says who it is.
@@ -83,7 +111,7 @@ impl Host {
     /// it, even if nothing will be written to XAPI.
     pub(crate) fn prove_may_change(&self, session: &mut Session) -> Result<Option<String>, XapiError> {
         match self.caller {
-            Caller::Root => Ok(self.user.clone()),
+            Caller::Root | Caller::RootWithoutXapi => Ok(self.user.clone()),
             Caller::Session(_) => {
                 session.prove_pool_operator()?;
                 Ok(session.user())

@@ -3,7 +3,14 @@
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Root(PathBuf);
+pub struct Root {
+    folder: PathBuf,
+    /// A database in another place than `etc/vgpu`.
+    other_database: Option<PathBuf>,
+}
+
+/// Below the root.
+const DATABASE: &str = "etc/vgpu/vgpu_config.db";
 
 impl Root {
     /// Derives the root from the program's own path: `/srv/x/usr/bin/vgpu-admin`, installed as `usr/bin/vgpu-admin`, uses the
@@ -21,17 +28,33 @@ impl Root {
         let root = program.and_then(|program| {
             program.ancestors().nth(Path::new(installed_as).components().count()).map(PathBuf::from)
         });
-        Self(root.unwrap_or_else(|| PathBuf::from("/")))
+        Self::at(root.unwrap_or_else(|| PathBuf::from("/")))
+    }
+
+    /// Derives the root from the database's absolute path: `/srv/x/etc/vgpu/vgpu_config.db` is in the root `/srv/x`. A database in
+    /// any other place is used with the settings of `/`, and its locks are beside it.
+    #[must_use]
+    pub fn of_database(database: &Path) -> Self {
+        match database.ancestors().nth(Path::new(DATABASE).components().count()) {
+            Some(folder) if database.ends_with(DATABASE) => Self::at(folder),
+            _ => Self { folder: PathBuf::from("/"), other_database: Some(database.to_owned()) },
+        }
+    }
+
+    /// Whether its database is not the one that the other programs use.
+    #[must_use]
+    pub fn has_other_database(&self) -> bool {
+        self.other_database.is_some()
     }
 
     /// For tests.
     #[must_use]
     pub fn at(folder: impl Into<PathBuf>) -> Self {
-        Self(folder.into())
+        Self { folder: folder.into(), other_database: None }
     }
 
     fn join(&self, below: &str) -> PathBuf {
-        self.0.join(below)
+        self.folder.join(below)
     }
 
     #[must_use]
@@ -41,13 +64,20 @@ impl Root {
 
     #[must_use]
     pub fn database(&self) -> PathBuf {
-        self.join("etc/vgpu/vgpu_config.db")
+        self.other_database.clone().unwrap_or_else(|| self.join(DATABASE))
     }
 
     /// An empty file whose byte ranges are the locks of VMs. It is gone after a reboot of the host.
     #[must_use]
     pub fn vm_locks(&self) -> PathBuf {
-        self.join("var/run/vgpu/vm-locks")
+        match &self.other_database {
+            Some(database) => {
+                let mut name = database.as_os_str().to_owned();
+                name.push("-vm-locks");
+                PathBuf::from(name)
+            }
+            None => self.join("var/run/vgpu/vm-locks"),
+        }
     }
 
     /// Its modification time is when this host last had the settings of all hosts.
@@ -111,7 +141,7 @@ impl Root {
     /// A file's path in dom0, without the root.
     #[must_use]
     pub fn name_in_dom0(&self, path: &Path) -> String {
-        let below = path.strip_prefix(&self.0).unwrap_or(path);
+        let below = path.strip_prefix(&self.folder).unwrap_or(path);
         format!("/{}", below.display())
     }
 

@@ -18,9 +18,11 @@ impl Error {
             | Self::AmbiguousHost { .. }
             | Self::NotAVm { .. }
             | Self::NothingToChange => "VGPU_INVALID_PARAM",
-            Self::NotRegistered(_) | Self::NoSuchName(_) | Self::Renamed { .. } | Self::NoSuchHost { .. } => {
-                "VGPU_NOT_FOUND"
-            }
+            Self::NotRegistered(_)
+            | Self::NoSuchDevice(_)
+            | Self::NoSuchName(_)
+            | Self::Renamed { .. }
+            | Self::NoSuchHost { .. } => "VGPU_NOT_FOUND",
             Self::OtherHost { code, .. } => code,
             Self::AlreadyRegistered(_) | Self::DeviceVmIdTaken { .. } => "VGPU_ALREADY_EXISTS",
             Self::UnknownToXapi(_) | Self::NoSuchVm(_) => "VGPU_UNKNOWN_VM",

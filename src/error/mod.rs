@@ -31,6 +31,8 @@ pub enum Error {
     NotRegistered(VmUuid),
     #[error("no registered VM is named '{0}': see 'vgpu-admin list-vms', or use the UUID")]
     NoSuchName(String),
+    #[error("no registered VM has vm_id {0}: see 'vgpu-admin list-vms'")]
+    NoSuchDevice(DeviceVmId),
     /// No VM has this name in XAPI any more.
     #[error("VM {vm_uuid} was named '{name}' and is now named '{now}': use the new name, or the UUID")]
     Renamed { name: String, vm_uuid: VmUuid, now: String },

@@ -1,20 +1,23 @@
 //! Carries out requests on this host.
 
 use std::cell::OnceCell;
+use std::ops::ControlFlow;
 
 use super::selector::{self, Meant};
+use super::single::{show_device, visit_vms};
 use super::{
     Caller, Host, RegisterVm, UpdateVm, adopt, apply, check, check_all_hosts, check_vm, count_by_pool,
     count_by_priority, export, history, import, list_pools, list_vms, list_vms_as_json, prune, register_vm, remove_vm,
     running, scan_vms, set_pool, set_priority, show_vm, status, sync, update_vm, version,
 };
 use crate::error::Error;
-use crate::model::VmUuid;
+use crate::host::Guest;
+use crate::model::{DeviceVmId, VmUuid};
 use crate::paths::Root;
 use crate::reply::{ApplyReply, ChangeReply, CheckedReply, HistoryEntry, ShowReply, VmReply};
 use crate::request::{ApplyTo, NewVm, Reply, Request, VmSelector};
 use crate::settings::Defaults;
-use crate::store::Filter;
+use crate::store::{self, CheckItem, Filter};
 
 /// This host, in a caller's name. The first request that needs its settings and its database opens them: a check works
 /// without.
@@ -23,6 +26,7 @@ pub struct ThisHost {
     root: Root,
     caller: Caller,
     user: Option<String>,
+    guest: Option<Guest>,
     opened: OnceCell<Host>,
 }
 
@@ -30,7 +34,7 @@ impl ThisHost {
     /// This host, with the files below `root`.
     #[must_use]
     pub fn new(root: Root, caller: Caller) -> Self {
-        Self { root, caller, user: None, opened: OnceCell::new() }
+        Self { root, caller, user: None, guest: None, opened: OnceCell::new() }
     }
 
     /// Names the user for the history. For a plugin's caller, XAPI says who it is.
@@ -39,11 +43,31 @@ impl ThisHost {
         Self { user: Some(user), ..self }
     }
 
-    fn host(&self) -> Result<&Host, Error> {
+    /// Inside another program.
+    #[must_use]
+    pub fn inside(self, guest: Guest) -> Self {
+        Self { guest: Some(guest), ..self }
+    }
+
+    pub(super) fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// Whether the database is open, and its path names another file by now.
+    pub(super) fn is_replaced(&self) -> bool {
+        self.opened.get().is_some_and(|host| host.store.is_replaced())
+    }
+
+    /// The next request reads the settings and opens the database again.
+    pub(super) fn close(&mut self) {
+        self.opened.take();
+    }
+
+    pub(super) fn host(&self) -> Result<&Host, Error> {
         if let Some(host) = self.opened.get() {
             return Ok(host);
         }
-        let host = Host::open(self.root.clone(), self.caller.clone())?.on_behalf_of(self.user.clone());
+        let host = Host::open_for(self.root.clone(), self.caller.clone(), self.guest)?.on_behalf_of(self.user.clone());
         Ok(self.opened.get_or_init(|| host))
     }
 
@@ -106,6 +130,32 @@ impl ThisHost {
     /// As [`list_vms`].
     pub fn list_to_json(&self, filter: Filter) -> Result<(String, Option<String>), Error> {
         list_vms_as_json(self.host()?, filter)
+    }
+
+    /// Shows the VM whose device has a number.
+    ///
+    /// # Errors
+    /// As [`show_device`].
+    pub fn show_device(&self, vm_id: DeviceVmId) -> Result<VmReply, Error> {
+        show_device(self.host()?, vm_id)
+    }
+
+    /// Lists VMs one by one.
+    ///
+    /// # Errors
+    /// As [`visit_vms`].
+    pub fn visit_vms(
+        &self,
+        filter: Filter,
+        visit: &mut dyn FnMut(VmReply) -> Result<ControlFlow<()>, Error>,
+    ) -> Result<(), Error> {
+        visit_vms(self.host()?, filter, visit)
+    }
+
+    /// The part of a check that is about the database.
+    #[must_use]
+    pub fn check_database(&self) -> Vec<CheckItem> {
+        store::check(&self.root.database())
     }
 
     fn apply(&self, to: &ApplyTo, hard: bool, dry_run: bool) -> Result<ApplyReply, Error> {

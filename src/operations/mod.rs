@@ -1,4 +1,4 @@
-//! The operations: one function each. The plugin, the CLI and later the C library only parse, call and print.
+//! The operations: one function each. The plugin, the CLI and the C library only parse, call and print.
 
 mod apply;
 mod boot;
@@ -17,12 +17,14 @@ mod programs;
 mod qemu_wrapper;
 mod read;
 mod recover;
+mod resident;
 mod running;
 mod scan;
 mod selector;
+mod single;
 mod sync;
 
-pub use crate::host::{Caller, Host};
+pub use crate::host::{Caller, Guest, Host};
 pub use apply::apply;
 pub use change::{RegisterVm, UpdateVm, register_vm, remove_vm, set_pool, set_priority, update_vm};
 pub use check::{check, check_all_hosts, check_vm};
@@ -35,6 +37,7 @@ pub use qemu_wrapper::{
 };
 pub use read::{count_by_pool, count_by_priority, list_pools, list_vms, list_vms_as_json, show_vm, status, version};
 pub use recover::recover;
+pub use resident::Resident;
 pub use running::running;
 pub use scan::{adopt, scan_vms};
 pub use sync::{prune, sync};

@@ -129,7 +129,7 @@ fn carry_out(host: &Host, transaction: &mut Transaction<'_>, uuid: &VmUuid, plan
     // It may have been pruned.
     let Some(entry) = host.store.read().entry(uuid)? else { return Ok(Told::nothing()) };
     let Plan { changes, outcome } = plan_of(host, &host.store, transaction.shared(), &vms, uuid, &entry)?;
-    let _signals = HeldSignals::hold();
+    let _signals = HeldSignals::hold(host);
     host.store.note_as_told(uuid)?;
     transaction.write_to_xapi(&changes)?;
     let noted = host.store.write().and_then(|writing| {
@@ -206,7 +206,7 @@ fn forget(
     if !matches!(vms.get(uuid), Some(XapiVm::Unknown)) || removal.as_ref() != seen {
         return Ok(false);
     }
-    let _signals = HeldSignals::hold();
+    let _signals = HeldSignals::hold(host);
     transaction.write_to_xapi(removal.as_slice())?;
     let writing = host.store.write()?;
     writing.forget(uuid)?;

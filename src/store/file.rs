@@ -2,8 +2,8 @@
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
@@ -14,6 +14,28 @@ use super::StoreError;
 pub(super) const DIRECTORY_MODE: u32 = 0o755;
 /// The database is for root alone.
 pub(super) const DATABASE_MODE: u32 = 0o600;
+
+/// The file that a path named when it was opened.
+#[derive(Debug)]
+pub(super) struct Opened {
+    path: PathBuf,
+    device_and_inode: Option<(u64, u64)>,
+}
+
+impl Opened {
+    /// To be called before the file is opened: if it is replaced in between, it counts as replaced.
+    pub fn before(path: &Path) -> Self {
+        Self { path: path.to_owned(), device_and_inode: device_and_inode(path) }
+    }
+
+    pub fn is_replaced(&self) -> bool {
+        device_and_inode(&self.path) != self.device_and_inode
+    }
+}
+
+fn device_and_inode(path: &Path) -> Option<(u64, u64)> {
+    fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+}
 
 /// Opens the file for writing; SQLite itself falls back to reading if it cannot be written.
 pub(super) fn connect(path: &Path, timeout: Duration) -> Result<Connection, StoreError> {

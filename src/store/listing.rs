@@ -1,6 +1,7 @@
 //! Reads all VMs.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 
 use rusqlite::{Row, params};
 
@@ -8,6 +9,9 @@ use super::StoreError;
 use super::records::{Filter, StoredVm};
 use super::rows::{Reading, START_COLUMNS, STATE_COLUMNS, VM_COLUMNS, VmState, read_last_start, read_uuid, text};
 use crate::model::{PoolId, Priority, VmUuid};
+
+/// How many VMs are read at a time.
+const PAGE: usize = 100;
 
 impl Reading<'_> {
     /// Calls `visit` for every VM that matches the filter: by GPU pool, most urgent first, then by name. The database is
@@ -26,6 +30,53 @@ impl Reading<'_> {
         // SQLite would sort whole rows, on the disk if there are many.
         vms.sort_unstable_by(|one, other| one.order().cmp(&other.order()));
         vms.into_iter().try_for_each(visit)
+    }
+
+    /// Calls `visit` for every VM that matches the filter, by UUID, until it breaks. A few rows are in memory at a time, and the
+    /// database is not held while they are visited. A VM that is registered all the while is visited exactly once; changes made
+    /// meanwhile may or may not be seen.
+    ///
+    /// # Errors
+    /// As [`Self::for_each_vm`].
+    pub fn visit_vms<E: From<StoreError>>(
+        &self,
+        filter: Filter,
+        visit: &mut dyn FnMut(StoredVm) -> Result<ControlFlow<()>, E>,
+    ) -> Result<(), E> {
+        let mut after = String::new();
+        loop {
+            let page = self.page(filter, &after)?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after.clone_from(last);
+            for (_, vm) in page {
+                if visit(vm)?.is_break() {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// The next VMs, with their UUIDs as they are stored.
+    fn page(&self, filter: Filter, after: &str) -> Result<Vec<(String, StoredVm)>, StoreError> {
+        let sql = format!(
+            "SELECT {VM_COLUMNS}, {STATE_COLUMNS}, {START_COLUMNS} FROM vms
+             LEFT JOIN vm_state ON vm_state.vm_uuid = lower(vms.vm_uuid)
+             LEFT JOIN last_starts ON last_starts.vm_uuid = lower(vms.vm_uuid)
+             WHERE vms.vm_uuid > ?1 AND (?2 IS NULL OR pool_id = ?2) AND (?3 IS NULL OR priority = ?3)
+             ORDER BY vms.vm_uuid LIMIT {PAGE}"
+        );
+        let mut statement = self.connection().prepare_cached(&sql)?;
+        let mut rows = statement.query(params![
+            after,
+            filter.pool.map(PoolId::as_str),
+            filter.priority.map(Priority::as_number)
+        ])?;
+        let mut page = Vec::new();
+        while let Some(row) = rows.next()? {
+            let vm = self.stored_vm(row, VmState::read(row, 6)?, read_last_start(row, 10)?)?;
+            page.push((text(row, 0)?.to_owned(), vm));
+        }
+        Ok(page)
     }
 
     /// Reads each table from its beginning to its end: a join would look up rows of two tables in random order, for every

@@ -8,6 +8,7 @@ mod completing;
 mod damaged;
 mod entries;
 mod error;
+mod events;
 mod file;
 mod hand_edits;
 mod history;
@@ -31,6 +32,7 @@ use file::connect;
 pub use check::{CheckItem, check};
 pub use damaged::Damaged;
 pub use error::StoreError;
+pub use events::Events;
 pub use history::{Change, HeldSettings, Through};
 pub use rebuilt::{Rebuilt, Saved};
 pub use records::{Counts, Filter, LastStart, Registration, StoredVm};
@@ -53,6 +55,8 @@ pub const DEFAULT_HISTORY: u32 = 10_000;
 #[derive(Debug)]
 pub struct Store {
     connection: Connection,
+    /// None for a copy in memory.
+    file: Option<file::Opened>,
     history: HistoryKeeping,
 }
 
@@ -82,9 +86,10 @@ impl Store {
                 _ => Err(StoreError::Unopenable { path: path.to_owned(), reason: error.to_string() }),
             };
         }
+        let file = file::Opened::before(path);
         let mut connection = connect(path, DATABASE_TIMEOUT)?;
         schema::bring_up_to_date(&mut connection, path)?;
-        let store = Self::new(connection).with_history(through, keep);
+        let store = Self::new(connection, Some(file)).with_history(through, keep);
         match store.complete_rows() {
             // Reading still works, and a write reports the problem.
             Ok(()) | Err(StoreError::ReadOnly | StoreError::Locked) => Ok(store),
@@ -100,18 +105,30 @@ impl Store {
         if !path.exists() {
             return Err(StoreError::Missing(path.to_owned()));
         }
+        let file = file::Opened::before(path);
         let connection = connect(path, timeout)?;
         let found = schema::version(&connection, path)?;
         let known = schema::LATEST_SCHEMA;
         match found.cmp(&known) {
             std::cmp::Ordering::Less => Err(StoreError::Older { path: path.to_owned(), found, known }),
-            std::cmp::Ordering::Equal => Ok(Self::new(connection)),
+            std::cmp::Ordering::Equal => Ok(Self::new(connection, Some(file))),
             std::cmp::Ordering::Greater => Err(StoreError::Newer { path: path.to_owned(), found, known }),
         }
     }
 
-    fn new(connection: Connection) -> Self {
-        Self { connection, history: HistoryKeeping { through: Through::default(), keep: DEFAULT_HISTORY } }
+    /// Opens a database that exists and is up to date, and refuses every change of it.
+    ///
+    /// # Errors
+    /// As [`Self::open_existing`].
+    pub fn open_to_read(path: &Path) -> Result<Self, StoreError> {
+        let store = Self::open_existing(path, DATABASE_TIMEOUT)?;
+        // Not opened for reading alone: SQLite could then not roll back a change that a power failure has interrupted.
+        store.connection.pragma_update(None, "query_only", true)?;
+        Ok(store)
+    }
+
+    fn new(connection: Connection, file: Option<file::Opened>) -> Self {
+        Self { connection, file, history: HistoryKeeping { through: Through::default(), keep: DEFAULT_HISTORY } }
     }
 
     /// Names the program in the history, and keeps so many entries.
@@ -141,7 +158,22 @@ impl Store {
         let mut copy = Connection::open_in_memory()?;
         copy.pragma_update(None, "foreign_keys", true)?;
         rusqlite::backup::Backup::new(&self.connection, &mut copy)?.step(-1)?;
-        Ok(Self { connection: copy, history: self.history })
+        Ok(Self { connection: copy, file: None, history: self.history })
+    }
+
+    /// Whether the database's path names another file by now, or none: what is open is then no longer the database.
+    #[must_use]
+    pub fn is_replaced(&self) -> bool {
+        self.file.as_ref().is_some_and(file::Opened::is_replaced)
+    }
+
+    /// Changes with every change that is committed through another connection, by whatever program.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn data_version(&self) -> Result<i64, StoreError> {
+        let mut statement = self.connection.prepare_cached("PRAGMA data_version")?;
+        Ok(statement.query_row([], |row| row.get(0))?)
     }
 
     /// Until the snapshot is dropped, all reads see the same state. Other programs' commits wait for that, so drop it soon.

@@ -56,7 +56,7 @@ impl Rebuilt {
         let transaction = connection.transaction()?;
         let saved = write(&transaction, salvage)?;
         transaction.commit()?;
-        Ok(Self { store: Store::new(connection).with_history(Through::Cli, history), saved })
+        Ok(Self { store: Store::new(connection, None).with_history(Through::Cli, history), saved })
     }
 
     /// The new database, to be completed from XAPI.

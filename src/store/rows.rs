@@ -46,14 +46,35 @@ impl<'c> Reading<'c> {
     /// # Errors
     /// The database cannot be read.
     pub fn vm(&self, uuid: &VmUuid) -> Result<Option<StoredVm>, StoreError> {
+        let from = "vms LEFT JOIN vm_state ON vm_state.vm_uuid = lower(vms.vm_uuid)";
+        self.one_vm(from, "vms.vm_uuid", &uuid.to_string())
+    }
+
+    /// The registered VM whose device has a number, also if the number is derived and not stored yet.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn vm_of_device(&self, vm_id: DeviceVmId) -> Result<Option<StoredVm>, StoreError> {
+        let from = "vm_state JOIN vms ON vms.vm_uuid = vm_state.vm_uuid";
+        if let Some(vm) = self.one_vm(from, "device_vm_id", &vm_id.get())? {
+            return Ok(Some(vm));
+        }
+        for uuid in self.uuids("SELECT vm_uuid FROM vms JOIN vms_to_complete USING (vm_uuid) ORDER BY vm_uuid", &[])? {
+            let vm = self.vm(&uuid)?;
+            if vm.as_ref().is_some_and(|vm| vm.settings.vm_id == vm_id) {
+                return Ok(vm);
+            }
+        }
+        Ok(None)
+    }
+
+    fn one_vm(&self, from: &str, column: &str, key: &dyn rusqlite::ToSql) -> Result<Option<StoredVm>, StoreError> {
         let sql = format!(
-            "SELECT {VM_COLUMNS}, {STATE_COLUMNS}, {START_COLUMNS} FROM vms
-             LEFT JOIN vm_state ON vm_state.vm_uuid = lower(vms.vm_uuid)
-             LEFT JOIN last_starts ON last_starts.vm_uuid = lower(vms.vm_uuid)
-             WHERE vms.vm_uuid = ?1"
+            "SELECT {VM_COLUMNS}, {STATE_COLUMNS}, {START_COLUMNS} FROM {from}
+             LEFT JOIN last_starts ON last_starts.vm_uuid = lower(vms.vm_uuid) WHERE {column} = ?1"
         );
         let mut statement = self.0.prepare_cached(&sql)?;
-        let mut rows = statement.query([uuid.to_string()])?;
+        let mut rows = statement.query([key])?;
         let Some(row) = rows.next()? else { return Ok(None) };
         self.stored_vm(row, VmState::read(row, 6)?, read_last_start(row, 10)?).map(Some)
     }

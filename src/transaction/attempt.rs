@@ -26,7 +26,7 @@ impl Transaction<'_> {
     ) -> Result<Option<(T, Told)>, Error> {
         let rehearsal = self.rehearse(vms, known, change)?;
         let plans = self.plans(vms, known, &rehearsal, all)?;
-        let signals = HeldSignals::hold();
+        let signals = HeldSignals::hold(self.host);
         let made = self.write(&plans, &signals)?;
         let committed = self.commit(vms, known, &rehearsal, &plans, change);
         if !matches!(committed, Ok(Some(_))) {

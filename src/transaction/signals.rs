@@ -5,7 +5,10 @@ use std::cell::Cell;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-/// While this exists, SIGINT, SIGTERM and SIGHUP wait. They take effect when it is dropped.
+use crate::host::Host;
+
+/// While this exists, SIGINT, SIGTERM and SIGHUP wait. They take effect when it is dropped. Another program's signals are left
+/// alone.
 pub struct HeldSignals {
     before: Option<SigSet>,
     waiting: Option<SignalFd>,
@@ -13,7 +16,10 @@ pub struct HeldSignals {
 }
 
 impl HeldSignals {
-    pub fn hold() -> Self {
+    pub fn hold(host: &Host) -> Self {
+        if host.is_guest() {
+            return Self { before: None, waiting: None, come: Cell::new(None) };
+        }
         let ignored = ignored();
         let is_heeded = |signal: &Signal| ignored & (1 << (*signal as i32 - 1)) == 0;
         // A signal that is ignored, for example because of nohup, must stay ignored: if it were blocked, it would be

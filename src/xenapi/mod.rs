@@ -29,6 +29,9 @@ pub const XAPI_TIMEOUT: Duration = Duration::from_secs(10);
 pub enum XapiError {
     #[error("XAPI cannot be reached ({0}): is the toolstack running? (systemctl status xapi)")]
     Unreachable(String),
+    /// Whoever uses this library works on the database alone.
+    #[error("XAPI was not asked")]
+    NotAsked,
     #[error("XAPI did not answer in time: is the coordinator reachable? (xe host-list)")]
     TimedOut,
     #[error("XAPI's answer to {call} cannot be read: {reason}")]
@@ -43,7 +46,7 @@ impl XapiError {
     #[must_use]
     pub fn is_away(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::TimedOut | Self::Nonsense { .. } => true,
+            Self::NotAsked | Self::Unreachable(_) | Self::TimedOut | Self::Nonsense { .. } => true,
             Self::Refused { code, .. } => matches!(
                 code.as_str(),
                 "HOST_STILL_BOOTING" | "HOST_UNKNOWN_TO_MASTER" | "HOST_OFFLINE" | "CANNOT_CONTACT_HOST"
