@@ -2,12 +2,14 @@
 # make test    everything that is checked, lint included
 # make lint    formatting, clippy, shellcheck
 # make bench   how fast it is: measures, and writes docs/performance.md
-# make rpm     the package for XCP-ng's dom0
+# make rpm     the packages for XCP-ng's dom0
+# make capi    the C library, in target/capi
+# make miri    the C library's unsafe code, as far as Miri can run it; needs a nightly Rust with Miri
 
 CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: demo test lint bench setup-demo setup-test setup-lint setup-bench
+.PHONY: demo test lint bench capi miri setup-demo setup-test setup-lint setup-bench
 
 demo: setup-demo
 	@$(CARGO) run --quiet --package vgpu-tests --bin demo
@@ -19,17 +21,24 @@ test: lint setup-test
 lint: setup-lint
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --quiet --workspace --all-targets -- --deny warnings
-	shellcheck hooks/vm-pre-start/* tests/setup/*.sh benches/*.sh packaging/*.sh packaging/files/put-hook packaging/scriptlets/*.sh packaging/files/*.bash tests/package/*.sh .ci/run
+	shellcheck hooks/vm-pre-start/* tests/setup/*.sh benches/*.sh capi/*.sh packaging/*.sh packaging/files/put-hook packaging/scriptlets/*.sh packaging/files/*.bash tests/package/*.sh .ci/run
 
 bench: setup-bench
 	@sh benches/run.sh
+
+capi:
+	@sh capi/release.sh
+
+# The tests beside the code: Miri can call neither SQLite nor C programs.
+miri:
+	MIRIFLAGS=-Zmiri-disable-isolation $(CARGO) +nightly miri test --package vgpu-config-capi --lib
 
 setup-demo:
 	@sh tests/setup/tools.sh gcc=gcc sqlite3=sqlite3
 
 setup-test:
 	@sh tests/setup/tools.sh gcc=gcc python3=python3 npm=npm unshare=util-linux setsid=util-linux prlimit=util-linux setpriv=util-linux \
-		script=bsdutils logger=bsdutils dash=dash bash=bash
+		script=bsdutils logger=bsdutils dash=dash bash=bash g++=g++ valgrind=valgrind
 	@sh tests/setup/sqlite-3.7.17.sh
 
 setup-lint:
