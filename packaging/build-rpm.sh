@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds target/vgpu-config-VERSION-1.x86_64.rpm, for XCP-ng's dom0, on any x86_64 Linux with Rust, gcc and Python 3.
-# The same commit gives the same bytes. Prints the package's path.
+# Builds target/vgpu-config-VERSION-1.x86_64.rpm, vgpu-config-libs-… and vgpu-config-devel-…, for XCP-ng's dom0, on any x86_64
+# Linux with Rust, gcc and Python 3. The same commit gives the same bytes. Prints the packages' paths, the first one last.
 set -eu
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-$PWD/target}
@@ -45,13 +45,29 @@ digest() { echo "$(sha256sum "$staged/$1" | cut -d ' ' -f 1)  $2"; }
     digest qemu-wrapper /usr/libexec/vgpu/qemu-wrapper
     digest 50vgpu /etc/xapi.d/vm-pre-start/50vgpu
 } >"$staged/sha256sums"
+
+# The C library. A package cannot have links: the shared library has the name that programs look for, and what -lvgpu_config finds
+# is a linker script that names it.
+library=$(sh capi/release.sh)
+mkdir "$staged/c"
+cp "$library/libvgpu_config.a" "$library/vgpu_config.h" "$library/vgpu_config.pc" capi/examples/watch.c docs/c-library.md LICENSE "$staged/c"
+soname=libvgpu_config.so.0
+cp -L "$library/$soname" "$staged/c/$soname"
+echo "INPUT($soname)" >"$staged/c/libvgpu_config.so"
+
 find "$staged" -type f -exec touch -d "@$SOURCE_DATE_EPOCH" {} +
 
 version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
-package=$target/vgpu-config-$version-1.x86_64.rpm
-# gzip: rpm 4.11 cannot read zstd, the default.
-"$tools/bin/cargo-generate-rpm" --package packaging/generate --target "$triple" --target-dir "$target" \
-    --payload-compress gzip --output "$package.new"
-python3 packaging/complete-signature "$package.new"
-mv "$package.new" "$package"
-echo "$package"
+pack() { # NAME OPTIONS
+    package=$target/$1-$version-1.x86_64.rpm
+    shift
+    # gzip: rpm 4.11 cannot read zstd, the default.
+    "$tools/bin/cargo-generate-rpm" "$@" --target "$triple" --target-dir "$target" --payload-compress gzip --output "$package.new"
+    python3 packaging/complete-signature "$package.new"
+    mv "$package.new" "$package"
+    echo "$package"
+}
+# The library knows one schema of the database, as the programs do.
+pack vgpu-config-libs --package capi --set-metadata "requires = { vgpu-config = '= $version-1' }"
+pack vgpu-config-devel --package capi --variant devel --set-metadata "requires = { vgpu-config-libs = '= $version-1' }"
+pack vgpu-config --package packaging/generate

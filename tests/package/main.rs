@@ -3,6 +3,7 @@
 //! Run by `make test-package`, as root: dnf and rpm work in a root of their own.
 
 mod built;
+mod c_library;
 mod contents;
 mod database_script;
 mod dom0;
