@@ -11,4 +11,11 @@ sh packaging/static-cargo.sh build --release --package vgpu-plugin --package vgp
 # By themselves: what they need must not change how the programs are built.
 sh packaging/static-cargo.sh build --release --package vgpu-bench --package simulated-host
 sh packaging/static-cargo.sh bench --package vgpu-bench --bench inside -- --quiet --noplot
+
+# The floor of the C library is Debian's SQLite.
+library=$(sh capi/release.sh)
+export VGPU_LOOKUP="$target/lookup"
+[ -e /usr/include/sqlite3.h ] || sh tests/setup/tools.sh /usr/include/sqlite3.h=libsqlite3-dev
+gcc -std=c99 -D_GNU_SOURCE -O2 -o "$VGPU_LOOKUP" -I "$library" benches/lookup.c "$library/libvgpu_config.a" -lsqlite3 -lpthread -ldl -lm
+
 "$VGPU_PROGRAMS/vgpu-bench" docs/performance.md

@@ -2,10 +2,12 @@
 //! that it is given: `make bench`.
 
 mod goal;
+mod lookup;
 mod measure;
 mod stage;
 
 use goal::{Goal, Row, table};
+use lookup::lookups;
 use measure::{inside, peak_memory, side_by_side};
 use stage::{Stage, WrapperStage, import, while_starting};
 use vgpu_tests::ScratchRoot;
@@ -30,6 +32,7 @@ fn main() {
     rows.extend(wrapped());
     rows.extend(lists(&many));
     rows.extend(imports(&more));
+    rows.extend(lookups(&more));
     let table = table(&rows);
     println!("{table}");
     measure::write(&file, &table);

@@ -1,6 +1,7 @@
 //! What is measured: hosts with many VMs, and the programs on them.
 
 use std::fs::{self, File};
+use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
 
@@ -78,6 +79,11 @@ impl Stage {
     pub fn floor(&self) -> Program {
         let floor = programs::folder().join("floor").display().to_string();
         Program::new([floor, self.path("etc/vgpu/vgpu_config.db"), self.call("show_vm")])
+    }
+
+    /// The database.
+    pub fn database(&self) -> PathBuf {
+        self.dom0.root.database()
     }
 
     fn call(&self, function: &str) -> String {
