@@ -5,19 +5,15 @@ use std::ffi::{c_char, c_int};
 use vgpu_config::Error;
 use vgpu_config::model::VmUuid;
 use vgpu_config::reply::VmReply;
-use vgpu_config::request::{Reply, Request, VmSelector};
 
-use crate::boundary::{Failure, other_reply, with_handle};
+use crate::boundary::{Failure, with_handle};
 use crate::code::{VGPU_BUFFER_TOO_SMALL, VGPU_OK};
 use crate::handle::{Handle, vgpu_db};
 use crate::input;
 use crate::output::{Place, put, put_text, vgpu_vm_config};
 
 fn show(handle: &mut Handle, uuid: VmUuid) -> Result<VmReply, Failure> {
-    match handle.resident.host().execute(Request::ShowVm { vm: VmSelector::Uuid(uuid) })? {
-        Reply::ShowVm(reply) => Ok(reply.vm),
-        _ => Err(other_reply()),
-    }
+    Ok(handle.resident.host().show_settings(uuid)?)
 }
 
 /// Gets a VM's settings by its UUID.

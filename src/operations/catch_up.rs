@@ -39,7 +39,7 @@ impl<'a> Current<'a> {
     /// The database cannot be read.
     pub fn of(host: &'a Host) -> Result<Self, Error> {
         if matches!(host.caller, Caller::RootWithoutXapi) {
-            return Ok(Self { host, taken: Vec::new(), copy: None, as_of: None });
+            return Ok(Self { host, taken: Vec::new(), copy: None, as_of: None, session: None });
         }
         let asked = host
             .caller

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::ops::ControlFlow;
 
 use super::selector::{self, Meant};
-use super::single::{show_device, visit_vms};
+use super::single::{show_device, show_settings, visit_vms};
 use super::{
     Caller, Host, RegisterVm, UpdateVm, adopt, apply, check, check_all_hosts, check_vm, count_by_pool,
     count_by_priority, export, history, import, list_pools, list_vms, list_vms_as_json, prune, register_vm, remove_vm,
@@ -130,6 +130,14 @@ impl ThisHost {
     /// As [`list_vms`].
     pub fn list_to_json(&self, filter: Filter) -> Result<(String, Option<String>), Error> {
         list_vms_as_json(self.host()?, filter)
+    }
+
+    /// Shows a VM's settings alone.
+    ///
+    /// # Errors
+    /// As [`show_settings`].
+    pub fn show_settings(&self, uuid: VmUuid) -> Result<VmReply, Error> {
+        show_settings(self.host()?, uuid)
     }
 
     /// Shows the VM whose device has a number.

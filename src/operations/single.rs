@@ -1,13 +1,23 @@
-//! Reads one VM at a time: by its device's number, or all of them in turn. What they run with is not asked for.
+//! Reads the settings of one VM at a time. What the VM runs with is not asked for, because that takes longer.
 
 use std::ops::ControlFlow;
 
 use super::Host;
 use super::catch_up::Current;
 use crate::error::Error;
-use crate::model::DeviceVmId;
+use crate::model::{DeviceVmId, VmUuid};
 use crate::reply::VmReply;
 use crate::store::Filter;
+
+/// A registered VM.
+///
+/// # Errors
+/// It is not registered, or the database cannot be read.
+pub fn show_settings(host: &Host, uuid: VmUuid) -> Result<VmReply, Error> {
+    let current = Current::of(host)?;
+    let vm = current.read().vm(&uuid)?.ok_or(Error::NotRegistered(uuid))?;
+    Ok(VmReply { as_of: current.as_of, ..VmReply::new(vm, &host.settings.device) })
+}
 
 /// The registered VM whose device has a number.
 ///
