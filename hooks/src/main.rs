@@ -13,8 +13,9 @@ use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use vgpu_config::model::VmUuid;
 use vgpu_config::paths::Root;
 use vgpu_config::settings::{OnError, Settings};
 use vgpu_config::startup::{Milestone, Report, Start};
@@ -36,6 +37,7 @@ const INTERNAL_ERROR: &str = "internal error, please report it with the lines of
 
 /// From the worker to the main thread, which watches the deadline.
 enum Message {
+    Vm(VmUuid),
     Settings(Box<Settings>),
     Reached(Milestone),
     Ended(Result<Box<Report>, String>),
@@ -43,6 +45,7 @@ enum Message {
 
 /// What is known so far; it decides what a failure means.
 struct Progress {
+    vm: Option<VmUuid>,
     settings: Settings,
     is_registered: bool,
     boot_is_right: bool,
@@ -75,6 +78,7 @@ fn work(root: &Root, arguments: &[OsString], began: Instant, messages: &Sender<M
     let tell = |message| drop(messages.send(message));
     let say = |error: Error| error.to_string();
     let vm_uuid = arguments::vm_uuid(arguments).map_err(|error| error.to_string())?;
+    tell(Message::Vm(vm_uuid));
     let settings = Settings::load(&root.settings()).map_err(|error| format!("VM {vm_uuid}: {error}"))?;
     log::set_max_level(settings.log_level.into());
     tell(Message::Settings(Box::new(settings.clone())));
@@ -87,16 +91,17 @@ fn work(root: &Root, arguments: &[OsString], began: Instant, messages: &Sender<M
 
 /// Waits for the worker or the deadline. Returns the exit status.
 fn watch(messages: &Receiver<Message>, began: Instant) -> u8 {
-    let mut progress = Progress { settings: Settings::default(), is_registered: false, boot_is_right: false };
+    let mut progress = Progress { vm: None, settings: Settings::default(), is_registered: false, boot_is_right: false };
     loop {
         let deadline = progress.settings.deadline.as_duration();
         match messages.recv_timeout(deadline.saturating_sub(began.elapsed())) {
+            Ok(Message::Vm(vm)) => progress.vm = Some(vm),
             Ok(Message::Settings(settings)) => progress.settings = *settings,
             Ok(Message::Reached(Milestone::Registered)) => progress.is_registered = true,
             Ok(Message::Reached(Milestone::BootIsRight)) => progress.boot_is_right = true,
             Ok(Message::Ended(Ok(report))) => return progress.conclude(&report),
             Ok(Message::Ended(Err(problem))) => return progress.fail(&problem),
-            Err(RecvTimeoutError::Timeout) => return progress.fail(&too_late(deadline)),
+            Err(RecvTimeoutError::Timeout) => return progress.fail(&progress.too_late()),
             Err(RecvTimeoutError::Disconnected) => {
                 return progress.fail(INTERNAL_ERROR);
             }
@@ -104,11 +109,15 @@ fn watch(messages: &Receiver<Message>, began: Instant) -> u8 {
     }
 }
 
-fn too_late(deadline: Duration) -> String {
-    format!("not finished within {} s (deadline in vgpu.toml)", deadline.as_secs_f64())
-}
-
 impl Progress {
+    fn too_late(&self) -> String {
+        let vm = self.vm.map(|vm| format!("VM {vm}: ")).unwrap_or_default();
+        format!(
+            "{vm}not finished within {} s (deadline in vgpu.toml)",
+            self.settings.deadline.as_duration().as_secs_f64()
+        )
+    }
+
     fn conclude(mut self, report: &Report) -> u8 {
         let level = if report.problem().is_some() { log::Level::Warn } else { log::Level::Info };
         log::log!(level, "{}", report.log_line());

@@ -48,10 +48,12 @@ fn what_a_vms_last_start_got_is_shown_even_where_it_was_not_what_is_configured()
     let (dom0, vm) = Dom0::with_registered_vm();
     dom0.start(&vm);
     let shown = dom0.root.admin_ok(&["show-vm", "--vm-uuid", &vm]);
-    assert!(shown.contains("(as configured; ") && shown.contains(dom0.host_uuid()), "{shown}");
+    let argument = dom0.argument(&vm).unwrap();
+    let last_start = format!(" UTC on host {}, with {argument}\n", dom0.host_uuid());
+    assert!(shown.contains("(as configured) on xcp-ng-1") && shown.contains(&last_start), "{shown}");
     dom0.plugin("set_pool", &[("vm_uuid", &vm), ("pool", "B")]);
     let shown = dom0.root.admin_ok(&["show-vm", "--vm-uuid", &vm]);
-    assert!(shown.contains("NOT as configured"), "{shown}");
+    assert!(shown.contains("NOT as configured") && shown.contains(&last_start), "{shown}");
     let list = dom0.root.admin_ok(&["list-vms"]);
     assert!(list.contains("A high"), "{list}");
 }
