@@ -5,7 +5,9 @@ if [ "$1" = 0 ]; then
     # xenopsd reads its settings only when it starts, and other files of its settings may name our qemu-wrapper as well. If it was
     # missing, no VM that uses QEMU would start. So something always stays at this path, and is replaced in one step.
     link=/usr/libexec/vgpu/qemu-wrapper
-    mkdir -p /usr/libexec/vgpu && ln -sfn ../../lib64/xen/bin/qemu-wrapper "$link.new" && mv -Tf "$link.new" "$link" || :
+    mkdir -p /usr/libexec/vgpu || :
+    ln -sfn ../../lib64/xen/bin/qemu-wrapper "$link.new" || :
+    mv -Tf "$link.new" "$link" || :
     # Files of put-hook, and temporary files of transactions that were killed.
     rm -f /usr/libexec/vgpu/vgpu-hook /usr/libexec/vgpu/vgpu-hook.new /usr/libexec/vgpu/qemu-wrapper.new \
         /etc/.zzz-vgpu-qemu-wrapper.conf.new /etc/xapi.d/50vgpu.new /etc/xapi.d/plugins/vgpu\;* \
