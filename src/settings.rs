@@ -166,6 +166,12 @@ pub(crate) fn with_line(error: &toml::de::Error, file: &str) -> String {
     }
 }
 
+/// Whether a name can stand on QEMU's command line without beginning another property or option.
+fn is_plain_name(name: &str) -> bool {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
+    !name.is_empty() && name.chars().all(plain)
+}
+
 /// The name of the QEMU device: letters, digits, `-`, `_` and `.`, so that it cannot contain further options.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -182,8 +188,7 @@ impl TryFrom<String> for DeviceName {
     type Error = String;
 
     fn try_from(name: String) -> Result<Self, String> {
-        let plain = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
-        if !name.is_empty() && name.chars().all(plain) {
+        if is_plain_name(&name) {
             Ok(Self(name))
         } else {
             Err(format!("'{name}' is not a device name: expected letters, digits, '-', '_' and '.'"))

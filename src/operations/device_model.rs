@@ -81,9 +81,8 @@ fn can_be_run(wrapper: &Path) -> Result<(), String> {
 pub(super) fn qemu_knows_device(root: &Root, device: &DeviceName) -> Result<String, String> {
     let qemu = qemu(root);
     let shown = qemu.display();
-    let help = ask(&qemu, &HELP).map_err(|error| format!("{shown} -device help: {error}"))?;
     let name = device.as_str();
-    match Known::read(&help, device) {
+    match known_by(&qemu, device)? {
         Known::Pci | Known::NotPci => Ok(format!("{shown} has the device {name}")),
         Known::Missing | Known::Unclear => Err(format!(
             "{shown} has no device {name}, so registered VMs start without a vGPU, or not at all if another qemu-wrapper passes it: \
@@ -95,12 +94,16 @@ pub(super) fn qemu_knows_device(root: &Root, device: &DeviceName) -> Result<Stri
 /// Asks QEMU what it knows of the device, so that no start of a VM has to.
 pub(super) fn learn_of_device(root: &Root, device: &DeviceName) {
     let qemu = qemu(root);
-    let known = ask(&qemu, &HELP).map(|help| Known::read(&help, device));
-    match known.map(|known| qemu_device::note(root, &qemu, device, known)) {
+    match known_by(&qemu, device).map(|known| qemu_device::note(root, &qemu, device, known)) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => log::warn!("{}: {error}", root.qemu_device().display()),
-        Err(error) => log::warn!("{} -device help: {error}", qemu.display()),
+        Err(error) => log::warn!("{error}"),
     }
+}
+
+fn known_by(qemu: &Path, device: &DeviceName) -> Result<Known, String> {
+    let help = ask(qemu, &HELP).map_err(|error| format!("{} -device help: {error}", qemu.display()))?;
+    Ok(Known::read(&help, device))
 }
 
 fn qemu(root: &Root) -> PathBuf {

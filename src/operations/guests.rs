@@ -16,11 +16,12 @@ fn find(root: &Root, records: &[VmRecord]) -> Result<Vec<CheckItem>, Error> {
     let store = Store::open_existing(&root.database(), DATABASE_TIMEOUT)?;
     let mut items = Vec::new();
     for record in records {
+        let Some(kind) = kind_without_qemu(&record.domain_type) else { continue };
         let is_registered = match record.uuid.parse() {
             Ok(uuid) => store.read().entry(&uuid)?.is_some_and(|entry| entry.settings.is_some()),
             Err(_) => false,
         };
-        if is_registered && let Some(kind) = kind_without_qemu(&record.domain_type) {
+        if is_registered {
             let name = one_line(&record.name_label);
             let wrong = format!(
                 "VM {} ({name}) is a {kind} guest, which has no QEMU and so no vGPU: make it an HVM guest, or remove its settings \

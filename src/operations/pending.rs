@@ -185,8 +185,7 @@ impl<'a> AllHosts<'a> {
     fn running(&self, vm_uuid: VmUuid, record: &VmRecord) -> Result<&RunningVm, String> {
         let on = self.hosts.get(record.resident_on.as_str()).ok_or("XAPI does not say on which host it runs")?;
         let answer = self.answers.get(&on.uuid).ok_or_else(|| format!("host {} was not asked", on.name_label))?;
-        let vms = &answer.as_ref().map_err(Clone::clone)?.vms;
-        let running = vms.iter().find(|running| running.vm_uuid == vm_uuid && running.domid == record.domid);
+        let running = answer.as_ref().map_err(Clone::clone)?.vm(vm_uuid, record.domid);
         let running =
             running.ok_or_else(|| format!("it was moved to host {} or started there just now", on.name_label))?;
         match (running.state, kind_without_qemu(&record.domain_type), &running.why) {

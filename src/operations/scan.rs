@@ -41,7 +41,7 @@ pub fn scan_vms(host: &Host) -> Result<Vec<ScannedVm>, Error> {
             power_state: record.power_state.clone(),
             host_uuid: on.map(|host| host.uuid.clone()),
             host_name: on.map(|host| host.name_label.clone()),
-            runs_with: on.map(|host| runs_with(&answers, host, vm_uuid, settings)),
+            runs_with: on.map(|host| runs_with(&answers, host, vm_uuid, record.domid, settings)),
         });
     }
     vms.sort_by(|one, other| {
@@ -56,6 +56,7 @@ fn runs_with(
     answers: &[Answered<RunningReply>],
     on: &HostRecord,
     vm_uuid: VmUuid,
+    domid: i64,
     wanted: Option<VmSettings>,
 ) -> RunsWithReply {
     let host_name = Some(on.name_label.clone());
@@ -67,7 +68,7 @@ fn runs_with(
     let Some(Answered { answer, .. }) = answers.iter().find(|answered| answered.host.uuid == on.uuid) else {
         return not_known("the host was not asked");
     };
-    match answer.as_ref().map(|reply| reply.vms.iter().find(|running| running.vm_uuid == vm_uuid)) {
+    match answer.as_ref().map(|reply| reply.vm(vm_uuid, domid)) {
         Ok(Some(running)) => RunsWithReply::on(host_name, running.clone(), wanted),
         Ok(None) => not_known("it was moved or started just now"),
         Err(error) => not_known(&error.to_string()),

@@ -15,6 +15,14 @@ pub struct RunningReply {
     pub vms: Vec<RunningVm>,
 }
 
+impl RunningReply {
+    /// A VM with the domain that XAPI's record has: another one is from before it was moved or rebooted.
+    #[must_use]
+    pub fn vm(&self, vm_uuid: VmUuid, domid: i64) -> Option<&RunningVm> {
+        self.vms.iter().find(|running| running.vm_uuid == vm_uuid && running.domid == domid)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunningVm {
     pub vm_uuid: VmUuid,

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use super::is_plain_name;
+
 /// What our qemu-wrapper passes to QEMU from a VM's device-model-args.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -40,8 +42,7 @@ impl TryFrom<String> for PropertyName {
     type Error = String;
 
     fn try_from(name: String) -> Result<Self, String> {
-        let plain = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
-        if !name.is_empty() && name.chars().all(plain) {
+        if is_plain_name(&name) {
             Ok(Self(name))
         } else {
             Err(format!("'{name}' is not valid as a property's name: expected letters, digits, '-', '_' and '.'"))

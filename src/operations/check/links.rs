@@ -99,8 +99,7 @@ impl Chain<'_> {
         if let Some(why) = self.elsewhere {
             return broken(Link::QemuWrapper, NOT_KNOWN, why.to_owned());
         }
-        let domid = self.domid().filter(|_| self.root.xenstore_read().exists());
-        let given = domid.map(|domid| boot::arguments(self.root, domid));
+        let given = self.domid().and_then(|domid| boot::arguments(self.root, domid));
         let passes = wrapper_passes_arguments(self.root);
         match (passes, given) {
             (Err(why), Some(Ok(given))) => broken(Link::QemuWrapper, self.ours(given.as_deref()), why),

@@ -51,7 +51,7 @@ pub fn check(root: &Root) -> CheckReply {
             checks.of(Link::SharedCopy, [CheckItem::new("shared copy", shared_copy::agrees(root, &in_xapi))]);
             checks.of(Link::Xapi, [CheckItem::new("XAPI", platform_keys_pass(&mut session))]);
             checks.items.extend(guests::without_qemu(root, &in_xapi.records));
-            running = Some(running_vms::have_their_settings(root, &in_xapi));
+            running = Some(running_vms::have_their_settings(root, &device, &in_xapi));
         }
         Err(error) => checks.of(Link::Xapi, [CheckItem::new("XAPI", Err(error.to_string()))]),
     }

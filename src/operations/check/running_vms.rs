@@ -10,15 +10,14 @@ use crate::operations::running::read_vm;
 use crate::paths::Root;
 use crate::qemu::Qemus;
 use crate::reply::{RunningState, RunningVm};
-use crate::settings::{DeviceName, Settings};
+use crate::settings::DeviceName;
 use crate::store::Store;
 use crate::xenapi::VmRecord;
 
 /// A VM whose settings were changed since it was started is fine: it gets them at its next start. One whose QEMU does not have
 /// what this boot was given is not.
-pub(super) fn have_their_settings(root: &Root, in_xapi: &InXapi) -> Result<String, String> {
-    let device = Settings::load(&root.settings()).unwrap_or_default().device;
-    let running = registered(root, &device, in_xapi).map_err(|error| error.to_string())?;
+pub(super) fn have_their_settings(root: &Root, device: &DeviceName, in_xapi: &InXapi) -> Result<String, String> {
+    let running = registered(root, device, in_xapi).map_err(|error| error.to_string())?;
     let total = running.len();
     let is_as_configured = |(running, wanted): &(RunningVm, VmSettings)| running.is_as_configured(Some(*wanted));
     if let Some((running, _)) = running.iter().find(|running| is_as_configured(running).is_none()) {
@@ -27,7 +26,7 @@ pub(super) fn have_their_settings(root: &Root, in_xapi: &InXapi) -> Result<Strin
         return Err(format!("it is not known what VM {vm_uuid} ({vm_name}) runs with: {why}"));
     }
     let lacking: Vec<_> = running.iter().filter(|running| is_as_configured(running) == Some(false)).collect();
-    match (lost(root, &device, &lacking)?.as_slice(), lacking.len(), total) {
+    match (lost(root, device, &lacking)?.as_slice(), lacking.len(), total) {
         ([], 0, 0) => Ok("no registered VM runs on this host".to_owned()),
         ([], 0, 1) => Ok("the one registered VM that runs on this host has its settings".to_owned()),
         ([], 0, total) => Ok(format!("all {total} registered VMs that run on this host have their settings")),
@@ -64,10 +63,8 @@ fn registered(root: &Root, device: &DeviceName, in_xapi: &InXapi) -> Result<Vec<
 fn lost(root: &Root, device: &DeviceName, lacking: &[&(RunningVm, VmSettings)]) -> Result<Vec<String>, String> {
     let mut lost = Vec::new();
     for (running, _) in lacking {
-        if !root.xenstore_read().exists() {
-            break;
-        }
-        let Some(given) = boot::arguments(root, running.domid)? else { continue };
+        let Some(given) = boot::arguments(root, running.domid) else { break };
+        let Some(given) = given? else { continue };
         let Some(given) = device_args::find(device, &given) else { continue };
         if given.settings().is_some() && running.is_as_configured(given.settings()) == Some(true) {
             continue;
