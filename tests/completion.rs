@@ -68,7 +68,7 @@ fn subcommands(root: &ScratchRoot) -> Vec<String> {
 fn options(root: &ScratchRoot, subcommand: &str) -> Vec<String> {
     let help = root.admin_ok(&[subcommand, "-h"]);
     let (help, _) = help.split_once("\nExample").unwrap();
-    let long = help.lines().filter(|line| line.starts_with("  ")).filter_map(|line| {
+    let long = help.lines().filter(|line| line.trim_start().starts_with('-')).filter_map(|line| {
         let option = line.split_whitespace().find(|word| word.starts_with('-') && !word.ends_with(','))?;
         option.strip_prefix("--").map(|name| format!("--{}", name.trim_end_matches("...")))
     });

@@ -7,11 +7,11 @@ mod output;
 mod qemu_wrapper;
 mod render;
 mod target;
+mod vms;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
-use clap::Parser;
 use vgpu_admin::arguments::Arguments;
 use vgpu_config::paths::Root;
 use vgpu_config::{Error, logging};
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     // For wrong usage, clap exits with 2.
-    let arguments = Arguments::parse();
+    let arguments = Arguments::from_words(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let format = arguments.format;
     logging::to_standard_error("vgpu-admin", log_level(arguments.verbose));
     let root = Root::of_program(INSTALLED_AS);

@@ -3,6 +3,7 @@
 //! Fields may be added, but never removed.
 
 mod chain;
+mod one_or_more;
 mod qemu_wrapper;
 mod resource_pool;
 mod running;
@@ -16,6 +17,7 @@ use crate::settings::DeviceName;
 use crate::store::StoredVm;
 
 pub use chain::{Link, LinkReply, VmCheckReply};
+pub use one_or_more::OneOrMore;
 pub use qemu_wrapper::{QemuWrapperReply, WrapperState};
 pub use resource_pool::{
     AdoptReply, AdoptedVm, AppliedVm, ApplyReply, HistoryEntry, HistorySettings, ImportReply, PlannedChange,
@@ -165,8 +167,14 @@ pub enum TakesEffect {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangeReply {
+    /// Nothing was changed; the rest says what would be. Left out if false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
     /// Whether the settings have changed.
     pub changed: bool,
+    /// The settings before the change; left out if it was not registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<SettingsReply>,
     /// The VM after the change, or before its removal.
     pub vm: VmReply,
     pub xapi: XapiOutcome,

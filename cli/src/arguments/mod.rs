@@ -1,23 +1,26 @@
 //! The command line, for clap.
 
+mod last_word;
 mod options;
 mod qemu_wrapper;
 mod vm;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
 use vgpu_config::model::{PoolId, Priority};
 
 use crate::words;
 
+pub use last_word::Assignment;
 pub use options::{Apply, Change, RegisterVm, UpdateVm};
 pub use qemu_wrapper::QemuWrapper;
-pub use vm::{ApplyTo, NewVm, OneVm, Vm};
+pub use vm::{ApplyTo, GivenNewVms, GivenVms, NewVms, OneVm, Vms};
 
 const AFTER_HELP: &str = "\
 Examples:
-  vgpu-admin register-vm --vm-uuid=cda8bcd3-f410-bd1f-3688-8c308ff28e90 --pool=A --priority=high
+  vgpu-admin register-vm web01 --pool=A --priority=high
   vgpu-admin list-vms --pool=A
   vgpu-admin list-vms --format json
 
@@ -29,17 +32,35 @@ A change takes effect when the VM is next started or rebooted.";
 #[command(name = "vgpu-admin", version, after_help = AFTER_HELP, max_term_width = 100)]
 pub struct Arguments {
     /// A table for people, or JSON for programs (the same as the plugin's)
-    #[arg(long, value_enum, default_value_t, global = true)]
+    #[arg(long, value_enum, default_value_t, global = true, display_order = 100)]
     pub format: Format,
     /// Run the command on another host of the resource pool, through its plugin
-    #[arg(long, value_name = "UUID|NAME", global = true)]
+    #[arg(long, value_name = "UUID|NAME", global = true, display_order = 101)]
     pub host: Option<String>,
     /// Log more (repeat for even more)
-    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, display_order = 102)]
     pub verbose: u8,
     /// The command
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Arguments {
+    /// Parses a command line, which begins with the program's name.
+    ///
+    /// # Errors
+    /// It is wrong, or asks for help.
+    pub fn from_words(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(words)?;
+        Self::from_arg_matches(&matches).map_err(|error| {
+            let name = matches.subcommand_name().unwrap_or_default();
+            match command.find_subcommand_mut(name) {
+                Some(subcommand) => error.format(subcommand),
+                None => error.format(&mut command),
+            }
+        })
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -53,62 +74,63 @@ pub enum Format {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Register a VM: it has a vGPU from its next start on
+    /// Register a VM or several: each has a vGPU from its next start on
     #[command(
-        after_help = "Example:\n  vgpu-admin register-vm --vm-uuid=cda8bcd3-f410-bd1f-3688-8c308ff28e90 --pool=A --priority=high\n  vgpu-admin register-vm --vm-name=web01"
+        override_usage = "vgpu-admin register-vm [OPTIONS] <VM>...",
+        after_help = "Example:\n  vgpu-admin register-vm web01 --pool=A --priority=high\n  vgpu-admin register-vm web02 web03 db01"
     )]
     RegisterVm(RegisterVm),
-    /// Move a VM to the other GPU pool
-    #[command(after_help = "Example:\n  vgpu-admin set-pool --vm-uuid=cda8bcd3-f410-bd1f-3688-8c308ff28e90 --pool=B")]
-    SetPool {
-        /// The VM
-        #[command(flatten)]
-        vm: Vm,
-        /// Its new GPU pool: A or B
-        #[arg(long, value_parser = words::pool(), hide_possible_values = true)]
-        pool: PoolId,
-    },
-    /// Give a VM another priority
-    #[command(after_help = "Example:\n  vgpu-admin set-priority --vm-name=web01 --priority=low")]
-    SetPriority {
-        /// The VM
-        #[command(flatten)]
-        vm: Vm,
-        /// The new priority: low, medium or high (or 0, 1, 2)
-        #[arg(long, value_parser = words::priority(), hide_possible_values = true)]
-        priority: Priority,
-    },
-    /// Change a VM's GPU pool, priority and number at once
+    /// Move a VM or several to the other GPU pool
     #[command(
-        after_help = "Example:\n  vgpu-admin update-vm --vm-uuid=cda8bcd3-f410-bd1f-3688-8c308ff28e90 --pool=B --priority=medium"
+        override_usage = "vgpu-admin set-pool [OPTIONS] <VM>... <POOL>",
+        after_help = "Example:\n  vgpu-admin set-pool web01 B\n  vgpu-admin set-pool web01 web02 --pool=B --dry-run"
+    )]
+    SetPool(Assignment<PoolId>),
+    /// Give a VM or several another priority
+    #[command(
+        override_usage = "vgpu-admin set-priority [OPTIONS] <VM>... <PRIORITY>",
+        after_help = "Example:\n  vgpu-admin set-priority web01 low"
+    )]
+    SetPriority(Assignment<Priority>),
+    /// Change GPU pool, priority and number of a VM, or GPU pool and priority of several, at once
+    #[command(
+        override_usage = "vgpu-admin update-vm <VM>... <--pool <POOL>|--priority <PRIORITY>|--vm-id <VM_ID>>",
+        after_help = "Example:\n  vgpu-admin update-vm web01 --pool=B --priority=medium"
     )]
     UpdateVm(UpdateVm),
-    /// Show a VM's settings, and what it runs with
-    #[command(after_help = "Example:\n  vgpu-admin show-vm --vm-uuid=cda8bcd3-f410-bd1f-3688-8c308ff28e90")]
+    /// Show the settings of a VM or several, and what each runs with
+    #[command(
+        override_usage = "vgpu-admin show-vm [OPTIONS] <VM>...",
+        after_help = "Example:\n  vgpu-admin show-vm web01"
+    )]
     ShowVm {
-        /// The VM
         #[command(flatten)]
-        vm: Vm,
+        vms: Vms,
     },
     /// List the registered VMs by GPU pool, highest priority first
     #[command(after_help = "Example:\n  vgpu-admin list-vms --pool=A --priority=high")]
     ListVms {
         /// Only VMs of this GPU pool: A or B
-        #[arg(long, value_parser = words::pool(), hide_possible_values = true)]
+        #[arg(long, value_parser = words::value::<PoolId>(), hide_possible_values = true)]
         pool: Option<PoolId>,
         /// Only VMs with this priority: low, medium or high (or 0, 1, 2)
-        #[arg(long, value_parser = words::priority(), hide_possible_values = true)]
+        #[arg(long, value_parser = words::value::<Priority>(), hide_possible_values = true)]
         priority: Option<Priority>,
     },
     /// Count the VMs of each GPU pool
     #[command(after_help = "Example:\n  vgpu-admin list-pools")]
     ListPools,
-    /// Remove a VM's settings: it has no vGPU from its next start on
-    #[command(after_help = "Example:\n  vgpu-admin remove-vm --vm-uuid=cda8bcd3-f410-bd1f-3688-8c308ff28e90 --yes")]
+    /// Remove the settings of a VM or several: each has no vGPU from its next start on (asks first)
+    #[command(
+        override_usage = "vgpu-admin remove-vm [OPTIONS] <VM>...",
+        after_help = "Example:\n  vgpu-admin remove-vm web01 --yes"
+    )]
     RemoveVm {
-        /// The VM
         #[command(flatten)]
-        vm: Vm,
+        vms: Vms,
+        /// Only show what would be done
+        #[arg(long)]
+        dry_run: bool,
         /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
@@ -161,9 +183,8 @@ pub enum Command {
         yes: bool,
     },
     /// Show who changed what, newest first
-    #[command(after_help = "Example:\n  vgpu-admin history --vm-uuid=cda8bcd3-f410-bd1f-3688-8c308ff28e90")]
+    #[command(after_help = "Example:\n  vgpu-admin history web01")]
     History {
-        /// Only for one VM
         #[command(flatten)]
         vm: OneVm,
         /// Show at most this many entries
@@ -177,12 +198,12 @@ pub enum Command {
     #[command(after_help = "Example:\n  vgpu-admin status")]
     Status,
     /// Check everything from the settings to QEMU, on this host or for one VM; changes nothing
-    #[command(after_help = "Example:\n  vgpu-admin check --all-hosts\n  vgpu-admin check --vm-name=web01")]
+    #[command(after_help = "Example:\n  vgpu-admin check --all-hosts\n  vgpu-admin check web01")]
     Check {
         #[command(flatten)]
         vm: OneVm,
         /// Check every host of the resource pool
-        #[arg(long, conflicts_with = "OneVm")]
+        #[arg(long, conflicts_with_all = ["vm", "vm_uuid", "vm_name"])]
         all_hosts: bool,
     },
     /// Make a new database from a damaged one, and restore the rest from XAPI (asks first)

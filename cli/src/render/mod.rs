@@ -1,5 +1,6 @@
 //! Replies as text for people.
 
+mod change;
 mod health;
 mod pool;
 mod running;
@@ -10,23 +11,25 @@ use std::fmt::Write;
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use vgpu_config::Error;
-use vgpu_config::reply::{ChangeReply, CheckedReply, PoolsReply, ShowReply, TakesEffect, VmReply, XapiOutcome};
+use vgpu_config::reply::{CheckedReply, OneOrMore, PoolsReply, ShowReply, VmReply};
 use vgpu_config::request::Reply;
 use vgpu_config::text::one_line;
 
+use change::changes;
 use health::{check, check_all_hosts, check_vm, status};
 use pool::{adopted, history, imported, scanned, sync};
 
+pub use change::question_before_removal;
 pub use health::recovered;
 pub use pool::{applied, pruned};
 pub use wrapper::qemu_wrapper;
 
 pub fn reply(reply: &Reply) -> Result<String, Error> {
     Ok(match reply {
-        Reply::RegisterVm(reply) => change("registered", reply),
-        Reply::SetPool(reply) | Reply::SetPriority(reply) | Reply::UpdateVm(reply) => change("changed", reply),
-        Reply::RemoveVm(reply) => change("removed", reply),
-        Reply::ShowVm(reply) => shown(reply),
+        Reply::RegisterVm(reply) => changes("registered", reply),
+        Reply::SetPool(reply) | Reply::SetPriority(reply) | Reply::UpdateVm(reply) => changes("changed", reply),
+        Reply::RemoveVm(reply) => changes("removed", reply),
+        Reply::ShowVm(reply) => each(reply, "\n\n", shown),
         Reply::ListVms(reply) => list(&reply.vms),
         Reply::ListPools(reply) => pools(reply),
         Reply::ScanVms(reply) => scanned(reply),
@@ -63,6 +66,11 @@ fn table(heading: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Strin
         column.set_padding((0, 2));
     }
     table.trim_fmt()
+}
+
+/// The replies of a request about several VMs, one after the other.
+fn each<T>(replies: &OneOrMore<T>, between: &str, one: impl FnMut(&T) -> String) -> String {
+    replies.as_slice().iter().map(one).collect::<Vec<_>>().join(between)
 }
 
 fn name(vm: &VmReply) -> &str {
@@ -116,32 +124,6 @@ pub fn add_notes(text: &mut String, notes: &[String]) {
         // Writing to a string does not fail.
         let _ = write!(text, "\nNote: {}", one_line(note));
     }
-}
-
-fn change(verb: &str, reply: &ChangeReply) -> String {
-    let ChangeReply { changed, vm, .. } = reply;
-    let done = if *changed { verb } else { "unchanged" };
-    let mut text = format!(
-        "VM {} ({}) {done}: GPU pool {}, priority {}, vm_id {}.",
-        vm.vm_uuid,
-        one_line(name(vm)),
-        vm.pool,
-        vm.priority,
-        vm.vm_id
-    );
-    // Writing to a string does not fail.
-    let _ = match (reply.takes_effect, reply.power_state.as_deref()) {
-        (Some(TakesEffect::AtNextStartOrReboot), Some(state)) => {
-            write!(text, "\nThe VM is {}: this takes effect at its next start or reboot.", state.to_lowercase())
-        }
-        (Some(_), _) => write!(text, "\nThis takes effect at its next start."),
-        (None, _) => Ok(()),
-    };
-    if reply.xapi == XapiOutcome::Written && !changed {
-        text.push_str("\nXAPI's record of the VM was different and was corrected.");
-    }
-    add_notes(&mut text, &reply.notes);
-    text
 }
 
 /// Pool A: X VMs (Y high, Z medium, W low)
