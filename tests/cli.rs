@@ -280,14 +280,18 @@ fn a_reader_that_takes_its_time_keeps_nobody_from_changing_anything() {
 
 #[test]
 fn a_reader_that_has_enough_ends_it_quietly() {
-    let root = ScratchRoot::new();
-    for number in 0..3 {
-        root.register(&uuid(number), "vm", "A", "low");
-    }
-    for arguments in [&["list-vms"][..], &["list-vms", "--format=json"], &["check"], &["export"], &["history"]] {
+    let dom0 = three_vms();
+    for arguments in [
+        &["list-vms"][..],
+        &["list-vms", "--format=json"],
+        &["list-vms", "--format=csv"],
+        &["check"],
+        &["export"],
+        &["history"],
+    ] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let output = root.command("usr/bin/vgpu-admin").args(arguments).stdout(writer).output().unwrap();
+        let output = dom0.root.command("usr/bin/vgpu-admin").args(arguments).stdout(writer).output().unwrap();
         // As a shell shows a tool that SIGPIPE ended.
         assert_eq!(output.status.code(), Some(128 + 13), "{arguments:?}");
         assert_eq!(String::from_utf8(output.stderr).unwrap(), "", "{arguments:?}");

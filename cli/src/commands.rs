@@ -20,7 +20,8 @@ pub type Outcome = Result<ExitCode, Error>;
 
 /// Returns the exit status.
 pub fn run(root: Root, arguments: Arguments) -> Outcome {
-    let target = Target::new(root, arguments.host, arguments.format);
+    let list = arguments.command.list_style().unwrap_or_default();
+    let target = Target::new(root, arguments.host, arguments.format, list);
     let show = |request| target.show(request);
     match arguments.command {
         Command::RegisterVm(RegisterVm { vms, pool, priority, vm_id, force, dry_run }) => {
@@ -36,10 +37,10 @@ pub fn run(root: Root, arguments: Arguments) -> Outcome {
             show(Request::UpdateVm { vm: vms::selectors(vms.given())?, pool, priority, vm_id, dry_run })
         }
         Command::ShowVm { vms } => show(Request::ShowVm { vm: vms::selectors(vms.given())? }),
-        Command::ListVms { pool, priority } => show(Request::ListVms { pool, priority }),
-        Command::ListPools => show(Request::ListPools {}),
+        Command::ListVms { pool, priority, .. } => show(Request::ListVms { pool, priority }),
+        Command::ListPools { .. } => show(Request::ListPools {}),
         Command::RemoveVm { vms, dry_run, yes } => remove_vms(&target, vms::selectors(vms.given())?, dry_run, yes),
-        Command::ScanVms => show(Request::ScanVms {}),
+        Command::ScanVms { .. } => show(Request::ScanVms {}),
         Command::Adopt { dry_run } => show(Request::Adopt { dry_run }),
         Command::Export { file } => export(&target, &file),
         Command::Import { file, prune, dry_run } => {
@@ -48,10 +49,10 @@ pub fn run(root: Root, arguments: Arguments) -> Outcome {
         Command::Sync { dry_run } => show(Request::Sync { dry_run }),
         Command::Prune { dry_run: true, .. } => show(Request::Prune { vm_uuids: None, dry_run: true }),
         Command::Prune { dry_run: false, yes } => prune(&target, yes),
-        Command::History { vm, limit } => show(Request::History { vm: vm.selector(), limit }),
+        Command::History { vm, limit, .. } => show(Request::History { vm: vm.selector(), limit }),
         Command::Apply(options) => apply::run(&target, options),
         Command::Status => show(Request::Status {}),
-        Command::Check { vm, all_hosts } => show(Request::Check { vm: vm.selector(), all_hosts }),
+        Command::Check { vm, all_hosts, .. } => show(Request::Check { vm: vm.selector(), all_hosts }),
         Command::Recover { dry_run, yes, force } => recover(&target, dry_run, yes, force),
         Command::QemuWrapper { what } => qemu_wrapper::run(&target, &what),
     }
@@ -145,7 +146,7 @@ fn recover(target: &Target, dry_run: bool, yes: bool, force: bool) -> Outcome {
     }
     let reply = operations::recover(root, force, dry_run)?;
     match target.format {
-        Format::Table => say(&render::recovered(&reply))?,
+        Format::Table | Format::Csv => say(&render::recovered(&reply))?,
         Format::Json => say_json(serde_json::to_string(&reply).map_err(|error| Error::Reply(error.to_string()))?)?,
     }
     Ok(if reply.lost.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })

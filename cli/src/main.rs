@@ -6,6 +6,8 @@ mod complete;
 mod output;
 mod qemu_wrapper;
 mod render;
+mod screen;
+mod table;
 mod target;
 mod vms;
 

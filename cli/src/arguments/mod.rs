@@ -1,6 +1,7 @@
 //! The command line, for clap.
 
 mod last_word;
+mod lists;
 mod options;
 mod qemu_wrapper;
 mod vm;
@@ -8,12 +9,17 @@ mod vm;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
 use vgpu_config::model::{PoolId, Priority};
 
 use crate::words;
 
 pub use last_word::Assignment;
+pub use lists::{
+    ALL_VMS, AllVms, CHANGES, CHECKS, Changes, Checks, GPU_POOLS, GpuPools, List, ListOptions, ListStyle,
+    REGISTERED_VMS, RegisteredVms,
+};
 pub use options::{Apply, Change, RegisterVm, UpdateVm};
 pub use qemu_wrapper::QemuWrapper;
 pub use vm::{ApplyTo, GivenNewVms, GivenVms, NewVms, OneVm, Vms};
@@ -31,7 +37,7 @@ A change takes effect when the VM is next started or rebooted.";
 #[derive(Debug, Parser)]
 #[command(name = "vgpu-admin", version, after_help = AFTER_HELP, max_term_width = 100)]
 pub struct Arguments {
-    /// A table for people, or JSON for programs (the same as the plugin's)
+    /// A table for people, JSON for programs (the same as the plugin's), or a list as CSV
     #[arg(long, value_enum, default_value_t, global = true, display_order = 100)]
     pub format: Format,
     /// Run the command on another host of the resource pool, through its plugin
@@ -53,13 +59,28 @@ impl Arguments {
     pub fn from_words(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let mut command = Self::command();
         let matches = command.try_get_matches_from_mut(words)?;
-        Self::from_arg_matches(&matches).map_err(|error| {
+        let arguments = Self::from_arg_matches(&matches).and_then(Self::with_a_format_for_its_command);
+        arguments.map_err(|error| {
             let name = matches.subcommand_name().unwrap_or_default();
             match command.find_subcommand_mut(name) {
                 Some(subcommand) => error.format(subcommand),
                 None => error.format(&mut command),
             }
         })
+    }
+
+    /// Refused before anything is done.
+    fn with_a_format_for_its_command(self) -> Result<Self, clap::Error> {
+        let refused = |message: &str| Err(clap::Error::raw(ErrorKind::ArgumentConflict, message));
+        match (self.format, self.command.list_style()) {
+            (Format::Csv, None) => refused(
+                "CSV is only for lists: list-vms, list-pools, scan-vms, history and check; use --format table or json",
+            ),
+            (Format::Json, Some(style)) if !style.is_default() => refused(
+                "--columns, --sort and --no-header are for tables and CSV, and JSON has everything: leave them out",
+            ),
+            _ => Ok(self),
+        }
     }
 }
 
@@ -70,6 +91,23 @@ pub enum Format {
     Table,
     /// JSON for programs
     Json,
+    /// CSV for spreadsheets: only lists
+    Csv,
+}
+
+impl Command {
+    /// `None` if the command prints no list.
+    #[must_use]
+    pub fn list_style(&self) -> Option<ListStyle> {
+        match self {
+            Self::ListVms { list, .. } => Some(list.into()),
+            Self::ListPools { list } => Some(list.into()),
+            Self::ScanVms { list } => Some(list.into()),
+            Self::History { list, .. } => Some(list.into()),
+            Self::Check { list, .. } => Some(list.into()),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -108,7 +146,9 @@ pub enum Command {
         vms: Vms,
     },
     /// List the registered VMs by GPU pool, highest priority first
-    #[command(after_help = "Example:\n  vgpu-admin list-vms --pool=A --priority=high")]
+    #[command(
+        after_help = "Example:\n  vgpu-admin list-vms --pool=A --priority=high\n  vgpu-admin list-vms --format csv --columns name,pool,runs_with"
+    )]
     ListVms {
         /// Only VMs of this GPU pool: A or B
         #[arg(long, value_parser = words::value::<PoolId>(), hide_possible_values = true)]
@@ -116,10 +156,15 @@ pub enum Command {
         /// Only VMs with this priority: low, medium or high (or 0, 1, 2)
         #[arg(long, value_parser = words::value::<Priority>(), hide_possible_values = true)]
         priority: Option<Priority>,
+        #[command(flatten)]
+        list: ListOptions<RegisteredVms>,
     },
     /// Count the VMs of each GPU pool
     #[command(after_help = "Example:\n  vgpu-admin list-pools")]
-    ListPools,
+    ListPools {
+        #[command(flatten)]
+        list: ListOptions<GpuPools>,
+    },
     /// Remove the settings of a VM or several: each has no vGPU from its next start on (asks first)
     #[command(
         override_usage = "vgpu-admin remove-vm [OPTIONS] <VM>...",
@@ -136,8 +181,11 @@ pub enum Command {
         yes: bool,
     },
     /// List all VMs of the resource pool, registered or not, with power state and host
-    #[command(after_help = "Example:\n  vgpu-admin scan-vms")]
-    ScanVms,
+    #[command(after_help = "Example:\n  vgpu-admin scan-vms --sort name")]
+    ScanVms {
+        #[command(flatten)]
+        list: ListOptions<AllVms>,
+    },
     /// Register the VMs that have a vGPU argument written by hand, with its settings
     #[command(after_help = "Example:\n  vgpu-admin adopt --dry-run")]
     Adopt {
@@ -190,6 +238,8 @@ pub enum Command {
         /// Show at most this many entries
         #[arg(long, value_name = "NUMBER")]
         limit: Option<u32>,
+        #[command(flatten)]
+        list: ListOptions<Changes>,
     },
     /// Reboot running VMs that do not have their current settings, one after the other (asks first)
     #[command(after_help = "Example:\n  vgpu-admin apply --pending --dry-run")]
@@ -205,6 +255,8 @@ pub enum Command {
         /// Check every host of the resource pool
         #[arg(long, conflicts_with_all = ["vm", "vm_uuid", "vm_name"])]
         all_hosts: bool,
+        #[command(flatten)]
+        list: ListOptions<Checks>,
     },
     /// Make a new database from a damaged one, and restore the rest from XAPI (asks first)
     #[command(after_help = "Example:\n  vgpu-admin recover --dry-run")]
