@@ -56,12 +56,13 @@ fn offered_after(root: &ScratchRoot, lines: &[&str]) -> Vec<Vec<String>> {
     offered
 }
 
-/// The subcommands, as the help lists them.
+/// The subcommands, as the help lists them in groups.
 fn subcommands(root: &ScratchRoot) -> Vec<String> {
     let help = root.admin_ok(&["-h"]);
-    let (_, commands) = help.split_once("Commands:\n").unwrap();
-    let (commands, _) = commands.split_once("\n\n").unwrap();
-    commands.lines().map(|line| line.split_whitespace().next().unwrap().to_owned()).collect()
+    let (_, groups) = help.split_once("\nVMs:\n").unwrap();
+    let (groups, _) = groups.split_once("\nOptions:\n").unwrap();
+    let commands = groups.lines().filter_map(|line| line.strip_prefix("  "));
+    commands.map(|line| line.split_whitespace().next().unwrap().to_owned()).collect()
 }
 
 /// The options of a subcommand, as its help lists them.

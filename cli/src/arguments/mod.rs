@@ -1,5 +1,6 @@
 //! The command line, for clap.
 
+mod help;
 mod last_word;
 mod lists;
 mod options;
@@ -10,7 +11,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
 use vgpu_config::model::{PoolId, Priority};
 
 use crate::words;
@@ -24,18 +25,9 @@ pub use options::{Apply, Change, RegisterVm, UpdateVm};
 pub use qemu_wrapper::QemuWrapper;
 pub use vm::{ApplyTo, GivenNewVms, GivenVms, NewVms, OneVm, Vms};
 
-const AFTER_HELP: &str = "\
-Examples:
-  vgpu-admin register-vm web01 --pool=A --priority=high
-  vgpu-admin list-vms --pool=A
-  vgpu-admin list-vms --format json
-
-Exit status: 0 success, 1 failure, 2 wrong usage.
-A change takes effect when the VM is next started or rebooted.";
-
 /// Manage per-VM vGPU settings on XCP-ng: GPU pool and priority
 #[derive(Debug, Parser)]
-#[command(name = "vgpu-admin", version, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(name = "vgpu-admin", version, after_help = help::AFTER_HELP, max_term_width = 100)]
 pub struct Arguments {
     /// A table for people, JSON for programs (the same as the plugin's), or a list as CSV
     #[arg(long, value_enum, default_value_t, global = true, display_order = 100)]
@@ -57,8 +49,8 @@ impl Arguments {
     /// # Errors
     /// It is wrong, or asks for help.
     pub fn from_words(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        let mut command = Self::command();
-        let matches = command.try_get_matches_from_mut(words)?;
+        let mut command = help::command();
+        let matches = command.try_get_matches_from_mut(words).map_err(help::suggest)?;
         let arguments = Self::from_arg_matches(&matches).and_then(Self::with_a_format_for_its_command);
         arguments.map_err(|error| {
             let name = matches.subcommand_name().unwrap_or_default();
@@ -112,31 +104,31 @@ impl Command {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Register a VM or several: each has a vGPU from its next start on
+    /// Register VMs: they have a vGPU from their next start on
     #[command(
         override_usage = "vgpu-admin register-vm [OPTIONS] <VM>...",
         after_help = "Example:\n  vgpu-admin register-vm web01 --pool=A --priority=high\n  vgpu-admin register-vm web02 web03 db01"
     )]
     RegisterVm(RegisterVm),
-    /// Move a VM or several to the other GPU pool
+    /// Move VMs to the other GPU pool
     #[command(
         override_usage = "vgpu-admin set-pool [OPTIONS] <VM>... <POOL>",
         after_help = "Example:\n  vgpu-admin set-pool web01 B\n  vgpu-admin set-pool web01 web02 --pool=B --dry-run"
     )]
     SetPool(Assignment<PoolId>),
-    /// Give a VM or several another priority
+    /// Give VMs another priority
     #[command(
         override_usage = "vgpu-admin set-priority [OPTIONS] <VM>... <PRIORITY>",
         after_help = "Example:\n  vgpu-admin set-priority web01 low"
     )]
     SetPriority(Assignment<Priority>),
-    /// Change GPU pool, priority and number of a VM, or GPU pool and priority of several, at once
+    /// Change GPU pool, priority and number of VMs at once
     #[command(
         override_usage = "vgpu-admin update-vm <VM>... <--pool <POOL>|--priority <PRIORITY>|--vm-id <VM_ID>>",
         after_help = "Example:\n  vgpu-admin update-vm web01 --pool=B --priority=medium"
     )]
     UpdateVm(UpdateVm),
-    /// Show the settings of a VM or several, and what each runs with
+    /// Show the settings of VMs, and what they run with
     #[command(
         override_usage = "vgpu-admin show-vm [OPTIONS] <VM>...",
         after_help = "Example:\n  vgpu-admin show-vm web01"
@@ -165,7 +157,7 @@ pub enum Command {
         #[command(flatten)]
         list: ListOptions<GpuPools>,
     },
-    /// Remove the settings of a VM or several: each has no vGPU from its next start on (asks first)
+    /// Remove VMs' settings: no vGPU from their next start (asks first)
     #[command(
         override_usage = "vgpu-admin remove-vm [OPTIONS] <VM>...",
         after_help = "Example:\n  vgpu-admin remove-vm web01 --yes"
@@ -180,19 +172,21 @@ pub enum Command {
         #[arg(long)]
         yes: bool,
     },
-    /// List all VMs of the resource pool, registered or not, with power state and host
+    /// List all VMs of the resource pool, registered or not
     #[command(after_help = "Example:\n  vgpu-admin scan-vms --sort name")]
     ScanVms {
         #[command(flatten)]
         list: ListOptions<AllVms>,
     },
-    /// Register the VMs that have a vGPU argument written by hand, with its settings
+    /// Register the VMs that have a vGPU argument written by hand
     #[command(after_help = "Example:\n  vgpu-admin adopt --dry-run")]
     Adopt {
         /// Only show what would be done
         #[arg(long)]
         dry_run: bool,
     },
+    /// Write the whole configuration to a file
+    ///
     /// Write the whole configuration to a file: TOML, or JSON with --format json
     #[command(after_help = "Example:\n  vgpu-admin export /root/vgpu.toml")]
     Export {
@@ -213,7 +207,7 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Synchronise this host, the other hosts of the resource pool and XAPI's records
+    /// Synchronise this host, the other hosts and XAPI's records
     #[command(after_help = "Example:\n  vgpu-admin sync --dry-run")]
     Sync {
         /// Only show what would be done
@@ -241,13 +235,17 @@ pub enum Command {
         #[command(flatten)]
         list: ListOptions<Changes>,
     },
+    /// Reboot running VMs that lack their settings (asks first)
+    ///
     /// Reboot running VMs that do not have their current settings, one after the other (asks first)
     #[command(after_help = "Example:\n  vgpu-admin apply --pending --dry-run")]
     Apply(Apply),
-    /// Show the state of vgpu-config on this host, and a summary of the others
+    /// Show the state of this host, and a summary of the others
     #[command(after_help = "Example:\n  vgpu-admin status")]
     Status,
-    /// Check everything from the settings to QEMU, on this host or for one VM; changes nothing
+    /// Check everything from the settings to QEMU; changes nothing
+    ///
+    /// Check everything from the settings to QEMU, on this host, on all hosts or for one VM; changes nothing
     #[command(after_help = "Example:\n  vgpu-admin check --all-hosts\n  vgpu-admin check web01")]
     Check {
         #[command(flatten)]
@@ -258,6 +256,8 @@ pub enum Command {
         #[command(flatten)]
         list: ListOptions<Checks>,
     },
+    /// Make a new database from a damaged one and XAPI (asks first)
+    ///
     /// Make a new database from a damaged one, and restore the rest from XAPI (asks first)
     #[command(after_help = "Example:\n  vgpu-admin recover --dry-run")]
     Recover {
@@ -271,6 +271,8 @@ pub enum Command {
         #[arg(long)]
         force: bool,
     },
+    /// Have QEMU started by a qemu-wrapper that passes the vGPU
+    ///
     /// Have xenopsd start QEMU through vgpu-config's qemu-wrapper, which passes the vGPU to QEMU
     #[command(after_help = qemu_wrapper::AFTER_HELP)]
     QemuWrapper {
