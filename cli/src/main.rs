@@ -4,6 +4,7 @@ mod apply;
 mod commands;
 mod complete;
 mod output;
+mod progress;
 mod qemu_wrapper;
 mod render;
 mod screen;

@@ -9,7 +9,7 @@ use vgpu_config::store::Filter;
 
 use crate::commands::{Outcome, status};
 use crate::render::Sheet;
-use crate::{output, render};
+use crate::{output, progress, render};
 
 pub struct Target {
     root: Root,
@@ -45,7 +45,20 @@ impl Target {
         }
     }
 
+    /// Shows the progress if it takes long.
     pub fn ask(&self, request: Request) -> Result<Reply, Error> {
+        match progress::of(&request) {
+            Some(what) => self.ask_showing(&what, request),
+            None => self.ask_quietly(request),
+        }
+    }
+
+    /// The same with a progress of the caller's.
+    pub fn ask_showing(&self, what: &str, request: Request) -> Result<Reply, Error> {
+        progress::during(what, || self.ask_quietly(request))
+    }
+
+    fn ask_quietly(&self, request: Request) -> Result<Reply, Error> {
         match &self.place {
             Place::Here(here) => here.execute(request),
             Place::There { host } => OtherHost::find(&self.root, host)?.execute(&request),
@@ -64,7 +77,10 @@ impl Target {
             // A newer host may reply with more fields, so its reply is printed unchanged.
             (Place::There { host }, Format::Json, _) => {
                 let mut there = OtherHost::find(&self.root, host)?;
-                let json = there.execute_to_json(&request)?;
+                let json = match progress::of(&request) {
+                    Some(what) => progress::during(&what, || there.execute_to_json(&request))?,
+                    None => there.execute_to_json(&request)?,
+                };
                 let reply = there.read_reply(&request, &json)?;
                 output::note_age(reply.as_of());
                 output::say_json(json)?;
