@@ -14,7 +14,7 @@ use vgpu_config::request::{Reply, Request, VmSelector, VmSelectors};
 
 use crate::output::{note_age, refused, say, say_json, unwritable};
 use crate::target::Target;
-use crate::{FAILED, apply, qemu_wrapper, render, vms};
+use crate::{FAILED, apply, qemu_wrapper, render, schema, vms};
 
 pub type Outcome = Result<ExitCode, Error>;
 
@@ -54,6 +54,7 @@ pub fn run(root: Root, arguments: Arguments) -> Outcome {
         Command::Status => show(Request::Status {}),
         Command::Check { vm, all_hosts, .. } => show(Request::Check { vm: vm.selector(), all_hosts }),
         Command::Recover { dry_run, yes, force } => recover(&target, dry_run, yes, force),
+        Command::Schema { command } => schema::print(command.as_deref()),
         Command::QemuWrapper { what } => qemu_wrapper::run(&target, &what),
     }
 }

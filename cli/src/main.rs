@@ -7,6 +7,7 @@ mod output;
 mod progress;
 mod qemu_wrapper;
 mod render;
+mod schema;
 mod screen;
 mod table;
 mod target;

@@ -4,6 +4,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
 use vgpu_admin::arguments::Format;
+use vgpu_config::reply::{ErrorBody, ErrorReply};
 use vgpu_config::{Error, text};
 
 use crate::screen::{has_colours, paint};
@@ -79,9 +80,10 @@ pub fn complain(error: &Error, format: Format) {
     match format {
         Format::Table | Format::Csv => tell(&format!("vgpu-admin: {error}")),
         Format::Json => {
-            let (code, params, message) = (error.code(), error.params(), text::one_line(&error.to_string()));
-            let answer = serde_json::json!({"error": {"code": code, "params": params, "message": message}});
-            let _ = writeln!(io::stderr(), "{}", text::json(answer.to_string()));
+            let message = text::one_line(&error.to_string());
+            let error = ErrorBody { code: error.code().to_owned(), params: error.params(), message };
+            let answer = serde_json::to_string(&ErrorReply { error }).unwrap_or_default();
+            let _ = writeln!(io::stderr(), "{}", text::json(answer));
         }
     }
 }

@@ -16,18 +16,17 @@ const STEP: Duration = Duration::from_millis(200);
 
 /// What a request that may take long does; `None` for the others.
 pub fn of(request: &Request) -> Option<String> {
-    let changing = |vms: usize| Some(format!("Changing {vms} VMs"));
     match request {
         Request::Import { config, dry_run: false, .. } => Some(format!("Importing {} VMs", config.vm.len())),
         Request::Sync { dry_run: false } => Some("Synchronising".to_owned()),
         Request::Adopt { dry_run: false } => Some("Registering VMs".to_owned()),
         Request::Prune { dry_run: false, .. } => Some("Deleting settings".to_owned()),
         Request::Check { all_hosts: true, .. } => Some("Checking all hosts".to_owned()),
-        Request::RegisterVm { vm: NewVms::Several(vms), .. } => changing(vms.len()),
-        Request::SetPool { vm: VmSelectors::Several(vms), .. }
+        Request::RegisterVm { vm: NewVms::Several(vms), .. }
+        | Request::SetPool { vm: VmSelectors::Several(vms), .. }
         | Request::SetPriority { vm: VmSelectors::Several(vms), .. }
         | Request::UpdateVm { vm: VmSelectors::Several(vms), .. }
-        | Request::RemoveVm { vm: VmSelectors::Several(vms), .. } => changing(vms.len()),
+        | Request::RemoveVm { vm: VmSelectors::Several(vms), .. } => Some(format!("Changing {} VMs", vms.len())),
         _ => None,
     }
 }
@@ -46,16 +45,16 @@ pub fn during<T>(what: &str, work: impl FnOnce() -> T) -> T {
     })
 }
 
-/// A thread that is begun here gets no signals: they belong to the thread that works, which delays them while XAPI and the
+/// A thread that is spawned here gets no signals: they belong to the thread that works, which delays them while XAPI and the
 /// database differ.
-fn without_signals<T>(begin: impl FnOnce() -> T) -> T {
+fn without_signals<T>(spawn: impl FnOnce() -> T) -> T {
     let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK);
-    let begun = begin();
+    let thread = spawn();
     if let Ok(before) = before {
         // The mask was valid before.
         let _ = before.thread_set_mask();
     }
-    begun
+    thread
 }
 
 fn show_until(is_done: &mpsc::Receiver<()>, what: &str) {

@@ -1,9 +1,10 @@
 //! Replies to requests about one VM or several.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// As JSON, an object for one VM, and an array if the request has a list of VMs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum OneOrMore<T> {
     More(Vec<T>),

@@ -4,6 +4,7 @@ mod arguments;
 mod vm;
 
 use arguments::Argument;
+use schemars::Schema;
 
 pub use arguments::Arguments;
 pub use vm::{ApplyTo, NewVm, NewVms, VmSelector, VmSelectors};
@@ -14,7 +15,7 @@ use crate::model::{DeviceVmId, PoolId, Priority, VmUuids};
 use crate::reply::{
     AdoptReply, ApplyReply, ChangeReply, CheckedReply, CountByPool, CountByPriority, HistoryEntry, ImportReply,
     ListReply, OneOrMore, PoolsReply, PruneReply, RunningReply, ScannedVm, ShowReply, StatusReply, SyncReply,
-    VersionReply,
+    VersionReply, schema_of,
 };
 
 /// Defines [`Request`] and [`Reply`]. A field has the argument's name, and its type determines how the argument is read and
@@ -85,6 +86,15 @@ macro_rules! requests {
                     })*
                 }
                 arguments
+            }
+
+            /// The JSON Schema of a function's reply; `None` for an unknown function.
+            #[must_use]
+            pub fn reply_schema(function: &str) -> Option<Schema> {
+                Some(match function {
+                    $($function => schema_of::<$reply>(),)*
+                    _ => return None,
+                })
             }
 
             /// Reads the reply to this request, as written by [`Reply::to_json`].

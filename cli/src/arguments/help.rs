@@ -26,7 +26,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("GPU pools", &["list-pools"]),
     ("Whole resource pool", &["scan-vms", "status", "sync", "adopt", "prune", "export", "import"]),
     ("This host", &["check", "recover", "qemu-wrapper"]),
-    ("Help", &["help"]),
+    ("Help", &["schema", "help"]),
 ];
 
 /// Of a command line without a command.
@@ -81,14 +81,13 @@ pub(super) fn suggest(mut error: Error) -> Error {
             let nearest = alike.last().cloned().into_iter().collect();
             error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(nearest));
         }
-        Some(_) => {}
         // The commands below another command are in its help.
         None if error.get(ContextKind::Usage).is_some_and(|usage| usage.to_string().contains(USAGE)) => {
             let names: Vec<_> = GROUPS.iter().flat_map(|(_, names)| names.iter().copied()).collect();
             let tip = StyledStr::from(format!("the commands are {}", names.join(", ")));
             error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
         }
-        None => {}
+        _ => {}
     }
     error
 }
@@ -106,6 +105,13 @@ mod tests {
         commands.sort_unstable();
         grouped.sort_unstable();
         assert_eq!(grouped, commands);
+    }
+
+    #[test]
+    fn every_command_that_prints_json_has_a_schema_and_so_have_errors() {
+        let commands = GROUPS.iter().flat_map(|(_, names)| names.iter().copied());
+        let commands: Vec<_> = commands.filter(|name| !["schema", "help"].contains(name)).chain(["error"]).collect();
+        assert_eq!(super::super::WITH_SCHEMA.to_vec(), commands);
     }
 
     #[test]

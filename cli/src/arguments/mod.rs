@@ -10,6 +10,7 @@ mod vm;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
 use clap::{FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
 use vgpu_config::model::{PoolId, Priority};
@@ -101,6 +102,31 @@ impl Command {
         }
     }
 }
+
+/// What [`Command::Schema`] describes: the commands that print JSON, and their errors.
+pub const WITH_SCHEMA: [&str; 21] = [
+    "register-vm",
+    "show-vm",
+    "list-vms",
+    "set-pool",
+    "set-priority",
+    "update-vm",
+    "remove-vm",
+    "history",
+    "apply",
+    "list-pools",
+    "scan-vms",
+    "status",
+    "sync",
+    "adopt",
+    "prune",
+    "export",
+    "import",
+    "check",
+    "recover",
+    "qemu-wrapper",
+    "error",
+];
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -270,6 +296,15 @@ pub enum Command {
         /// Even if the database is healthy, or if nothing can be read from it and XAPI is away
         #[arg(long)]
         force: bool,
+    },
+    /// Print the JSON Schema of what a command prints as JSON
+    ///
+    /// Print the JSON Schema (draft 2020-12) of what a command prints with --format json, or of what all commands print
+    #[command(after_help = "Example:\n  vgpu-admin schema list-vms")]
+    Schema {
+        /// A command, 'qemu-wrapper', or 'error' for errors; all of them if left out
+        #[arg(value_name = "COMMAND", value_parser = PossibleValuesParser::new(WITH_SCHEMA))]
+        command: Option<String>,
     },
     /// Have QEMU started by a qemu-wrapper that passes the vGPU
     ///
