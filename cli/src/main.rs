@@ -17,11 +17,9 @@ use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
 use vgpu_admin::arguments::Arguments;
+use vgpu_admin::candidates::INSTALLED_AS;
 use vgpu_config::paths::Root;
 use vgpu_config::{Error, logging};
-
-/// Below the root.
-const INSTALLED_AS: &str = "usr/bin/vgpu-admin";
 
 const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;

@@ -2,9 +2,11 @@
 
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
+use clap_complete::engine::ArgValueCompleter;
 use vgpu_config::model::{PoolId, Priority};
 
 use super::vm::{GivenVms, VmOptions};
+use crate::candidates;
 use crate::words::{self, Value};
 
 /// VMs, and the value that all of them get.
@@ -20,7 +22,7 @@ pub struct Assignment<T> {
 struct PoolWords {
     /// The VMs, by name or UUID (all are moved, or none), then the GPU pool: A or B; - for the VMs that standard input names,
     /// one on each line
-    #[arg(value_name = "VM")]
+    #[arg(value_name = "VM", add = ArgValueCompleter::new(candidates::vms_or_value::<PoolId>))]
     words: Vec<String>,
     #[command(flatten)]
     option: VmOptions,
@@ -36,7 +38,7 @@ struct PoolWords {
 struct PriorityWords {
     /// The VMs, by name or UUID (all are changed, or none), then the priority: low, medium or high (or 0, 1, 2); - for the VMs
     /// that standard input names, one on each line
-    #[arg(value_name = "VM")]
+    #[arg(value_name = "VM", add = ArgValueCompleter::new(candidates::vms_or_value::<Priority>))]
     words: Vec<String>,
     #[command(flatten)]
     option: VmOptions,

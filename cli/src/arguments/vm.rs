@@ -2,10 +2,11 @@
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
+use clap_complete::engine::ArgValueCompleter;
 use vgpu_config::model::VmUuid;
 use vgpu_config::request::{self, NewVm, VmSelector};
 
-use crate::words;
+use crate::{candidates, words};
 
 /// The plain argument for the VMs that standard input names.
 const STANDARD_INPUT: &str = "-";
@@ -40,10 +41,10 @@ impl GivenVms {
 #[group(multiple = false)]
 pub(super) struct VmOptions {
     /// The VM, by its UUID (see 'xe vm-list')
-    #[arg(long, value_name = "UUID", value_parser = words::parsed::<VmUuid>())]
+    #[arg(long, value_name = "UUID", value_parser = words::parsed::<VmUuid>(), add = ArgValueCompleter::new(candidates::uuids))]
     vm_uuid: Option<VmUuid>,
     /// The VM, by its name in XAPI, also if that looks like a UUID
-    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), add = ArgValueCompleter::new(candidates::names))]
     vm_name: Option<String>,
 }
 
@@ -61,7 +62,7 @@ impl VmOptions {
 #[group(required = true, multiple = true, args = ["vms", "vm_uuid", "vm_name"])]
 pub struct Vms {
     /// The VMs, by name or UUID, all of them or none; - reads them from standard input, one on each line
-    #[arg(value_name = "VM", value_parser = words::vm(), conflicts_with_all = ["vm_uuid", "vm_name"])]
+    #[arg(value_name = "VM", value_parser = words::vm(), add = ArgValueCompleter::new(candidates::vms), conflicts_with_all = ["vm_uuid", "vm_name"])]
     vms: Vec<VmSelector>,
     #[command(flatten)]
     option: VmOptions,
@@ -78,7 +79,7 @@ impl Vms {
 #[derive(Debug, Args)]
 pub struct OneVm {
     /// The VM, by its name or UUID
-    #[arg(value_name = "VM", value_parser = words::vm(), conflicts_with_all = ["vm_uuid", "vm_name"])]
+    #[arg(value_name = "VM", value_parser = words::vm(), add = ArgValueCompleter::new(candidates::vms), conflicts_with_all = ["vm_uuid", "vm_name"])]
     vm: Option<VmSelector>,
     #[command(flatten)]
     option: VmOptions,
