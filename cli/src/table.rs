@@ -17,6 +17,8 @@ pub struct Cell {
     /// Its place when the column is sorted, if that is not by its text.
     pub rank: Option<u64>,
     pub shade: Shade,
+    /// Of no use if it is shortened, as a number or a time.
+    pub is_whole: bool,
 }
 
 impl Cell {
@@ -35,6 +37,10 @@ impl Cell {
 
     pub fn shaded(self, shade: Shade) -> Self {
         Self { shade, ..self }
+    }
+
+    pub fn whole(self) -> Self {
+        Self { is_whole: true, ..self }
     }
 
     /// What people see.
@@ -70,7 +76,7 @@ pub fn layout(heading: &[String], rows: &[Vec<Cell>], too_wide: TooWide, width: 
         }
     }
     match (too_wide, width) {
-        (TooWide::Shorten, Some(width)) => shorten(&mut widths, width),
+        (TooWide::Shorten, Some(width)) => shorten(&mut widths, rows, width),
         (TooWide::Wrap, Some(width)) => narrow_the_last(&mut widths, width),
         (_, None) => {}
     }
@@ -79,10 +85,13 @@ pub fn layout(heading: &[String], rows: &[Vec<Cell>], too_wide: TooWide, width: 
 }
 
 /// Shortens the widest columns until the table fits, or until all are narrow.
-fn shorten(widths: &mut [usize], width: usize) {
+fn shorten(widths: &mut [usize], rows: &[Vec<Cell>], width: usize) {
     let gaps = GAP * widths.len().saturating_sub(1);
+    let is_whole = |column: usize| rows.iter().any(|row| row.get(column).is_some_and(|cell| cell.is_whole));
+    let may_shrink: Vec<_> = (0..widths.len()).map(|column| !is_whole(column)).collect();
     while widths.iter().sum::<usize>() + gaps > width {
-        match widths.iter_mut().max() {
+        let shrinkable = widths.iter_mut().zip(&may_shrink).filter(|(_, may_shrink)| **may_shrink);
+        match shrinkable.map(|(width, _)| width).max() {
             Some(widest) if *widest > NARROWEST => *widest -= 1,
             _ => break,
         }
@@ -158,6 +167,12 @@ mod tests {
         }
         let table = layout(&[], &rows, TooWide::Shorten, Some(60));
         assert!(table.contains("a very long name indeed"), "the UUID is the widest: {table}");
+    }
+
+    #[test]
+    fn numbers_and_times_are_never_shortened() {
+        let row = vec![Cell::new("2026-01-02 03:04:05").whole(), Cell::new("a very long name indeed")];
+        assert_eq!(layout(&[], &[row], TooWide::Shorten, Some(30)), "2026-01-02 03:04:05  a very l\u{2026}");
     }
 
     #[test]

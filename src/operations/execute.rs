@@ -129,7 +129,7 @@ impl ThisHost {
         let is_list = matches!(vms, NewVms::Several(_));
         let found = match vms {
             NewVms::One(NewVm::Uuid { uuid, name }) => vec![(uuid, name)],
-            NewVms::One(NewVm::Name(name)) => vec![(selector::find_new(host, &name)?, Some(name))],
+            NewVms::One(NewVm::Name(name)) => selector::find_all_new(host, &[VmSelector::Name(name)])?,
             NewVms::Several(vms) => selector::find_all_new(host, &vms)?,
         };
         refuse_one_number_for_several(vm_id, found.len())?;

@@ -114,13 +114,20 @@ impl<'a> Finder<'a> {
 /// Finds VMs to register by their names or UUIDs alone, each once. Returns the name by which it was found.
 ///
 /// # Errors
-/// As [`find_new`].
+/// XAPI is away, or no VM has that name, or several have it.
 pub(super) fn find_all_new(host: &Host, vms: &[VmSelector]) -> Result<Vec<(VmUuid, Option<String>)>, Error> {
+    let mut connected = None;
     let mut found: Vec<(VmUuid, Option<String>)> = Vec::new();
     for vm in vms {
         let meant = match vm {
             VmSelector::Uuid(uuid) => (*uuid, None),
-            VmSelector::Name(name) => (find_new(host, name)?, Some(name.clone())),
+            VmSelector::Name(name) => {
+                let mut session = connected.take().map_or_else(|| host.connect(), Ok)?;
+                session.set_deadline(Deadline::after(xenapi::XAPI_TIMEOUT));
+                let uuid = find_new(&mut session, name)?;
+                connected = Some(session);
+                (uuid, Some(name.clone()))
+            }
         };
         if !found.iter().any(|(uuid, _)| *uuid == meant.0) {
             found.push(meant);
@@ -129,14 +136,10 @@ pub(super) fn find_all_new(host: &Host, vms: &[VmSelector]) -> Result<Vec<(VmUui
     Ok(found)
 }
 
-/// Finds a VM to register by its name alone.
-///
-/// # Errors
-/// XAPI is away, or no VM has that name, or several have it.
-pub(super) fn find_new(host: &Host, name: &str) -> Result<VmUuid, Error> {
-    let mut session = host.connect()?;
+/// The only VM with that name.
+fn find_new(session: &mut Session, name: &str) -> Result<VmUuid, Error> {
     let vms: Vec<_> = session.vms_named(name)?.into_iter().filter(VmRecord::is_a_vm).collect();
-    only_one(&mut session, name, "VMs", &vms)?.ok_or_else(|| Error::NoSuchVm(name.to_owned()))
+    only_one(session, name, "VMs", &vms)?.ok_or_else(|| Error::NoSuchVm(name.to_owned()))
 }
 
 /// The registered VM or template with that name or, if there is none, the VM with that name.

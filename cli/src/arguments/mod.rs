@@ -4,19 +4,19 @@ mod help;
 mod last_word;
 mod lists;
 mod options;
+mod parse;
 mod qemu_wrapper;
 mod vm;
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
-use clap::error::ErrorKind;
-use clap::{FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Parser, Subcommand, ValueEnum, ValueHint};
 use vgpu_config::model::{PoolId, Priority};
 
 use crate::words;
 
+pub use help::WITH_SCHEMA;
 pub use last_word::Assignment;
 pub use lists::{
     ALL_VMS, AllVms, CHANGES, CHECKS, Changes, Checks, GPU_POOLS, GpuPools, List, ListOptions, ListStyle,
@@ -44,39 +44,6 @@ pub struct Arguments {
     pub command: Command,
 }
 
-impl Arguments {
-    /// Parses a command line, which begins with the program's name.
-    ///
-    /// # Errors
-    /// It is wrong, or asks for help.
-    pub fn from_words(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        let mut command = help::command();
-        let matches = command.try_get_matches_from_mut(words).map_err(help::suggest)?;
-        let arguments = Self::from_arg_matches(&matches).and_then(Self::with_a_format_for_its_command);
-        arguments.map_err(|error| {
-            let name = matches.subcommand_name().unwrap_or_default();
-            match command.find_subcommand_mut(name) {
-                Some(subcommand) => error.format(subcommand),
-                None => error.format(&mut command),
-            }
-        })
-    }
-
-    /// Refused before anything is done.
-    fn with_a_format_for_its_command(self) -> Result<Self, clap::Error> {
-        let refused = |message: &str| Err(clap::Error::raw(ErrorKind::ArgumentConflict, message));
-        match (self.format, self.command.list_style()) {
-            (Format::Csv, None) => refused(
-                "CSV is only for lists: list-vms, list-pools, scan-vms, history and check; use --format table or json",
-            ),
-            (Format::Json, Some(style)) if !style.is_default() => refused(
-                "--columns, --sort and --no-header are for tables and CSV, and JSON has everything: leave them out",
-            ),
-            _ => Ok(self),
-        }
-    }
-}
-
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// A table for people
@@ -87,46 +54,6 @@ pub enum Format {
     /// CSV for spreadsheets: only lists
     Csv,
 }
-
-impl Command {
-    /// `None` if the command prints no list.
-    #[must_use]
-    pub fn list_style(&self) -> Option<ListStyle> {
-        match self {
-            Self::ListVms { list, .. } => Some(list.into()),
-            Self::ListPools { list } => Some(list.into()),
-            Self::ScanVms { list } => Some(list.into()),
-            Self::History { list, .. } => Some(list.into()),
-            Self::Check { list, .. } => Some(list.into()),
-            _ => None,
-        }
-    }
-}
-
-/// What [`Command::Schema`] describes: the commands that print JSON, and their errors.
-pub const WITH_SCHEMA: [&str; 21] = [
-    "register-vm",
-    "show-vm",
-    "list-vms",
-    "set-pool",
-    "set-priority",
-    "update-vm",
-    "remove-vm",
-    "history",
-    "apply",
-    "list-pools",
-    "scan-vms",
-    "status",
-    "sync",
-    "adopt",
-    "prune",
-    "export",
-    "import",
-    "check",
-    "recover",
-    "qemu-wrapper",
-    "error",
-];
 
 #[derive(Debug, Subcommand)]
 pub enum Command {

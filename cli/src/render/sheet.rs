@@ -108,7 +108,7 @@ fn priority(priority: Priority) -> Cell {
 
 fn number(number: impl Into<u64>) -> Cell {
     let number = number.into();
-    Cell::new(number.to_string()).ranked(number)
+    Cell::new(number.to_string()).ranked(number).whole()
 }
 
 fn runs_with(runs_with: Option<&RunsWithReply>) -> Cell {
@@ -128,8 +128,8 @@ fn registered(vm: &VmReply) -> [Cell; REGISTERED_VMS.len()] {
         Cell::new(&vm.device_argument),
         Cell::new(if vm.in_xapi { "yes" } else { "no" }),
         number(u64::try_from(vm.revision).unwrap_or_default()),
-        Cell::new(&vm.created_at),
-        Cell::new(&vm.updated_at),
+        Cell::new(&vm.created_at).whole(),
+        Cell::new(&vm.updated_at).whole(),
     ]
 }
 
@@ -152,7 +152,7 @@ fn changed(entry: &HistoryEntry) -> [Cell; CHANGES.len()] {
         None => entry.through.clone(),
     };
     [
-        Cell::new(&entry.changed_at),
+        Cell::new(&entry.changed_at).whole(),
         Cell::or_nothing(entry.from.as_ref().map(super::pool::held)),
         Cell::or_nothing(entry.to.as_ref().map(super::pool::held)),
         Cell::new(by),
