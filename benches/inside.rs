@@ -7,7 +7,7 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tempfile::TempDir;
 use vgpu_bench::{fill, shared, vm};
-use vgpu_config::operations::{Caller, Host, list_vms_as_json, show_vm};
+use vgpu_config::operations::{Caller, Host, list_vms_as_json, show_vms};
 use vgpu_config::paths::Root;
 use vgpu_config::shared_copy::SharedCopy;
 use vgpu_config::store::{Filter, Store};
@@ -26,9 +26,9 @@ fn everything(criterion: &mut Criterion) {
         let database = root.database();
         fill(&database, rows).expect("the database can be filled");
 
-        let mut group = criterion.benchmark_group("show_vm");
+        let mut group = criterion.benchmark_group("show_vms");
         group.bench_function(BenchmarkId::from_parameter(rows), |bencher| {
-            bencher.iter(|| show_vm(&open(folder.path()), vm(rows / 2)).expect("it is registered"));
+            bencher.iter(|| show_vms(&open(folder.path()), &[vm(rows / 2)]).expect("it is registered"));
         });
         group.finish();
 

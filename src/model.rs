@@ -1,10 +1,12 @@
 //! Basic types. Values are parsed when they enter the program and are valid from then on.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;
 
@@ -196,7 +198,7 @@ impl fmt::Display for Priority {
 }
 
 /// The device's number for a VM (`vm_id=` on QEMU's command line): 1 to 4294967295, unique.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct DeviceVmId(NonZeroU32);
 
@@ -258,9 +260,17 @@ pub struct VmSettings {
     pub vm_id: DeviceVmId,
 }
 
-/// Serialises these types as text.
+/// Serialises these types as text, and describes it.
 macro_rules! text_in_serde {
-    ($($type:ty),*) => {$(
+    ($($type:ident: $schema:tt),*) => {$(
+        impl JsonSchema for $type {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($type).into()
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
         impl TryFrom<String> for $type {
             type Error = InvalidValue;
             fn try_from(text: String) -> Result<Self, InvalidValue> {
@@ -274,7 +284,15 @@ macro_rules! text_in_serde {
         }
     )*};
 }
-text_in_serde!(VmUuid, PoolId, Priority);
+text_in_serde!(
+    VmUuid: {
+        "description": "A VM's UUID in XAPI, in lower case",
+        "type": "string",
+        "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+    },
+    PoolId: { "description": "A GPU pool", "type": "string", "enum": ["A", "B"] },
+    Priority: { "description": "Of a VM's GPU work", "type": "string", "enum": ["low", "medium", "high"] }
+);
 
 /// Whether XAPI can store a text: it truncates text at a control character (`db_cache_impl.ml`).
 #[must_use]

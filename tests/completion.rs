@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::process::Command;
 
 use vgpu_tests::root::Ran;
-use vgpu_tests::{ScratchRoot, VM, programs};
+use vgpu_tests::tools::sql_ok;
+use vgpu_tests::{ScratchRoot, VM, programs, uuid};
 
 /// A root with the script where bash-completion looks for it, as the package's files are generated.
 fn root() -> ScratchRoot {
@@ -56,12 +57,13 @@ fn offered_after(root: &ScratchRoot, lines: &[&str]) -> Vec<Vec<String>> {
     offered
 }
 
-/// The subcommands, as the help lists them.
+/// The subcommands, as the help lists them in groups.
 fn subcommands(root: &ScratchRoot) -> Vec<String> {
     let help = root.admin_ok(&["-h"]);
-    let (_, commands) = help.split_once("Commands:\n").unwrap();
-    let (commands, _) = commands.split_once("\n\n").unwrap();
-    commands.lines().map(|line| line.split_whitespace().next().unwrap().to_owned()).collect()
+    let (_, groups) = help.split_once("\nVMs:\n").unwrap();
+    let (groups, _) = groups.split_once("\nOptions:\n").unwrap();
+    let commands = groups.lines().filter_map(|line| line.strip_prefix("  "));
+    commands.map(|line| line.split_whitespace().next().unwrap().to_owned()).collect()
 }
 
 /// The options of a subcommand, as its help lists them.
@@ -111,16 +113,60 @@ fn subcommands_and_values_are_offered_with_a_space_or_an_equals_sign_before_them
         ("vgpu-admin set-priority --priority=h", "high"),
         ("vgpu-admin list-vms --priority m", "medium"),
         ("vgpu-admin list-vms --pool=A --pri", "--priority"),
-        ("vgpu-admin list-vms --format=", "table json"),
+        ("vgpu-admin list-vms --format=", "table json csv"),
+        ("vgpu-admin list-pools --sort ", "pool vms high medium low"),
         ("vgpu-admin --format=j", "json"),
         ("vgpu-admin show-vm --vm-name=a:b --vm-u", "--vm-uuid"),
-        ("vgpu-admin show-vm --vm-uuid ", ""),
         ("vgpu-admin frobnicate --", "--format --host --verbose --help --version"),
         ("vgpu-admin import usr/b", "usr/bin/"),
     ] {
         let offered = offered_after(&root, &[line]).remove(0).join(" ");
         assert_eq!(offered, expected, "{line}");
     }
+}
+
+#[test]
+fn vms_are_offered_by_name_and_uuid_and_values_after_them() {
+    let root = root();
+    root.register(&uuid(0xab), "web01", "A", "low");
+    root.register(&uuid(2), "web02", "A", "low");
+    root.register(&uuid(3), "db 01 (old)", "B", "low");
+    let (first, third) = (uuid(0xab), uuid(3));
+    for (line, expected) in [
+        ("vgpu-admin show-vm ", "web01 web02 db\\ 01\\ \\(old\\)"),
+        ("vgpu-admin show-vm web01 we", "web01 web02"),
+        ("vgpu-admin show-vm db", "db\\ 01\\ \\(old\\)"),
+        ("vgpu-admin show-vm 000000a", &first),
+        ("vgpu-admin check we", "web01 web02"),
+        ("vgpu-admin remove-vm --yes web02", "web02"),
+        ("vgpu-admin show-vm --vm-uuid 00000003", &third),
+        ("vgpu-admin show-vm --vm-uuid=00000003", &third),
+        ("vgpu-admin apply --vm-name=we", "web01 web02"),
+        ("vgpu-admin set-pool web01 ", "web01 web02 db\\ 01\\ \\(old\\) A B"),
+        ("vgpu-admin set-priority web01 web02 h", "high"),
+        ("vgpu-admin set-priority web01 --priority=h", "high"),
+        // VMs that are not registered yet are not in the database.
+        ("vgpu-admin register-vm we", ""),
+    ] {
+        assert_eq!(offered_after(&root, &[line]).remove(0).join(" "), expected, "{line}");
+    }
+    sql_ok(&root.database(), "UPDATE vms SET vm_name = 'we' || char(10) || 'b' WHERE vm_name = 'web01'");
+    assert_eq!(offered_after(&root, &["vgpu-admin show-vm we"]), [["web02"]]);
+}
+
+#[test]
+fn a_name_with_spaces_is_completed_after_a_backslash_and_inside_quotes() {
+    let root = root();
+    root.register(VM, "db 01", "A", "low");
+    let offered = |words: &str, current: &str| {
+        let script = format!(
+            "source usr/share/bash-completion/completions/vgpu-admin; COMP_WORDS=(vgpu-admin show-vm {words}); COMP_CWORD=2
+            _vgpu_admin vgpu-admin {current} show-vm; echo \"${{COMPREPLY[*]}}\""
+        );
+        bash(&root, &script)
+    };
+    assert_eq!(offered("'db\\ 0'", "'db\\ 0'"), "db\\ 01\n");
+    assert_eq!(offered("'\"db 0'", "'\"db 0'"), "db 01\n");
 }
 
 /// Loads a script at the first TAB, as bash-completion 2.1 does.
@@ -131,7 +177,7 @@ const LOADER: &str = "_completion_loader() { . \"usr/share/bash-completion/compl
 fn keys_on_a_terminal_complete_a_whole_command() {
     let root = root();
     root.register(VM, "web01", "A", "low");
-    let keys = "vgpu-admin upd\t--vm-n\tweb01 --poo\tB --priority=h\t --form\tj\t\n";
+    let keys = "vgpu-admin upd\tweb\t--poo\tB --priority=h\t --form\tj\t\n";
     let script = format!(
         "import os, pty, sys
 pid, terminal = pty.fork()

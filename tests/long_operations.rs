@@ -157,34 +157,50 @@ fn prune_keeps_a_vm_that_another_host_has_changed_since_it_began() {
 #[test]
 fn an_import_that_is_told_to_end_puts_back_what_it_has_written() {
     for signal in ["INT", "TERM", "HUP"] {
-        let (pool, [first, second]) = two_hosts_and_two_vms();
-        let third = uuid(3);
-        pool.host(0).create_vm_with_uuid(&third, "vm");
-        let vm = |uuid: &str| json!({"vm_uuid": uuid, "pool": "B", "priority": "high"});
-        let file = json!({"version": 1, "vm": [vm(&first), vm(&second), vm(&third)]}).to_string();
-        let host = pool.on(0);
-        host.root.write("settings.json", &file);
-        let state = || {
-            let args = [&first, &second, &third].map(|vm| pool.host(0).platform(vm).get("device-model-args").cloned());
-            (args, pool.host(0).pool_other_config(), sql_ok(&host.root.database(), ".dump"))
-        };
-        let before = state();
-        host.set_fault_in(Service::Xapi, "VM.remove_from_platform", Fault::Slow(Duration::from_secs(5))).unwrap();
-        let mut command = host.root.command("usr/bin/vgpu-admin");
-        command.arg("import").arg(host.root.path("settings.json")).stdout(Stdio::null());
-        let mut import = command.spawn().unwrap();
-        let began = Instant::now();
-        while pool.host(0).pool_other_config() == before.1 {
-            assert!(began.elapsed() < PATIENCE, "import changes nothing");
-            thread::sleep(Duration::from_millis(5));
-        }
-        host.clear_faults().unwrap();
-        let sent = Command::new("kill").args([&format!("-{signal}"), &import.id().to_string()]).status().unwrap();
-        assert!(sent.success());
-        let ended = import.wait().unwrap();
-        assert!(ended.signal().is_some(), "{signal}: {ended}");
-        assert_eq!(state(), before, "{signal}");
+        end_an_import(signal, |import| import);
     }
+}
+
+#[test]
+fn so_does_one_that_shows_its_progress_on_a_terminal() {
+    end_an_import("INT", |import| {
+        let mut terminal = Command::new("script");
+        let line = format!("echo $$ >import.pid; exec {import:?}").replace('"', "'");
+        terminal.args(["-qec", &line, "/dev/null"]).stdin(Stdio::null()).env("SHELL", "/bin/sh");
+        terminal
+    });
+}
+
+/// Ends an import while it writes to XAPI. `run` may run its command by another one, which names its process in a file.
+fn end_an_import(signal: &str, run: impl FnOnce(Command) -> Command) {
+    let (pool, [first, second]) = two_hosts_and_two_vms();
+    let third = uuid(3);
+    pool.host(0).create_vm_with_uuid(&third, "vm");
+    let vm = |uuid: &str| json!({"vm_uuid": uuid, "pool": "B", "priority": "high"});
+    let file = json!({"version": 1, "vm": [vm(&first), vm(&second), vm(&third)]}).to_string();
+    let host = pool.on(0);
+    host.root.write("settings.json", &file);
+    let state = || {
+        let args = [&first, &second, &third].map(|vm| pool.host(0).platform(vm).get("device-model-args").cloned());
+        (args, pool.host(0).pool_other_config(), sql_ok(&host.root.database(), ".dump"))
+    };
+    let before = state();
+    host.set_fault_in(Service::Xapi, "VM.remove_from_platform", Fault::Slow(Duration::from_secs(5))).unwrap();
+    let mut command = Command::new(host.root.path("usr/bin/vgpu-admin"));
+    command.arg("import").arg(host.root.path("settings.json"));
+    let mut import = run(command).current_dir(host.root.folder()).stdout(Stdio::null()).spawn().unwrap();
+    let began = Instant::now();
+    while pool.host(0).pool_other_config() == before.1 {
+        assert!(began.elapsed() < PATIENCE, "import changes nothing");
+        thread::sleep(Duration::from_millis(5));
+    }
+    host.clear_faults().unwrap();
+    let pid = std::fs::read_to_string(host.root.path("import.pid")).unwrap_or_else(|_| import.id().to_string());
+    let sent = Command::new("kill").args([&format!("-{signal}"), pid.trim()]).status().unwrap();
+    assert!(sent.success());
+    let ended = import.wait().unwrap();
+    assert!(ended.signal().is_some() || ended.code() == Some(128 + 2), "{signal}: {ended}");
+    assert_eq!(state(), before, "{signal}");
 }
 
 #[test]

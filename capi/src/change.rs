@@ -120,7 +120,14 @@ pub unsafe extern "C" fn vgpu_register_vm(
             let vm = NewVm::Uuid { uuid, name: name()? };
             let (pool, priority) = (input::pool_or_unset(pool_id)?, input::priority_or_unset(priority)?);
             let vm_id = input::vm_id_or_unset(device_vm_id)?;
-            Ok(Request::RegisterVm { vm, pool, priority, vm_id, force: flags & VGPU_FORCE != 0 })
+            Ok(Request::RegisterVm {
+                vm: vm.into(),
+                pool,
+                priority,
+                vm_id,
+                force: flags & VGPU_FORCE != 0,
+                dry_run: false,
+            })
         })
     }
 }
@@ -140,7 +147,7 @@ pub unsafe extern "C" fn vgpu_set_pool(
     // SAFETY: C's callers pass a text or NULL, and a structure with its size or NULL.
     unsafe {
         carry_out(db, vm_uuid, change, |uuid| {
-            Ok(Request::SetPool { vm: VmSelector::Uuid(uuid), pool: input::pool(pool_id)? })
+            Ok(Request::SetPool { vm: VmSelector::Uuid(uuid).into(), pool: input::pool(pool_id)?, dry_run: false })
         })
     }
 }
@@ -159,7 +166,11 @@ pub unsafe extern "C" fn vgpu_set_priority(
     // SAFETY: C's callers pass a text or NULL, and a structure with its size or NULL.
     unsafe {
         carry_out(db, vm_uuid, change, |uuid| {
-            Ok(Request::SetPriority { vm: VmSelector::Uuid(uuid), priority: input::priority(priority)? })
+            Ok(Request::SetPriority {
+                vm: VmSelector::Uuid(uuid).into(),
+                priority: input::priority(priority)?,
+                dry_run: false,
+            })
         })
     }
 }
@@ -185,7 +196,7 @@ pub unsafe extern "C" fn vgpu_update_vm(
         carry_out(db, vm_uuid, change, |uuid| {
             let (pool, priority) = (input::pool_or_unset(pool_id)?, input::priority_or_unset(priority)?);
             let vm_id = input::vm_id_or_unset(device_vm_id)?;
-            Ok(Request::UpdateVm { vm: VmSelector::Uuid(uuid), pool, priority, vm_id })
+            Ok(Request::UpdateVm { vm: VmSelector::Uuid(uuid).into(), pool, priority, vm_id, dry_run: false })
         })
     }
 }
@@ -197,7 +208,11 @@ pub unsafe extern "C" fn vgpu_update_vm(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vgpu_remove_vm(db: *mut vgpu_db, vm_uuid: *const c_char, change: *mut vgpu_change) -> c_int {
     // SAFETY: C's callers pass a text or NULL, and a structure with its size or NULL.
-    unsafe { carry_out(db, vm_uuid, change, |uuid| Ok(Request::RemoveVm { vm: VmSelector::Uuid(uuid) })) }
+    unsafe {
+        carry_out(db, vm_uuid, change, |uuid| {
+            Ok(Request::RemoveVm { vm: VmSelector::Uuid(uuid).into(), dry_run: false })
+        })
+    }
 }
 
 /// Makes a request for a VM, carries it out, and tells what it came to.
@@ -229,7 +244,7 @@ fn changed(handle: &Handle, request: Request) -> Result<ChangeReply, Failure> {
         | Reply::SetPool(reply)
         | Reply::SetPriority(reply)
         | Reply::UpdateVm(reply)
-        | Reply::RemoveVm(reply) => Ok(reply),
+        | Reply::RemoveVm(reply) => reply.into_vec().into_iter().next().ok_or_else(other_reply),
         _ => Err(other_reply()),
     }
 }

@@ -1,18 +1,18 @@
 //! `vgpu-admin apply`: shows which VMs would be rebooted, asks, and reboots them.
 
-use vgpu_admin::arguments::{Apply, Format};
+use vgpu_admin::arguments::Apply;
 use vgpu_config::Error;
 use vgpu_config::reply::{AppliedVm, ApplyReply, LeftAlone};
 use vgpu_config::request::{ApplyTo, Reply, Request, VmSelector};
 
 use crate::commands::{Outcome, mixed_up};
-use crate::output::{refused, tell};
+use crate::output::refused;
 use crate::render;
 use crate::target::Target;
 
 pub fn run(target: &Target, options: Apply) -> Outcome {
     let hard = options.hard;
-    let planned = ask(target, options.to.vms(), hard, true)?;
+    let planned = plan(target, options.to.vms(), hard)?;
     if options.dry_run || planned.applied.is_empty() {
         return target.print(&Reply::Apply(planned));
     }
@@ -34,8 +34,8 @@ fn reboot(target: &Target, planned: ApplyReply, hard: bool) -> ApplyReply {
     let total = planned.applied.len();
     let mut rest = planned.applied.iter();
     for (number, vm) in (1..).zip(&mut rest) {
-        show_progress(target, number, total, vm);
-        match ask(target, ApplyTo::Vm(VmSelector::Uuid(vm.vm_uuid)), hard, false) {
+        let what = format!("{number}/{total} {} ({}): rebooting", vm.vm_uuid, vm.vm_name);
+        match reboot_one(target, vm, hard, &what) {
             Ok(of_vm) => {
                 reply.applied.extend(of_vm.applied);
                 reply.left_alone.extend(of_vm.left_alone);
@@ -53,16 +53,18 @@ fn reboot(target: &Target, planned: ApplyReply, hard: bool) -> ApplyReply {
     reply
 }
 
-fn ask(target: &Target, to: ApplyTo, hard: bool, dry_run: bool) -> Result<ApplyReply, Error> {
-    match target.ask(Request::Apply { to, hard, dry_run })? {
-        Reply::Apply(reply) => Ok(reply),
-        _ => Err(mixed_up()),
-    }
+fn reboot_one(target: &Target, vm: &AppliedVm, hard: bool, what: &str) -> Result<ApplyReply, Error> {
+    let to = ApplyTo::Vm(VmSelector::Uuid(vm.vm_uuid));
+    reply_of(target.ask_showing(what, Request::Apply { to, hard, dry_run: false })?)
 }
 
-/// Shows the progress, unless the output is JSON.
-fn show_progress(target: &Target, number: usize, total: usize, vm: &AppliedVm) {
-    if target.format == Format::Table {
-        tell(&format!("{number}/{total} {} ({}): rebooting", vm.vm_uuid, vm.vm_name));
+fn plan(target: &Target, to: ApplyTo, hard: bool) -> Result<ApplyReply, Error> {
+    reply_of(target.ask_showing("Asking what the VMs run with", Request::Apply { to, hard, dry_run: true })?)
+}
+
+fn reply_of(reply: Reply) -> Result<ApplyReply, Error> {
+    match reply {
+        Reply::Apply(reply) => Ok(reply),
+        _ => Err(mixed_up()),
     }
 }

@@ -4,39 +4,43 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use vgpu_admin::arguments::{Arguments, Change, Command, Format, RegisterVm, UpdateVm};
+use vgpu_admin::arguments::{Arguments, Assignment, Change, Command, Format, RegisterVm, UpdateVm};
 use vgpu_config::Error;
 use vgpu_config::config_file::{ConfigFile, FileFormat};
 use vgpu_config::operations;
 use vgpu_config::paths::Root;
-use vgpu_config::reply::{CheckedReply, ShowReply};
-use vgpu_config::request::{Reply, Request, VmSelector};
-use vgpu_config::text::one_line;
+use vgpu_config::reply::CheckedReply;
+use vgpu_config::request::{Reply, Request, VmSelector, VmSelectors};
 
 use crate::output::{note_age, refused, say, say_json, unwritable};
 use crate::target::Target;
-use crate::{FAILED, apply, qemu_wrapper, render};
+use crate::{FAILED, apply, qemu_wrapper, render, schema, vms};
 
 pub type Outcome = Result<ExitCode, Error>;
 
 /// Returns the exit status.
 pub fn run(root: Root, arguments: Arguments) -> Outcome {
-    let target = Target::new(root, arguments.host, arguments.format);
+    let list = arguments.command.list_style().unwrap_or_default();
+    let target = Target::new(root, arguments.host, arguments.format, list);
     let show = |request| target.show(request);
     match arguments.command {
-        Command::RegisterVm(RegisterVm { vm, pool, priority, vm_id, force }) => {
-            show(Request::RegisterVm { vm: vm.vm(), pool, priority, vm_id, force })
+        Command::RegisterVm(RegisterVm { vms, pool, priority, vm_id, force, dry_run }) => {
+            show(Request::RegisterVm { vm: vms::to_register(vms.given())?, pool, priority, vm_id, force, dry_run })
         }
-        Command::SetPool { vm, pool } => show(Request::SetPool { vm: vm.selector(), pool }),
-        Command::SetPriority { vm, priority } => show(Request::SetPriority { vm: vm.selector(), priority }),
-        Command::UpdateVm(UpdateVm { vm, change: Change { pool, priority, vm_id } }) => {
-            show(Request::UpdateVm { vm: vm.selector(), pool, priority, vm_id })
+        Command::SetPool(Assignment { vms, value: pool, dry_run }) => {
+            show(Request::SetPool { vm: vms::selectors(vms)?, pool, dry_run })
         }
-        Command::ShowVm { vm } => show(Request::ShowVm { vm: vm.selector() }),
-        Command::ListVms { pool, priority } => show(Request::ListVms { pool, priority }),
-        Command::ListPools => show(Request::ListPools {}),
-        Command::RemoveVm { vm, yes } => remove_vm(&target, vm.selector(), yes),
-        Command::ScanVms => show(Request::ScanVms {}),
+        Command::SetPriority(Assignment { vms, value: priority, dry_run }) => {
+            show(Request::SetPriority { vm: vms::selectors(vms)?, priority, dry_run })
+        }
+        Command::UpdateVm(UpdateVm { vms, change: Change { pool, priority, vm_id }, dry_run }) => {
+            show(Request::UpdateVm { vm: vms::selectors(vms.given())?, pool, priority, vm_id, dry_run })
+        }
+        Command::ShowVm { vms } => show(Request::ShowVm { vm: vms::selectors(vms.given())? }),
+        Command::ListVms { pool, priority, .. } => show(Request::ListVms { pool, priority }),
+        Command::ListPools { .. } => show(Request::ListPools {}),
+        Command::RemoveVm { vms, dry_run, yes } => remove_vms(&target, vms::selectors(vms.given())?, dry_run, yes),
+        Command::ScanVms { .. } => show(Request::ScanVms {}),
         Command::Adopt { dry_run } => show(Request::Adopt { dry_run }),
         Command::Export { file } => export(&target, &file),
         Command::Import { file, prune, dry_run } => {
@@ -45,11 +49,12 @@ pub fn run(root: Root, arguments: Arguments) -> Outcome {
         Command::Sync { dry_run } => show(Request::Sync { dry_run }),
         Command::Prune { dry_run: true, .. } => show(Request::Prune { vm_uuids: None, dry_run: true }),
         Command::Prune { dry_run: false, yes } => prune(&target, yes),
-        Command::History { vm, limit } => show(Request::History { vm: vm.selector(), limit }),
+        Command::History { vm, limit, .. } => show(Request::History { vm: vm.selector(), limit }),
         Command::Apply(options) => apply::run(&target, options),
         Command::Status => show(Request::Status {}),
-        Command::Check { vm, all_hosts } => show(Request::Check { vm: vm.selector(), all_hosts }),
+        Command::Check { vm, all_hosts, .. } => show(Request::Check { vm: vm.selector(), all_hosts }),
         Command::Recover { dry_run, yes, force } => recover(&target, dry_run, yes, force),
+        Command::Schema { command } => schema::print(command.as_deref()),
         Command::QemuWrapper { what } => qemu_wrapper::run(&target, &what),
     }
 }
@@ -72,19 +77,22 @@ pub fn mixed_up() -> Error {
     Error::Internal("the reply does not match the request".to_owned())
 }
 
-fn remove_vm(target: &Target, vm: VmSelector, yes: bool) -> Outcome {
-    if yes {
-        return target.show(Request::RemoveVm { vm });
+fn remove_vms(target: &Target, vm: VmSelectors, dry_run: bool, yes: bool) -> Outcome {
+    if yes || dry_run {
+        return target.show(Request::RemoveVm { vm, dry_run });
     }
-    let Reply::ShowVm(ShowReply { vm, notes }) = target.ask(Request::ShowVm { vm })? else { return Err(mixed_up()) };
-    let name = vm.vm_name.as_deref().unwrap_or("no name");
-    let mut question = format!("Remove the vGPU settings of VM {} ({})?", vm.vm_uuid, one_line(name));
-    render::add_notes(&mut question, &notes);
+    let Reply::ShowVm(shown) = target.ask(Request::ShowVm { vm: vm.clone() })? else { return Err(mixed_up()) };
+    let question = render::question_before_removal(shown.as_slice());
     if let Some(code) = refused("remove-vm", &question, "Nothing was removed.", yes)? {
         return Ok(code);
     }
     // By UUID: another VM may have the name by now.
-    target.show(Request::RemoveVm { vm: VmSelector::Uuid(vm.vm_uuid) })
+    let mut shown = shown.as_slice().iter().map(|reply| VmSelector::Uuid(reply.vm.vm_uuid));
+    let vm = match (vm, shown.len(), shown.next()) {
+        (VmSelectors::One(_), 1, Some(one)) => VmSelectors::One(one),
+        (_, _, first) => VmSelectors::Several(first.into_iter().chain(shown).collect()),
+    };
+    target.show(Request::RemoveVm { vm, dry_run: false })
 }
 
 fn prune(target: &Target, yes: bool) -> Outcome {
@@ -139,7 +147,7 @@ fn recover(target: &Target, dry_run: bool, yes: bool, force: bool) -> Outcome {
     }
     let reply = operations::recover(root, force, dry_run)?;
     match target.format {
-        Format::Table => say(&render::recovered(&reply))?,
+        Format::Table | Format::Csv => say(&render::recovered(&reply))?,
         Format::Json => say_json(serde_json::to_string(&reply).map_err(|error| Error::Reply(error.to_string()))?)?,
     }
     Ok(if reply.lost.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 
 use clap::CommandFactory;
-use clap_complete::engine;
+use clap_complete::engine::{self, CompletionCandidate};
 use vgpu_admin::arguments::Arguments;
 
 /// The index of the word to complete, set by the script packaging/files/vgpu-admin.bash.
@@ -20,7 +20,13 @@ pub fn answered() -> bool {
 
 fn answer(words: Vec<OsString>, index: usize) -> io::Result<()> {
     let here = std::env::current_dir().ok();
-    let candidates = engine::complete(&mut Arguments::command(), words, index, here.as_deref())?;
+    let is_begun = words.get(index).is_some_and(|word| !word.is_empty());
+    let mut candidates = engine::complete(&mut Arguments::command(), words, index, here.as_deref())?;
+    let is_option = |candidate: &CompletionCandidate| candidate.get_value().to_string_lossy().starts_with('-');
+    // The options come with a dash.
+    if !is_begun && !candidates.iter().all(is_option) {
+        candidates.retain(|candidate| !is_option(candidate));
+    }
     let mut out = io::stdout().lock();
     for candidate in candidates.iter().filter(|candidate| !candidate.is_hide_set()) {
         writeln!(out, "{}", candidate.get_value().to_string_lossy())?;

@@ -4,20 +4,22 @@ mod apply;
 mod commands;
 mod complete;
 mod output;
+mod progress;
 mod qemu_wrapper;
 mod render;
+mod schema;
+mod screen;
+mod table;
 mod target;
+mod vms;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
-use clap::Parser;
 use vgpu_admin::arguments::Arguments;
+use vgpu_admin::candidates::INSTALLED_AS;
 use vgpu_config::paths::Root;
 use vgpu_config::{Error, logging};
-
-/// Below the root.
-const INSTALLED_AS: &str = "usr/bin/vgpu-admin";
 
 const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
@@ -29,7 +31,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     // For wrong usage, clap exits with 2.
-    let arguments = Arguments::parse();
+    let arguments = Arguments::from_words(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let format = arguments.format;
     logging::to_standard_error("vgpu-admin", log_level(arguments.verbose));
     let root = Root::of_program(INSTALLED_AS);

@@ -4,13 +4,20 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
 use vgpu_admin::arguments::Format;
+use vgpu_config::reply::{ErrorBody, ErrorReply};
 use vgpu_config::{Error, text};
 
+use crate::screen::{has_colours, paint};
 use crate::{FAILED, WRONG_USAGE};
 
 /// Prints for people.
 pub fn say(text: &str) -> Result<(), Error> {
-    print(&text::lines(text))
+    print(&paint(text, has_colours(), text::lines))
+}
+
+/// Prints a list for programs, with its line ends.
+pub fn say_csv(csv: &str) -> Result<(), Error> {
+    write!(io::stdout(), "{csv}").map_err(|error| unwritable(&error))
 }
 
 /// Prints JSON, for programs.
@@ -71,11 +78,12 @@ fn confirmed(question: &str) -> Result<bool, Error> {
 /// Prints an error for people, or the same code and parameters that the plugin returns.
 pub fn complain(error: &Error, format: Format) {
     match format {
-        Format::Table => tell(&format!("vgpu-admin: {error}")),
+        Format::Table | Format::Csv => tell(&format!("vgpu-admin: {error}")),
         Format::Json => {
-            let (code, params, message) = (error.code(), error.params(), text::one_line(&error.to_string()));
-            let answer = serde_json::json!({"error": {"code": code, "params": params, "message": message}});
-            let _ = writeln!(io::stderr(), "{}", text::json(answer.to_string()));
+            let message = text::one_line(&error.to_string());
+            let error = ErrorBody { code: error.code().to_owned(), params: error.params(), message };
+            let answer = serde_json::to_string(&ErrorReply { error }).unwrap_or_default();
+            let _ = writeln!(io::stderr(), "{}", text::json(answer));
         }
     }
 }

@@ -25,7 +25,7 @@ pub fn run(target: &Target, what: &QemuWrapper) -> Outcome {
         QemuWrapper::Status => qemu_wrapper_status(root),
     };
     say(&match target.format {
-        Format::Table => render::qemu_wrapper(&reply),
+        Format::Table | Format::Csv => render::qemu_wrapper(&reply),
         Format::Json => serde_json::to_string(&reply).map_err(|error| Error::Reply(error.to_string()))?,
     })?;
     Ok(ExitCode::SUCCESS)

@@ -1,6 +1,6 @@
 //! Runs requests on this host or on another one. The replies are the same.
 
-use vgpu_admin::arguments::Format;
+use vgpu_admin::arguments::{Format, ListStyle};
 use vgpu_config::Error;
 use vgpu_config::operations::{Caller, OtherHost, ThisHost};
 use vgpu_config::paths::Root;
@@ -8,12 +8,14 @@ use vgpu_config::request::{Reply, Request};
 use vgpu_config::store::Filter;
 
 use crate::commands::{Outcome, status};
-use crate::{output, render};
+use crate::render::Sheet;
+use crate::{output, progress, render};
 
 pub struct Target {
     root: Root,
     place: Place,
     pub format: Format,
+    list: ListStyle,
 }
 
 enum Place {
@@ -27,12 +29,12 @@ fn user() -> String {
 }
 
 impl Target {
-    pub fn new(root: Root, host: Option<String>, format: Format) -> Self {
+    pub fn new(root: Root, host: Option<String>, format: Format, list: ListStyle) -> Self {
         let place = match host {
             Some(host) => Place::There { host },
             None => Place::Here(Box::new(ThisHost::new(root.clone(), Caller::Root).on_behalf_of(user()))),
         };
-        Self { root, place, format }
+        Self { root, place, format, list }
     }
 
     /// `None` with `--host`.
@@ -43,7 +45,20 @@ impl Target {
         }
     }
 
+    /// Shows the progress if it takes long.
     pub fn ask(&self, request: Request) -> Result<Reply, Error> {
+        match progress::of(&request) {
+            Some(what) => self.ask_showing(&what, request),
+            None => self.ask_quietly(request),
+        }
+    }
+
+    /// The same with a progress of the caller's.
+    pub fn ask_showing(&self, what: &str, request: Request) -> Result<Reply, Error> {
+        progress::during(what, || self.ask_quietly(request))
+    }
+
+    fn ask_quietly(&self, request: Request) -> Result<Reply, Error> {
         match &self.place {
             Place::Here(here) => here.execute(request),
             Place::There { host } => OtherHost::find(&self.root, host)?.execute(&request),
@@ -55,17 +70,20 @@ impl Target {
         match (&self.place, self.format, &request) {
             (Place::Here(here), Format::Json, &Request::ListVms { pool, priority }) => {
                 let (json, as_of) = here.list_to_json(Filter { pool, priority })?;
-                output::say_json(json)?;
                 output::note_age(as_of.as_deref());
+                output::say_json(json)?;
                 Ok(std::process::ExitCode::SUCCESS)
             }
             // A newer host may reply with more fields, so its reply is printed unchanged.
             (Place::There { host }, Format::Json, _) => {
                 let mut there = OtherHost::find(&self.root, host)?;
-                let json = there.execute_to_json(&request)?;
+                let json = match progress::of(&request) {
+                    Some(what) => progress::during(&what, || there.execute_to_json(&request))?,
+                    None => there.execute_to_json(&request)?,
+                };
                 let reply = there.read_reply(&request, &json)?;
-                output::say_json(json)?;
                 output::note_age(reply.as_of());
+                output::say_json(json)?;
                 Ok(status(&reply))
             }
             _ => self.print(&self.ask(request)?),
@@ -74,11 +92,16 @@ impl Target {
 
     /// Prints a reply. Returns the exit status.
     pub fn print(&self, reply: &Reply) -> Outcome {
-        match self.format {
-            Format::Table => output::say(&render::reply(reply)?)?,
-            Format::Json => output::say_json(reply.to_json()?)?,
-        }
+        // Before the reply: both may go to the same terminal or file, and what comes last is read.
         output::note_age(reply.as_of());
+        match (self.format, Sheet::of(reply)) {
+            (Format::Json, _) => output::say_json(reply.to_json()?)?,
+            (Format::Csv, Some(sheet)) => output::say_csv(&sheet.styled(&self.list)?.to_csv(self.list.no_header)?)?,
+            (Format::Table, Some(sheet)) if !self.list.is_default() => {
+                output::say(&sheet.styled(&self.list)?.to_table(self.list.no_header))?;
+            }
+            (Format::Table | Format::Csv, _) => output::say(&render::reply(reply)?)?,
+        }
         Ok(status(reply))
     }
 }

@@ -18,11 +18,17 @@ _vgpu_admin() {
         glued=''
         if [[ $word == *[=:] ]]; then glued=yes; fi
     done
+    # As the shell would pass them on.
+    words=("${words[@]//[\\\"\']/}")
+    current=${words[${#words[@]} - 1]}
     # Bash only replaces the part after the last = or :.
-    local kept=${current%"$2"}
+    local kept=${current%"${2//[\\\"\']/}"}
     COMPREPLY=()
-    while read -r word; do
-        COMPREPLY+=("${word#"$kept"}")
+    while IFS= read -r word; do
+        word=${word#"$kept"}
+        # A name may have spaces. Inside quotes, they need no backslash.
+        if [[ $2 != [\"\']* ]]; then printf -v word %q "$word"; fi
+        COMPREPLY+=("$word")
     done < <(VGPU_ADMIN_COMPLETE=$((${#words[@]} - 1)) "$1" "${words[@]}" 2>/dev/null)
     if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == */ ]]; then compopt -o nospace; fi
 }

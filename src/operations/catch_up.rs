@@ -67,6 +67,13 @@ impl<'a> Current<'a> {
         Ok(Self { session: Some(session), ..current })
     }
 
+    /// The session, with the full timeout; `None` if XAPI was away.
+    pub fn look(&mut self) -> Option<&mut Session> {
+        let session = self.session.as_mut()?;
+        session.set_deadline(Deadline::after(CATCH_UP_TIMEOUT));
+        Some(session)
+    }
+
     /// The same with a shared copy that was already read.
     ///
     /// # Errors

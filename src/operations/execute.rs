@@ -7,16 +7,15 @@ use super::selector::{self, Meant};
 use super::single::{show_device, show_settings, visit_vms};
 use super::{
     Caller, Host, RegisterVm, UpdateVm, adopt, apply, check, check_all_hosts, check_vm, count_by_pool,
-    count_by_priority, export, history, import, list_pools, list_vms, list_vms_as_json, prune, register_vm, remove_vm,
-    running, scan_vms, set_pool, set_priority, show_vm, status, sync, update_vm, version,
+    count_by_priority, export, history, import, list_pools, list_vms, list_vms_as_json, prune, register_vms,
+    remove_vms, running, scan_vms, show_vms, status, sync, update_vms, version,
 };
 use crate::error::Error;
 use crate::host::Guest;
 use crate::model::{DeviceVmId, VmUuid};
 use crate::paths::Root;
-use crate::reply::{ApplyReply, ChangeReply, CheckedReply, HistoryEntry, ShowReply, VmReply};
-use crate::request::{ApplyTo, NewVm, Reply, Request, VmSelector};
-use crate::settings::Defaults;
+use crate::reply::{ApplyReply, ChangeReply, CheckedReply, HistoryEntry, OneOrMore, ShowReply, VmReply};
+use crate::request::{ApplyTo, NewVm, NewVms, Reply, Request, VmSelector, VmSelectors};
 use crate::store::{self, CheckItem, Filter};
 
 /// This host, in a caller's name. The first request that needs its settings and its database opens them: a check works
@@ -76,27 +75,29 @@ impl ThisHost {
     pub fn execute(&self, request: Request) -> Result<Reply, Error> {
         let host = || self.host();
         Ok(match request {
-            Request::RegisterVm { vm, pool, priority, vm_id, force } => {
-                let Defaults { pool: default_pool, priority: default_priority } = host()?.settings.defaults;
-                let (vm_uuid, vm_name) = self.find_new(vm)?;
-                let (pool, priority) = (pool.unwrap_or(default_pool), priority.unwrap_or(default_priority));
-                let vm = RegisterVm { vm_uuid, vm_name, pool, priority, vm_id, force };
-                Reply::RegisterVm(register_vm(host()?, &vm)?)
+            Request::RegisterVm { vm, pool, priority, vm_id, force, dry_run } => {
+                let update = UpdateVm { pool, priority, vm_id };
+                Reply::RegisterVm(self.register(vm, update, force, dry_run)?)
             }
             Request::ShowVm { vm } => Reply::ShowVm(self.show(&vm)?),
-            Request::SetPool { vm, pool } => Reply::SetPool(self.change(&vm, |host, uuid| set_pool(host, uuid, pool))?),
-            Request::SetPriority { vm, priority } => {
-                Reply::SetPriority(self.change(&vm, |host, uuid| set_priority(host, uuid, priority))?)
+            Request::SetPool { vm, pool, dry_run } => {
+                let update = UpdateVm { pool: Some(pool), ..UpdateVm::default() };
+                Reply::SetPool(self.update(&vm, update, dry_run)?)
             }
-            Request::UpdateVm { vm, pool, priority, vm_id } => {
-                let change = UpdateVm { pool, priority, vm_id };
-                Reply::UpdateVm(self.change(&vm, |host, uuid| update_vm(host, uuid, &change))?)
+            Request::SetPriority { vm, priority, dry_run } => {
+                let update = UpdateVm { priority: Some(priority), ..UpdateVm::default() };
+                Reply::SetPriority(self.update(&vm, update, dry_run)?)
+            }
+            Request::UpdateVm { vm, pool, priority, vm_id, dry_run } => {
+                Reply::UpdateVm(self.update(&vm, UpdateVm { pool, priority, vm_id }, dry_run)?)
             }
             Request::ListVms { pool, priority } => Reply::ListVms(list_vms(host()?, Filter { pool, priority })?),
             Request::ListPools {} => Reply::ListPools(list_pools(host()?)?),
             Request::CountByPool {} => Reply::CountByPool(count_by_pool(host()?)?),
             Request::CountByPriority {} => Reply::CountByPriority(count_by_priority(host()?)?),
-            Request::RemoveVm { vm } => Reply::RemoveVm(self.change(&vm, remove_vm)?),
+            Request::RemoveVm { vm, dry_run } => {
+                Reply::RemoveVm(self.change(&vm, |host, uuids| remove_vms(host, uuids, dry_run))?)
+            }
             Request::ScanVms {} => Reply::ScanVms(scan_vms(host()?)?),
             Request::Adopt { dry_run } => Reply::Adopt(adopt(host()?, dry_run)?),
             Request::Sync { dry_run } => Reply::Sync(sync(host()?, dry_run)?),
@@ -175,11 +176,26 @@ impl ThisHost {
         apply(host, only, hard, dry_run)
     }
 
-    fn find_new(&self, vm: NewVm) -> Result<(VmUuid, Option<String>), Error> {
-        Ok(match vm {
-            NewVm::Uuid { uuid, name } => (uuid, name),
-            NewVm::Name(name) => (selector::find_new(self.host()?, &name)?, Some(name)),
-        })
+    fn register(
+        &self,
+        vms: NewVms,
+        UpdateVm { pool, priority, vm_id }: UpdateVm,
+        force: bool,
+        dry_run: bool,
+    ) -> Result<OneOrMore<ChangeReply>, Error> {
+        let host = self.host()?;
+        let is_list = matches!(vms, NewVms::Several(_));
+        let found = match vms {
+            NewVms::One(NewVm::Uuid { uuid, name }) => vec![(uuid, name)],
+            NewVms::One(NewVm::Name(name)) => selector::find_all_new(host, &[VmSelector::Name(name)])?,
+            NewVms::Several(vms) => selector::find_all_new(host, &vms)?,
+        };
+        refuse_one_number_for_several(vm_id, found.len())?;
+        let defaults = host.settings.defaults;
+        let (pool, priority) = (pool.unwrap_or(defaults.pool), priority.unwrap_or(defaults.priority));
+        let vm = |(vm_uuid, vm_name)| RegisterVm { vm_uuid, vm_name, pool, priority, vm_id, force };
+        let vms: Vec<_> = found.into_iter().map(vm).collect();
+        one_or_more(register_vms(host, &vms, dry_run)?, is_list)
     }
 
     fn history(&self, vm: Option<VmSelector>, limit: Option<u32>) -> Result<Vec<HistoryEntry>, Error> {
@@ -189,23 +205,36 @@ impl ThisHost {
         history(host, only, limit)
     }
 
-    fn show(&self, vm: &VmSelector) -> Result<ShowReply, Error> {
+    fn show(&self, vms: &VmSelectors) -> Result<OneOrMore<ShowReply>, Error> {
         let host = self.host()?;
-        let Meant { uuid, name, note } = selector::find_to_read(host, vm)?;
-        let vm = show_vm(host, uuid)?;
-        Ok(ShowReply { vm: VmReply { vm_name: name.or(vm.vm_name), ..vm }, notes: note.into_iter().collect() })
+        let found = selector::find_all_to_read(host, vms.as_slice())?;
+        let uuids: Vec<_> = found.iter().map(|meant| meant.uuid).collect();
+        let reply = |(vm, Meant { name, note, .. }): (VmReply, Meant)| ShowReply {
+            vm: VmReply { vm_name: name.or(vm.vm_name), ..vm },
+            notes: note.into_iter().collect(),
+        };
+        let replies = show_vms(host, &uuids)?.into_iter().zip(found).map(reply).collect();
+        one_or_more(replies, matches!(vms, VmSelectors::Several(_)))
+    }
+
+    fn update(&self, vms: &VmSelectors, update: UpdateVm, dry_run: bool) -> Result<OneOrMore<ChangeReply>, Error> {
+        refuse_one_number_for_several(update.vm_id, vms.as_slice().len())?;
+        self.change(vms, |host, uuids| update_vms(host, uuids, &update, dry_run))
     }
 
     fn change(
         &self,
-        vm: &VmSelector,
-        change: impl FnOnce(&Host, VmUuid) -> Result<ChangeReply, Error>,
-    ) -> Result<ChangeReply, Error> {
+        vms: &VmSelectors,
+        change: impl FnOnce(&Host, &[VmUuid]) -> Result<Vec<ChangeReply>, Error>,
+    ) -> Result<OneOrMore<ChangeReply>, Error> {
         let host = self.host()?;
-        let Meant { uuid, note, .. } = selector::find(host, vm)?;
-        let mut reply = change(host, uuid)?;
-        reply.notes.extend(note);
-        Ok(reply)
+        let found = selector::find_all(host, vms.as_slice())?;
+        let uuids: Vec<_> = found.iter().map(|meant| meant.uuid).collect();
+        let mut replies = change(host, &uuids)?;
+        for (reply, Meant { note, .. }) in replies.iter_mut().zip(found) {
+            reply.notes.extend(note);
+        }
+        one_or_more(replies, matches!(vms, VmSelectors::Several(_)))
     }
 
     fn check(&self, vm: Option<VmSelector>, all_hosts: bool) -> Result<CheckedReply, Error> {
@@ -228,5 +257,24 @@ impl ThisHost {
                 });
             }
         })
+    }
+}
+
+fn one_or_more<T>(mut replies: Vec<T>, is_list: bool) -> Result<OneOrMore<T>, Error> {
+    if is_list {
+        return Ok(OneOrMore::More(replies));
+    }
+    let one = replies.pop().ok_or_else(|| Error::Internal("no reply for a VM".to_owned()))?;
+    Ok(OneOrMore::One(Box::new(one)))
+}
+
+fn refuse_one_number_for_several(vm_id: Option<DeviceVmId>, vms: usize) -> Result<(), Error> {
+    match vm_id {
+        Some(vm_id) if vms > 1 => Err(Error::InvalidParam {
+            name: "vm_id".to_owned(),
+            value: vm_id.to_string(),
+            expected: "nothing if several VMs are given: each has a number of its own".to_owned(),
+        }),
+        _ => Ok(()),
     }
 }

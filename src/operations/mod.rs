@@ -4,6 +4,7 @@ mod apply;
 mod boot;
 mod catch_up;
 mod change;
+mod changed;
 mod check;
 mod device_model;
 mod execute;
@@ -26,7 +27,7 @@ mod sync;
 
 pub use crate::host::{Caller, Guest, Host};
 pub use apply::apply;
-pub use change::{RegisterVm, UpdateVm, register_vm, remove_vm, set_pool, set_priority, update_vm};
+pub use change::{RegisterVm, UpdateVm, register_vms, remove_vms, update_vms};
 pub use check::{check, check_all_hosts, check_vm};
 pub use execute::ThisHost;
 pub use file::{export, import};
@@ -35,7 +36,7 @@ pub use hosts::OtherHost;
 pub use qemu_wrapper::{
     WrapperError, disable_qemu_wrapper, enable_qemu_wrapper, is_patched_script, qemu_wrapper_status,
 };
-pub use read::{count_by_pool, count_by_priority, list_pools, list_vms, list_vms_as_json, show_vm, status, version};
+pub use read::{count_by_pool, count_by_priority, list_pools, list_vms, list_vms_as_json, show_vms, status, version};
 pub use recover::recover;
 pub use resident::Resident;
 pub use running::running;

@@ -19,16 +19,24 @@ use crate::reply::{
 use crate::store::{self, Counts, Filter, StoredVm};
 use crate::xenapi::{self, XapiError};
 
-/// A registered VM: what is configured, and what it runs with.
+/// Registered VMs: what is configured, and what each runs with.
 ///
 /// # Errors
-/// It is not registered, or the database cannot be read.
-pub fn show_vm(host: &Host, uuid: VmUuid) -> Result<VmReply, Error> {
+/// One of them is not registered, or the database cannot be read.
+pub fn show_vms(host: &Host, uuids: &[VmUuid]) -> Result<Vec<VmReply>, Error> {
     let mut current = Current::of(host)?;
-    let vm = current.read().vm(&uuid)?.ok_or(Error::NotRegistered(uuid))?;
-    let runs_with = current.session.as_mut().map(|session| running::of_vm(host, session, &vm));
+    uuids.iter().map(|uuid| show(host, &mut current, uuid)).collect()
+}
+
+fn show(host: &Host, current: &mut Current<'_>, uuid: &VmUuid) -> Result<VmReply, Error> {
+    let vm = current.read().vm(uuid)?.ok_or(Error::NotRegistered(*uuid))?;
+    let runs_with = current.look().map(|session| running::of_vm(host, session, &vm));
+    if runs_with.as_ref().is_some_and(Result::is_err) {
+        // The other VMs need not wait for it too.
+        current.session = None;
+    }
     let runs_with = Some(known(runs_with.and_then(Result::ok)));
-    Ok(VmReply { runs_with, as_of: current.as_of, ..VmReply::new(vm, &host.settings.device) })
+    Ok(VmReply { runs_with, as_of: current.as_of.clone(), ..VmReply::new(vm, &host.settings.device) })
 }
 
 /// The registered VMs that match the filter: by GPU pool, most urgent first, then by name.

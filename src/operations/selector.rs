@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::{Caller, Host};
+use crate::deadline::Deadline;
 use crate::error::{Error, NamedVm};
 use crate::model::VmUuid;
 use crate::request::VmSelector;
@@ -26,7 +27,15 @@ pub(super) struct Meant {
 /// # Errors
 /// No VM has that name, or several have it.
 pub(super) fn find(host: &Host, vm: &VmSelector) -> Result<Meant, Error> {
-    find_within(xenapi::XAPI_TIMEOUT, host, vm)
+    Finder::new(host, xenapi::XAPI_TIMEOUT).find(vm)
+}
+
+/// Finds the VMs to change, each once.
+///
+/// # Errors
+/// As [`find`].
+pub(super) fn find_all(host: &Host, vms: &[VmSelector]) -> Result<Vec<Meant>, Error> {
+    Finder::new(host, xenapi::XAPI_TIMEOUT).find_all(vms)
 }
 
 /// Finds the VM to read. The timeout is shorter: nothing happens to a VM that is not meant.
@@ -34,40 +43,107 @@ pub(super) fn find(host: &Host, vm: &VmSelector) -> Result<Meant, Error> {
 /// # Errors
 /// As [`find`].
 pub(super) fn find_to_read(host: &Host, vm: &VmSelector) -> Result<Meant, Error> {
-    find_within(NAME_TIMEOUT, host, vm)
+    Finder::new(host, NAME_TIMEOUT).find(vm)
 }
 
-fn find_within(timeout: Duration, host: &Host, vm: &VmSelector) -> Result<Meant, Error> {
-    let name = match vm {
-        VmSelector::Uuid(uuid) => return Ok(Meant { uuid: *uuid, name: None, note: None }),
-        VmSelector::Name(name) => name,
-    };
-    match find_in_xapi(timeout, host, name) {
-        // A host without its coordinator may refuse root for any reason.
-        Err(Error::Xapi(away)) if away.is_away() || matches!(host.caller, Caller::Root) => {
-            let uuid = only_one_stored(name, &host.store.read().vms_named(name)?)?;
-            let note = format!("{away}. VM {uuid} was named '{name}' when XAPI was last asked.");
-            log::warn!("{note}");
-            Ok(Meant { uuid, name: None, note: Some(note) })
+/// The same for several VMs, each once.
+///
+/// # Errors
+/// As [`find`].
+pub(super) fn find_all_to_read(host: &Host, vms: &[VmSelector]) -> Result<Vec<Meant>, Error> {
+    Finder::new(host, NAME_TIMEOUT).find_all(vms)
+}
+
+/// Looks names up in XAPI. It connects at the first name, and asks no more once XAPI was away.
+struct Finder<'a> {
+    host: &'a Host,
+    timeout: Duration,
+    connected: Option<(Session, SharedCopy)>,
+    away: Option<String>,
+}
+
+impl<'a> Finder<'a> {
+    fn new(host: &'a Host, timeout: Duration) -> Self {
+        Self { host, timeout, connected: None, away: None }
+    }
+
+    fn find_all(&mut self, vms: &[VmSelector]) -> Result<Vec<Meant>, Error> {
+        let mut found: Vec<Meant> = Vec::new();
+        for vm in vms {
+            let meant = self.find(vm)?;
+            if !found.iter().any(|other| other.uuid == meant.uuid) {
+                found.push(meant);
+            }
         }
-        found => Ok(Meant { uuid: found?, name: Some(name.clone()), note: None }),
+        Ok(found)
+    }
+
+    fn find(&mut self, vm: &VmSelector) -> Result<Meant, Error> {
+        let name = match vm {
+            VmSelector::Uuid(uuid) => return Ok(Meant { uuid: *uuid, name: None, note: None }),
+            VmSelector::Name(name) => name,
+        };
+        if self.away.is_none() {
+            match self.find_in_xapi(name) {
+                // A host without its coordinator may refuse root for any reason.
+                Err(Error::Xapi(away)) if away.is_away() || matches!(self.host.caller, Caller::Root) => {
+                    self.away = Some(away.to_string());
+                }
+                found => return Ok(Meant { uuid: found?, name: Some(name.clone()), note: None }),
+            }
+        }
+        let uuid = only_one_stored(name, &self.host.store.read().vms_named(name)?)?;
+        let away = self.away.as_deref().unwrap_or_default();
+        let note = format!("{away}. VM {uuid} was named '{name}' when XAPI was last asked.");
+        log::warn!("{note}");
+        Ok(Meant { uuid, name: None, note: Some(note) })
+    }
+
+    fn find_in_xapi(&mut self, name: &str) -> Result<VmUuid, Error> {
+        if let Some((session, copy)) = &mut self.connected {
+            session.set_deadline(Deadline::after(self.timeout));
+            return find_in_xapi(self.host, session, copy, name);
+        }
+        let mut session = self.host.caller.connect(&self.host.root, self.timeout)?;
+        let copy = SharedCopy::load(&mut session)?;
+        let (session, copy) = self.connected.insert((session, copy));
+        find_in_xapi(self.host, session, copy, name)
     }
 }
 
-/// Finds a VM to register by its name alone.
+/// Finds VMs to register by their names or UUIDs alone, each once. Returns the name by which it was found.
 ///
 /// # Errors
 /// XAPI is away, or no VM has that name, or several have it.
-pub(super) fn find_new(host: &Host, name: &str) -> Result<VmUuid, Error> {
-    let mut session = host.connect()?;
+pub(super) fn find_all_new(host: &Host, vms: &[VmSelector]) -> Result<Vec<(VmUuid, Option<String>)>, Error> {
+    let mut connected = None;
+    let mut found: Vec<(VmUuid, Option<String>)> = Vec::new();
+    for vm in vms {
+        let meant = match vm {
+            VmSelector::Uuid(uuid) => (*uuid, None),
+            VmSelector::Name(name) => {
+                let mut session = connected.take().map_or_else(|| host.connect(), Ok)?;
+                session.set_deadline(Deadline::after(xenapi::XAPI_TIMEOUT));
+                let uuid = find_new(&mut session, name)?;
+                connected = Some(session);
+                (uuid, Some(name.clone()))
+            }
+        };
+        if !found.iter().any(|(uuid, _)| *uuid == meant.0) {
+            found.push(meant);
+        }
+    }
+    Ok(found)
+}
+
+/// The only VM with that name.
+fn find_new(session: &mut Session, name: &str) -> Result<VmUuid, Error> {
     let vms: Vec<_> = session.vms_named(name)?.into_iter().filter(VmRecord::is_a_vm).collect();
-    only_one(&mut session, name, "VMs", &vms)?.ok_or_else(|| Error::NoSuchVm(name.to_owned()))
+    only_one(session, name, "VMs", &vms)?.ok_or_else(|| Error::NoSuchVm(name.to_owned()))
 }
 
 /// The registered VM or template with that name or, if there is none, the VM with that name.
-fn find_in_xapi(timeout: Duration, host: &Host, name: &str) -> Result<VmUuid, Error> {
-    let mut session = host.caller.connect(&host.root, timeout)?;
-    let copy = SharedCopy::load(&mut session)?;
+fn find_in_xapi(host: &Host, session: &mut Session, copy: &SharedCopy, name: &str) -> Result<VmUuid, Error> {
     let (mut registered, mut others) = (Vec::new(), Vec::new());
     for record in session.vms_named(name)? {
         let Ok(uuid) = record.uuid.parse() else { continue };
@@ -79,9 +155,9 @@ fn find_in_xapi(timeout: Duration, host: &Host, name: &str) -> Result<VmUuid, Er
         }
     }
     let (kind, vms) = if registered.is_empty() { ("VMs", others) } else { ("registered VMs", registered) };
-    match only_one(&mut session, name, kind, &vms)? {
+    match only_one(session, name, kind, &vms)? {
         Some(uuid) => Ok(uuid),
-        None => find_unknown_to_xapi(host, &mut session, name),
+        None => find_unknown_to_xapi(host, session, name),
     }
 }
 

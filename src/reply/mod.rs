@@ -3,11 +3,16 @@
 //! Fields may be added, but never removed.
 
 mod chain;
+mod one_or_more;
 mod qemu_wrapper;
 mod resource_pool;
 mod running;
+mod schema;
 mod state;
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::device_args;
@@ -16,18 +21,20 @@ use crate::settings::DeviceName;
 use crate::store::StoredVm;
 
 pub use chain::{Link, LinkReply, VmCheckReply};
+pub use one_or_more::OneOrMore;
 pub use qemu_wrapper::{QemuWrapperReply, WrapperState};
 pub use resource_pool::{
     AdoptReply, AdoptedVm, AppliedVm, ApplyReply, HistoryEntry, HistorySettings, ImportReply, PlannedChange,
     PruneReply, RecoverReply, ScannedVm, SettingsReply, SyncReply,
 };
 pub use running::{RunningReply, RunningState, RunningVm, RunsWithReply, RunsWithState};
+pub use schema::{ErrorBody, ErrorReply, schema_of};
 pub use state::{
     CheckReply, CheckedReply, CountByPool, CountByPriority, CountOfRunning, HostCheck, HostState, PoolCheckReply,
     PoolReply, PoolsReply, StatusReply,
 };
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VmReply {
     pub vm_uuid: VmUuid,
     pub vm_name: Option<String>,
@@ -55,7 +62,7 @@ pub struct VmReply {
     pub as_of: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ShowReply {
     #[serde(flatten)]
     pub vm: VmReply,
@@ -78,6 +85,16 @@ impl Serialize for ListReply {
     }
 }
 
+impl JsonSchema for ListReply {
+    fn schema_name() -> Cow<'static, str> {
+        "ListReply".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Vec::<VmReply>::json_schema(generator)
+    }
+}
+
 impl<'de> Deserialize<'de> for ListReply {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let vms = Vec::<VmReply>::deserialize(deserializer)?;
@@ -86,7 +103,7 @@ impl<'de> Deserialize<'de> for ListReply {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LastStartReply {
     pub started_at: String,
     pub host_uuid: String,
@@ -140,7 +157,7 @@ impl VmReply {
 }
 
 /// The effect of a change on XAPI.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum XapiOutcome {
     /// XAPI's record of the VM was changed.
@@ -154,7 +171,7 @@ pub enum XapiOutcome {
 }
 
 /// When a change takes effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TakesEffect {
     /// The VM is not running.
@@ -163,10 +180,16 @@ pub enum TakesEffect {
     AtNextStartOrReboot,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChangeReply {
+    /// Nothing was changed; the rest says what would be. Left out if false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
     /// Whether the settings have changed.
     pub changed: bool,
+    /// The settings before the change; left out if it was not registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<SettingsReply>,
     /// The VM after the change, or before its removal.
     pub vm: VmReply,
     pub xapi: XapiOutcome,
@@ -178,13 +201,13 @@ pub struct ChangeReply {
     pub notes: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LeftAlone {
     pub vm_uuid: VmUuid,
     pub why: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VersionReply {
     pub version: String,
     /// The newest schema.

@@ -1,9 +1,10 @@
 //! Which qemu-wrapper xenopsd starts.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Whose qemu-wrapper xenopsd starts on this host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WrapperState {
     /// The stock one.
@@ -17,7 +18,7 @@ pub enum WrapperState {
 }
 
 /// Which qemu-wrapper xenopsd starts, and whether that was changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct QemuWrapperReply {
     /// Whether the settings were changed.
     pub changed: bool,

@@ -1,12 +1,13 @@
 //! Replies about the whole resource pool.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{LeftAlone, RunsWithReply};
 use crate::model::{DeviceVmId, PoolId, Priority, VmSettings, VmUuid};
 use crate::store::HeldSettings;
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SyncReply {
     /// Nothing was changed.
     pub dry_run: bool,
@@ -21,7 +22,7 @@ pub struct SyncReply {
     pub has_other_hosts: bool,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RecoverReply {
     /// Nothing was changed.
     pub dry_run: bool,
@@ -57,7 +58,7 @@ impl RecoverReply {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PruneReply {
     /// Nothing was changed.
     pub dry_run: bool,
@@ -65,7 +66,7 @@ pub struct PruneReply {
 }
 
 /// A VM of the resource pool, registered or not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ScannedVm {
     pub vm_uuid: VmUuid,
     pub vm_name: String,
@@ -83,7 +84,7 @@ pub struct ScannedVm {
     pub runs_with: Option<RunsWithReply>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AdoptReply {
     /// Nothing was changed.
     pub dry_run: bool,
@@ -95,7 +96,7 @@ pub struct AdoptReply {
     pub failed: Vec<LeftAlone>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AdoptedVm {
     pub vm_uuid: VmUuid,
     pub vm_name: String,
@@ -107,7 +108,7 @@ pub struct AdoptedVm {
     pub shared_with: Option<VmUuid>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ImportReply {
     /// Nothing was changed.
     pub dry_run: bool,
@@ -119,7 +120,7 @@ pub struct ImportReply {
     pub notes: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlannedChange {
     pub vm_uuid: VmUuid,
     pub vm_name: Option<String>,
@@ -129,7 +130,7 @@ pub struct PlannedChange {
     pub to: Option<SettingsReply>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SettingsReply {
     pub pool: PoolId,
     pub priority: Priority,
@@ -142,7 +143,7 @@ impl From<VmSettings> for SettingsReply {
     }
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ApplyReply {
     /// Nothing was changed.
     pub dry_run: bool,
@@ -158,7 +159,7 @@ pub struct ApplyReply {
     pub notes: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AppliedVm {
     pub vm_uuid: VmUuid,
     pub vm_name: String,
@@ -170,7 +171,7 @@ pub struct AppliedVm {
     pub to: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HistoryEntry {
     /// UTC, by the clock of the host on which it was changed.
     pub changed_at: String,
@@ -190,7 +191,7 @@ pub struct HistoryEntry {
 }
 
 /// Settings as stored in a row.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HistorySettings {
     pub pool: String,
     pub priority: String,

@@ -1,5 +1,6 @@
 //! Replies about what VMs run with.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::SettingsReply;
@@ -8,7 +9,7 @@ use crate::qemu::RunsWith;
 use crate::store::CheckItem;
 
 /// What the VMs on a host run with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunningReply {
     /// Whether a VM that starts on this host now gets its vGPU.
     pub qemu_wrapper: CheckItem,
@@ -23,7 +24,7 @@ impl RunningReply {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunningVm {
     pub vm_uuid: VmUuid,
     pub vm_name: String,
@@ -39,7 +40,7 @@ pub struct RunningVm {
     pub why: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunningState {
     Vgpu,
@@ -81,7 +82,7 @@ impl RunningVm {
 }
 
 /// What a VM runs with, compared with its settings.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunsWithReply {
     pub state: RunsWithState,
     /// The host on which it runs.
@@ -98,7 +99,7 @@ pub struct RunsWithReply {
     pub why: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunsWithState {
     AsConfigured,

@@ -1,5 +1,6 @@
 //! Replies about the state of the hosts.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Link, VmCheckReply};
@@ -7,7 +8,7 @@ use crate::model::{PoolId, Priority};
 use crate::settings::{OnError, Unregistered};
 use crate::store::{CheckItem, Counts};
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PoolReply {
     pub pool: PoolId,
     pub vms: u64,
@@ -16,7 +17,7 @@ pub struct PoolReply {
     pub low: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PoolsReply {
     /// A, then B.
     pub pools: Vec<PoolReply>,
@@ -39,7 +40,7 @@ impl From<Counts> for PoolsReply {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub struct CountByPool {
     pub a: u64,
@@ -49,7 +50,7 @@ pub struct CountByPool {
     pub as_of: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CountByPriority {
     pub high: u64,
     pub medium: u64,
@@ -59,7 +60,7 @@ pub struct CountByPriority {
     pub as_of: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StatusReply {
     pub version: String,
     pub database: String,
@@ -87,7 +88,7 @@ pub struct StatusReply {
 }
 
 /// The running VMs of the resource pool that are registered, or were and still run with a vGPU.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CountOfRunning {
     pub as_configured: u64,
     /// Those that get their settings at their next start or reboot.
@@ -96,7 +97,7 @@ pub struct CountOfRunning {
     pub not_known: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckReply {
     pub ok: bool,
     pub version: String,
@@ -106,14 +107,14 @@ pub struct CheckReply {
     pub broken_link: Option<Link>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PoolCheckReply {
     pub ok: bool,
     /// By name.
     pub hosts: Vec<HostCheck>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum CheckedReply {
     Vm(VmCheckReply),
@@ -121,7 +122,7 @@ pub enum CheckedReply {
     ThisHost(CheckReply),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HostCheck {
     pub host_uuid: String,
     pub host_name: String,
@@ -135,7 +136,7 @@ pub struct HostCheck {
 }
 
 /// A summary of one host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HostState {
     pub host_uuid: String,
     pub host_name: String,

@@ -4,16 +4,18 @@ mod arguments;
 mod vm;
 
 use arguments::Argument;
+use schemars::Schema;
 
 pub use arguments::Arguments;
-pub use vm::{ApplyTo, NewVm, VmSelector};
+pub use vm::{ApplyTo, NewVm, NewVms, VmSelector, VmSelectors};
 
 use crate::config_file::{ConfigFile, FileFormat};
 use crate::error::Error;
 use crate::model::{DeviceVmId, PoolId, Priority, VmUuids};
 use crate::reply::{
     AdoptReply, ApplyReply, ChangeReply, CheckedReply, CountByPool, CountByPriority, HistoryEntry, ImportReply,
-    ListReply, PoolsReply, PruneReply, RunningReply, ScannedVm, ShowReply, StatusReply, SyncReply, VersionReply,
+    ListReply, OneOrMore, PoolsReply, PruneReply, RunningReply, ScannedVm, ShowReply, StatusReply, SyncReply,
+    VersionReply, schema_of,
 };
 
 /// Defines [`Request`] and [`Reply`]. A field has the argument's name, and its type determines how the argument is read and
@@ -86,6 +88,15 @@ macro_rules! requests {
                 arguments
             }
 
+            /// The JSON Schema of a function's reply; `None` for an unknown function.
+            #[must_use]
+            pub fn reply_schema(function: &str) -> Option<Schema> {
+                Some(match function {
+                    $($function => schema_of::<$reply>(),)*
+                    _ => return None,
+                })
+            }
+
             /// Reads the reply to this request, as written by [`Reply::to_json`].
             ///
             /// # Errors
@@ -100,9 +111,9 @@ macro_rules! requests {
 }
 
 requests! {
-    /// Registers a VM.
+    /// Registers VMs.
     "register_vm" = RegisterVm {
-        vm: NewVm,
+        vm: NewVms,
         /// Default: from the settings file.
         pool: Option<PoolId>,
         /// Default: from the settings file.
@@ -111,28 +122,36 @@ requests! {
         vm_id: Option<DeviceVmId>,
         /// Even if XAPI does not know the VM.
         force: bool,
-    } -> ChangeReply;
-    /// Shows a VM.
+        /// Change nothing.
+        dry_run: bool,
+    } -> OneOrMore<ChangeReply>;
+    /// Shows VMs.
     "show_vm" = ShowVm {
-        vm: VmSelector,
-    } -> ShowReply;
-    /// Moves a VM to another GPU pool.
+        vm: VmSelectors,
+    } -> OneOrMore<ShowReply>;
+    /// Moves VMs to another GPU pool.
     "set_pool" = SetPool {
-        vm: VmSelector,
+        vm: VmSelectors,
         pool: PoolId,
-    } -> ChangeReply;
-    /// Gives a VM another priority.
+        /// Change nothing.
+        dry_run: bool,
+    } -> OneOrMore<ChangeReply>;
+    /// Gives VMs another priority.
     "set_priority" = SetPriority {
-        vm: VmSelector,
+        vm: VmSelectors,
         priority: Priority,
-    } -> ChangeReply;
+        /// Change nothing.
+        dry_run: bool,
+    } -> OneOrMore<ChangeReply>;
     /// Changes only what is given.
     "update_vm" = UpdateVm {
-        vm: VmSelector,
+        vm: VmSelectors,
         pool: Option<PoolId>,
         priority: Option<Priority>,
         vm_id: Option<DeviceVmId>,
-    } -> ChangeReply;
+        /// Change nothing.
+        dry_run: bool,
+    } -> OneOrMore<ChangeReply>;
     /// Lists the registered VMs.
     "list_vms" = ListVms {
         pool: Option<PoolId>,
@@ -144,10 +163,12 @@ requests! {
     "count_by_pool" = CountByPool {} -> CountByPool;
     /// Counts the VMs of each priority.
     "count_by_priority" = CountByPriority {} -> CountByPriority;
-    /// Removes a VM's settings.
+    /// Removes VMs' settings.
     "remove_vm" = RemoveVm {
-        vm: VmSelector,
-    } -> ChangeReply;
+        vm: VmSelectors,
+        /// Change nothing.
+        dry_run: bool,
+    } -> OneOrMore<ChangeReply>;
     /// Lists all VMs of the resource pool, registered or not.
     "scan_vms" = ScanVms {} -> Vec<ScannedVm>;
     /// Registers VMs that have an argument written by hand.
@@ -209,10 +230,17 @@ impl Request {
     /// Whether it may change or reboot many VMs, one after the other.
     #[must_use]
     pub fn may_take_long(&self) -> bool {
-        matches!(
-            self,
-            Self::Adopt { .. } | Self::Sync { .. } | Self::Prune { .. } | Self::Import { .. } | Self::Apply { .. }
-        )
+        match self {
+            Self::Adopt { .. } | Self::Sync { .. } | Self::Prune { .. } | Self::Import { .. } | Self::Apply { .. } => {
+                true
+            }
+            Self::RegisterVm { vm, .. } => matches!(vm, NewVms::Several(_)),
+            Self::SetPool { vm, .. }
+            | Self::SetPriority { vm, .. }
+            | Self::UpdateVm { vm, .. }
+            | Self::RemoveVm { vm, .. } => matches!(vm, VmSelectors::Several(_)),
+            _ => false,
+        }
     }
 }
 
@@ -221,7 +249,7 @@ impl Reply {
     #[must_use]
     pub fn as_of(&self) -> Option<&str> {
         match self {
-            Self::ShowVm(reply) => reply.vm.as_of.as_deref(),
+            Self::ShowVm(reply) => reply.as_slice().first()?.vm.as_of.as_deref(),
             Self::ListVms(reply) => reply.as_of.as_deref(),
             Self::ListPools(reply) => reply.as_of.as_deref(),
             Self::CountByPool(reply) => reply.as_of.as_deref(),

@@ -19,7 +19,10 @@ fn every_request_is_read_as_it_was_written() {
     let whole: &[(&str, &[(&str, &str)])] = &[
         ("register_vm", &[("vm_uuid", VM), ("vm_name", "a"), ("pool", "A"), ("priority", "high"), ("force", "true")]),
         ("register_vm", &[("vm_name", "web01")]),
+        ("register_vm", &[("vms", "web01\ncda8bcd3-f410-bd1f-3688-8c308ff28e90"), ("pool", "A")]),
         ("show_vm", &[("vm_name", "web <01>")]),
+        ("show_vm", &[("vms", "web <01>\n web, 02 ")]),
+        ("set_pool", &[("vms", "web01"), ("pool", "B"), ("dry_run", "true")]),
         ("set_pool", &[("vm_uuid", VM), ("pool", "B")]),
         ("set_priority", &[("vm_uuid", VM), ("priority", "low")]),
         ("update_vm", &[("vm_uuid", VM), ("vm_id", "7")]),
@@ -48,7 +51,7 @@ fn a_function_that_there_is_not_is_none() {
 
 #[test]
 fn arguments_that_belong_together_are_told_by_their_names() {
-    assert_eq!(Request::arguments_of("set_pool").unwrap(), ["vm_uuid", "vm_name", "pool"]);
+    assert_eq!(Request::arguments_of("set_pool").unwrap(), ["vm_uuid", "vm_name", "vms", "pool", "dry_run"]);
     assert_eq!(Request::arguments_of("apply").unwrap(), ["vm_uuid", "vm_name", "pending", "hard", "dry_run"]);
     assert!(Request::arguments_of("version").unwrap().is_empty());
 }
@@ -61,4 +64,19 @@ fn a_vm_is_named_one_way_and_apply_says_which_vms() {
     for given in [&[][..], &[("vm_uuid", VM), ("pending", "yes")]] {
         assert_eq!(refused("apply", given), ["vm_uuid", "", "either a VM, or pending=true for all"]);
     }
+}
+
+#[test]
+fn a_list_of_vms_has_names_and_uuids_on_a_line_each_and_is_never_empty() {
+    let Some(Request::ShowVm { vm }) =
+        read("show_vm", &[("vms", &format!("\nweb01\r\n{}\n", VM.to_uppercase()))]).unwrap()
+    else {
+        panic!("show_vm reads a list");
+    };
+    let expected = vec![VmSelector::Name("web01".to_owned()), VmSelector::Uuid(VM.parse().unwrap())];
+    assert_eq!(vm, VmSelectors::Several(expected));
+    let refused = |given: &[(&str, &str)]| read("remove_vm", given).unwrap_err().params();
+    assert_eq!(refused(&[("vms", "\n\n")]), ["vms", "", "the name or UUID of a VM on each line"]);
+    assert_eq!(refused(&[("vms", "web01"), ("vm_name", "web02")]), ["vms", "web02", "either vms, or one VM"]);
+    assert_eq!(refused(&[("vms", "")])[0], "vm_uuid");
 }

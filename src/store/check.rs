@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::file::{DATABASE_MODE, DIRECTORY_MODE, connect};
@@ -14,7 +15,7 @@ use super::{Filter, Reading, StoreError, schema};
 /// How long a check waits for another program's transaction.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckItem {
     pub name: String,
     pub ok: bool,

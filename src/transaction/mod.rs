@@ -148,6 +148,19 @@ impl<'a> Transaction<'a> {
         Ok(records.into_iter().filter_map(known).collect())
     }
 
+    /// Looks up these VMs, and maybe others.
+    fn look_these_up(&mut self, vms: &[VmUuid]) -> Result<Vms, Error> {
+        if let [one] = vms {
+            return Ok(HashMap::from([(*one, self.look_up(one)?)]));
+        }
+        let mut known = self.look_all_up()?;
+        for uuid in vms {
+            let absent = if self.session.is_ok() { XapiVm::Unknown } else { XapiVm::Away };
+            known.entry(*uuid).or_insert(absent);
+        }
+        Ok(known)
+    }
+
     /// Reads the shared copy. Look up VMs before: other hosts write a VM's record after the shared copy, and a record that
     /// is newer than it would seem wrong.
     ///
@@ -190,6 +203,25 @@ impl<'a> Transaction<'a> {
         Err(Error::Contended)
     }
 
+    /// The same in a copy of the database: what would be changed, and what XAPI would be told.
+    ///
+    /// # Errors
+    /// As [`Self::change`].
+    pub fn rehearse_change<T>(&mut self, vms: &[VmUuid], change: &Change<'_, T>) -> Result<Changed<T>, Error> {
+        let known = self.look_these_up(vms)?;
+        self.read_shared()?;
+        let copy = self.host.store.copy_in_memory()?;
+        self.take_over_into(&copy, true)?;
+        let writing = copy.write()?;
+        let value = change(&writing, &known)?;
+        let told = |uuid: &VmUuid| {
+            let plan = self.plan(uuid, writing.read().entry(uuid)?.as_ref(), self.vm(&known, uuid))?;
+            Ok((*uuid, plan.outcome))
+        };
+        let told = vms.iter().map(told).collect::<Result<_, Error>>()?;
+        Ok(Changed { value, told, vms: known })
+    }
+
     /// Makes a change in a copy of the database, and checks whether XAPI could be told of it.
     ///
     /// # Errors
@@ -213,10 +245,7 @@ impl<'a> Transaction<'a> {
     /// # Errors
     /// As [`Self::ask`], or the database cannot be written.
     pub fn look_again(&mut self, locked: &[VmUuid]) -> Result<Vms, Error> {
-        let known = match locked {
-            [one] => HashMap::from([(*one, self.look_up(one)?)]),
-            _ => self.look_all_up()?,
-        };
+        let known = self.look_these_up(locked)?;
         self.read_shared()?;
         if let Some(shared) = &self.shared {
             take_over(&self.host.store, shared, self.host.vm_locks()?, locked)?;

@@ -43,11 +43,22 @@ fn on_a_terminal_it_asks_and_shows_how_far_it_is() {
     assert!(said.contains("Nothing was rebooted.") && said.contains("ended with 1"), "{said}");
     assert_eq!(dom0.boots(&vms[0]).len(), 1);
     // Long enough to be seen.
-    dom0.root.write("etc/xapi.d/vm-pre-start/60slow", "#!/bin/sh\nsleep 0.5\n");
+    dom0.root.write("etc/xapi.d/vm-pre-start/60slow", "#!/bin/sh\nsleep 1.5\n");
     dom0.root.chmod("etc/xapi.d/vm-pre-start/60slow", 0o755);
     let said = on_a_terminal(&dom0, "apply --pending", "y\n");
-    assert!(said.contains(&format!("1/1 {} (vm1): rebooting", vms[0])), "{said}");
+    assert!(said.contains(&format!("1/1 {} (vm1): rebooting (1 s)", vms[0])), "{said}");
+    assert!(said.rfind("rebooting") < said.rfind("rebooted: -device"), "the result comes last: {said}");
     assert!(said.contains("(vm1) on xcp-ng-1  rebooted: ") && said.contains("ended with 0"), "{said}");
+}
+
+#[test]
+fn without_a_terminal_there_is_only_the_result() {
+    let (dom0, vms) = running(1);
+    set_high(&dom0, &[&vms[0]]);
+    dom0.root.write("etc/xapi.d/vm-pre-start/60slow", "#!/bin/sh\nsleep 1.5\n");
+    dom0.root.chmod("etc/xapi.d/vm-pre-start/60slow", 0o755);
+    let Ran { code, stdout, stderr } = dom0.root.admin(&["apply", "--pending", "--yes"]);
+    assert_eq!((code, stdout.lines().count(), stderr.as_str()), (Some(0), 1, ""), "{stdout}");
 }
 
 #[test]

@@ -14,11 +14,7 @@ fn only_vms_that_lack_their_settings_are_rebooted() {
     assert!(dom0.boots(&vms[0]).len() == 1, "a dry run reboots nothing");
     let ran = dom0.root.admin(&["apply", "--pending", "--yes"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert_eq!(
-        ran.stderr,
-        format!("1/2 {} (vm1): rebooting\n2/2 {} (vm3): rebooting\n", vms[0], vms[2]),
-        "how far it is"
-    );
+    assert_eq!(ran.stderr, "", "no progress without a terminal");
     assert!(
         ran.stdout.contains("(vm1) on xcp-ng-1  rebooted: -device vgpu-stub,pool_id=A,priority=low"),
         "{}",

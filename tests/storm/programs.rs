@@ -56,24 +56,22 @@ pub fn answer<T: serde::Serialize>(reply: Result<T, vgpu_config::Error>) -> Answ
 }
 
 fn change_in_library(host: &Host, vm_uuid: VmUuid, change: Change) -> Answer {
-    answer(match change {
+    let update = |change: UpdateVm| operations::update_vms(host, &[vm_uuid], &change, false);
+    let replies = match change {
         Change::Register((pool, priority), number) => {
             let vm_id = number.map(super::step::Number::get);
             let request = RegisterVm { vm_uuid, vm_name: None, pool, priority, vm_id, force: false };
-            operations::register_vm(host, &request)
+            operations::register_vms(host, &[request], false)
         }
         Change::Update((pool, priority)) => {
-            let change = UpdateVm { pool: Some(pool), priority: Some(priority), vm_id: None };
-            operations::update_vm(host, vm_uuid, &change)
+            update(UpdateVm { pool: Some(pool), priority: Some(priority), vm_id: None })
         }
-        Change::SetPool(pool) => operations::set_pool(host, vm_uuid, pool),
-        Change::SetPriority(priority) => operations::set_priority(host, vm_uuid, priority),
-        Change::Renumber(number) => {
-            let change = UpdateVm { vm_id: Some(number.get()), ..UpdateVm::default() };
-            operations::update_vm(host, vm_uuid, &change)
-        }
-        Change::Remove => operations::remove_vm(host, vm_uuid),
-    })
+        Change::SetPool(pool) => update(UpdateVm { pool: Some(pool), ..UpdateVm::default() }),
+        Change::SetPriority(priority) => update(UpdateVm { priority: Some(priority), ..UpdateVm::default() }),
+        Change::Renumber(number) => update(UpdateVm { vm_id: Some(number.get()), ..UpdateVm::default() }),
+        Change::Remove => operations::remove_vms(host, &[vm_uuid], false),
+    };
+    answer(replies.map(|mut replies| replies.remove(0)))
 }
 
 /// A change as a function with options.

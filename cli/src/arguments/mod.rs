@@ -1,41 +1,43 @@
 //! The command line, for clap.
 
+mod help;
+mod last_word;
+mod lists;
 mod options;
+mod parse;
 mod qemu_wrapper;
 mod vm;
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand, ValueEnum, ValueHint};
 use vgpu_config::model::{PoolId, Priority};
 
 use crate::words;
 
+pub use help::WITH_SCHEMA;
+pub use last_word::Assignment;
+pub use lists::{
+    ALL_VMS, AllVms, CHANGES, CHECKS, Changes, Checks, GPU_POOLS, GpuPools, List, ListOptions, ListStyle,
+    REGISTERED_VMS, RegisteredVms,
+};
 pub use options::{Apply, Change, RegisterVm, UpdateVm};
 pub use qemu_wrapper::QemuWrapper;
-pub use vm::{ApplyTo, NewVm, OneVm, Vm};
-
-const AFTER_HELP: &str = "\
-Examples:
-  vgpu-admin register-vm --vm-uuid=cda8bcd3-f410-bd1f-3688-8c308ff28e90 --pool=A --priority=high
-  vgpu-admin list-vms --pool=A
-  vgpu-admin list-vms --format json
-
-Exit status: 0 success, 1 failure, 2 wrong usage.
-A change takes effect when the VM is next started or rebooted.";
+pub use vm::{ApplyTo, GivenNewVms, GivenVms, NewVms, OneVm, Vms};
 
 /// Manage per-VM vGPU settings on XCP-ng: GPU pool and priority
 #[derive(Debug, Parser)]
-#[command(name = "vgpu-admin", version, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(name = "vgpu-admin", version, after_help = help::AFTER_HELP, max_term_width = 100)]
 pub struct Arguments {
-    /// A table for people, or JSON for programs (the same as the plugin's)
-    #[arg(long, value_enum, default_value_t, global = true)]
+    /// A table for people, JSON for programs (the same as the plugin's), or a list as CSV
+    #[arg(long, value_enum, default_value_t, global = true, display_order = 100)]
     pub format: Format,
     /// Run the command on another host of the resource pool, through its plugin
-    #[arg(long, value_name = "UUID|NAME", global = true)]
+    #[arg(long, value_name = "UUID|NAME", global = true, display_order = 101)]
     pub host: Option<String>,
     /// Log more (repeat for even more)
-    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, display_order = 102)]
     pub verbose: u8,
     /// The command
     #[command(subcommand)]
@@ -49,80 +51,95 @@ pub enum Format {
     Table,
     /// JSON for programs
     Json,
+    /// CSV for spreadsheets: only lists
+    Csv,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Register a VM: it has a vGPU from its next start on
+    /// Register VMs: they have a vGPU from their next start on
     #[command(
-        after_help = "Example:\n  vgpu-admin register-vm --vm-uuid=cda8bcd3-f410-bd1f-3688-8c308ff28e90 --pool=A --priority=high\n  vgpu-admin register-vm --vm-name=web01"
+        override_usage = "vgpu-admin register-vm [OPTIONS] <VM>...",
+        after_help = "Example:\n  vgpu-admin register-vm web01 --pool=A --priority=high\n  vgpu-admin register-vm web02 web03 db01"
     )]
     RegisterVm(RegisterVm),
-    /// Move a VM to the other GPU pool
-    #[command(after_help = "Example:\n  vgpu-admin set-pool --vm-uuid=cda8bcd3-f410-bd1f-3688-8c308ff28e90 --pool=B")]
-    SetPool {
-        /// The VM
-        #[command(flatten)]
-        vm: Vm,
-        /// Its new GPU pool: A or B
-        #[arg(long, value_parser = words::pool(), hide_possible_values = true)]
-        pool: PoolId,
-    },
-    /// Give a VM another priority
-    #[command(after_help = "Example:\n  vgpu-admin set-priority --vm-name=web01 --priority=low")]
-    SetPriority {
-        /// The VM
-        #[command(flatten)]
-        vm: Vm,
-        /// The new priority: low, medium or high (or 0, 1, 2)
-        #[arg(long, value_parser = words::priority(), hide_possible_values = true)]
-        priority: Priority,
-    },
-    /// Change a VM's GPU pool, priority and number at once
+    /// Move VMs to the other GPU pool
     #[command(
-        after_help = "Example:\n  vgpu-admin update-vm --vm-uuid=cda8bcd3-f410-bd1f-3688-8c308ff28e90 --pool=B --priority=medium"
+        override_usage = "vgpu-admin set-pool [OPTIONS] <VM>... <POOL>",
+        after_help = "Example:\n  vgpu-admin set-pool web01 B\n  vgpu-admin set-pool web01 web02 --pool=B --dry-run"
+    )]
+    SetPool(Assignment<PoolId>),
+    /// Give VMs another priority
+    #[command(
+        override_usage = "vgpu-admin set-priority [OPTIONS] <VM>... <PRIORITY>",
+        after_help = "Example:\n  vgpu-admin set-priority web01 low"
+    )]
+    SetPriority(Assignment<Priority>),
+    /// Change GPU pool, priority and number of VMs at once
+    #[command(
+        override_usage = "vgpu-admin update-vm <VM>... <--pool <POOL>|--priority <PRIORITY>|--vm-id <VM_ID>>",
+        after_help = "Example:\n  vgpu-admin update-vm web01 --pool=B --priority=medium"
     )]
     UpdateVm(UpdateVm),
-    /// Show a VM's settings, and what it runs with
-    #[command(after_help = "Example:\n  vgpu-admin show-vm --vm-uuid=cda8bcd3-f410-bd1f-3688-8c308ff28e90")]
+    /// Show the settings of VMs, and what they run with
+    #[command(
+        override_usage = "vgpu-admin show-vm [OPTIONS] <VM>...",
+        after_help = "Example:\n  vgpu-admin show-vm web01"
+    )]
     ShowVm {
-        /// The VM
         #[command(flatten)]
-        vm: Vm,
+        vms: Vms,
     },
     /// List the registered VMs by GPU pool, highest priority first
-    #[command(after_help = "Example:\n  vgpu-admin list-vms --pool=A --priority=high")]
+    #[command(
+        after_help = "Example:\n  vgpu-admin list-vms --pool=A --priority=high\n  vgpu-admin list-vms --format csv --columns name,pool,runs_with"
+    )]
     ListVms {
         /// Only VMs of this GPU pool: A or B
-        #[arg(long, value_parser = words::pool(), hide_possible_values = true)]
+        #[arg(long, value_parser = words::value::<PoolId>(), hide_possible_values = true)]
         pool: Option<PoolId>,
         /// Only VMs with this priority: low, medium or high (or 0, 1, 2)
-        #[arg(long, value_parser = words::priority(), hide_possible_values = true)]
+        #[arg(long, value_parser = words::value::<Priority>(), hide_possible_values = true)]
         priority: Option<Priority>,
+        #[command(flatten)]
+        list: ListOptions<RegisteredVms>,
     },
     /// Count the VMs of each GPU pool
     #[command(after_help = "Example:\n  vgpu-admin list-pools")]
-    ListPools,
-    /// Remove a VM's settings: it has no vGPU from its next start on
-    #[command(after_help = "Example:\n  vgpu-admin remove-vm --vm-uuid=cda8bcd3-f410-bd1f-3688-8c308ff28e90 --yes")]
-    RemoveVm {
-        /// The VM
+    ListPools {
         #[command(flatten)]
-        vm: Vm,
+        list: ListOptions<GpuPools>,
+    },
+    /// Remove VMs' settings: no vGPU from their next start (asks first)
+    #[command(
+        override_usage = "vgpu-admin remove-vm [OPTIONS] <VM>...",
+        after_help = "Example:\n  vgpu-admin remove-vm web01 --yes"
+    )]
+    RemoveVm {
+        #[command(flatten)]
+        vms: Vms,
+        /// Only show what would be done
+        #[arg(long)]
+        dry_run: bool,
         /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
-    /// List all VMs of the resource pool, registered or not, with power state and host
-    #[command(after_help = "Example:\n  vgpu-admin scan-vms")]
-    ScanVms,
-    /// Register the VMs that have a vGPU argument written by hand, with its settings
+    /// List all VMs of the resource pool, registered or not
+    #[command(after_help = "Example:\n  vgpu-admin scan-vms --sort name")]
+    ScanVms {
+        #[command(flatten)]
+        list: ListOptions<AllVms>,
+    },
+    /// Register the VMs that have a vGPU argument written by hand
     #[command(after_help = "Example:\n  vgpu-admin adopt --dry-run")]
     Adopt {
         /// Only show what would be done
         #[arg(long)]
         dry_run: bool,
     },
+    /// Write the whole configuration to a file
+    ///
     /// Write the whole configuration to a file: TOML, or JSON with --format json
     #[command(after_help = "Example:\n  vgpu-admin export /root/vgpu.toml")]
     Export {
@@ -143,7 +160,7 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Synchronise this host, the other hosts of the resource pool and XAPI's records
+    /// Synchronise this host, the other hosts and XAPI's records
     #[command(after_help = "Example:\n  vgpu-admin sync --dry-run")]
     Sync {
         /// Only show what would be done
@@ -161,30 +178,39 @@ pub enum Command {
         yes: bool,
     },
     /// Show who changed what, newest first
-    #[command(after_help = "Example:\n  vgpu-admin history --vm-uuid=cda8bcd3-f410-bd1f-3688-8c308ff28e90")]
+    #[command(after_help = "Example:\n  vgpu-admin history web01")]
     History {
-        /// Only for one VM
         #[command(flatten)]
         vm: OneVm,
         /// Show at most this many entries
         #[arg(long, value_name = "NUMBER")]
         limit: Option<u32>,
+        #[command(flatten)]
+        list: ListOptions<Changes>,
     },
+    /// Reboot running VMs that lack their settings (asks first)
+    ///
     /// Reboot running VMs that do not have their current settings, one after the other (asks first)
     #[command(after_help = "Example:\n  vgpu-admin apply --pending --dry-run")]
     Apply(Apply),
-    /// Show the state of vgpu-config on this host, and a summary of the others
+    /// Show the state of this host, and a summary of the others
     #[command(after_help = "Example:\n  vgpu-admin status")]
     Status,
-    /// Check everything from the settings to QEMU, on this host or for one VM; changes nothing
-    #[command(after_help = "Example:\n  vgpu-admin check --all-hosts\n  vgpu-admin check --vm-name=web01")]
+    /// Check everything from the settings to QEMU; changes nothing
+    ///
+    /// Check everything from the settings to QEMU, on this host, on all hosts or for one VM; changes nothing
+    #[command(after_help = "Example:\n  vgpu-admin check --all-hosts\n  vgpu-admin check web01")]
     Check {
         #[command(flatten)]
         vm: OneVm,
         /// Check every host of the resource pool
-        #[arg(long, conflicts_with = "OneVm")]
+        #[arg(long, conflicts_with_all = ["vm", "vm_uuid", "vm_name"])]
         all_hosts: bool,
+        #[command(flatten)]
+        list: ListOptions<Checks>,
     },
+    /// Make a new database from a damaged one and XAPI (asks first)
+    ///
     /// Make a new database from a damaged one, and restore the rest from XAPI (asks first)
     #[command(after_help = "Example:\n  vgpu-admin recover --dry-run")]
     Recover {
@@ -198,6 +224,17 @@ pub enum Command {
         #[arg(long)]
         force: bool,
     },
+    /// Print the JSON Schema of what a command prints as JSON
+    ///
+    /// Print the JSON Schema (draft 2020-12) of what a command prints with --format json, or of what all commands print
+    #[command(after_help = "Example:\n  vgpu-admin schema list-vms")]
+    Schema {
+        /// A command, 'qemu-wrapper', or 'error' for errors; all of them if left out
+        #[arg(value_name = "COMMAND", value_parser = PossibleValuesParser::new(WITH_SCHEMA))]
+        command: Option<String>,
+    },
+    /// Have QEMU started by a qemu-wrapper that passes the vGPU
+    ///
     /// Have xenopsd start QEMU through vgpu-config's qemu-wrapper, which passes the vGPU to QEMU
     #[command(after_help = qemu_wrapper::AFTER_HELP)]
     QemuWrapper {

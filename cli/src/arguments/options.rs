@@ -3,12 +3,11 @@
 use clap::Args;
 use vgpu_config::model::{DeviceVmId, PoolId, Priority};
 
-use super::vm::{ApplyTo, NewVm, Vm};
+use super::vm::{ApplyTo, NewVms, Vms};
 use crate::words;
 
 #[derive(Debug, Args)]
 pub struct Apply {
-    /// Which VMs
     #[command(flatten)]
     pub to: ApplyTo,
     /// Reset VMs whose guest has no agent, which loses data that the guest has not written to disk
@@ -24,43 +23,46 @@ pub struct Apply {
 
 #[derive(Debug, Args)]
 pub struct RegisterVm {
-    /// The VM
     #[command(flatten)]
-    pub vm: NewVm,
+    pub vms: NewVms,
     /// The GPU pool: A or B [default: from /etc/vgpu/vgpu.toml, or A]
-    #[arg(long, value_parser = words::pool(), hide_possible_values = true)]
+    #[arg(long, value_parser = words::value::<PoolId>(), hide_possible_values = true)]
     pub pool: Option<PoolId>,
     /// The priority: low, medium or high (or 0, 1, 2) [default: from /etc/vgpu/vgpu.toml, or medium]
-    #[arg(long, value_parser = words::priority(), hide_possible_values = true)]
+    #[arg(long, value_parser = words::value::<Priority>(), hide_possible_values = true)]
     pub priority: Option<Priority>,
     /// The device's number for the VM, 1 to 4294967295 [default: derived from the UUID]
-    #[arg(long)]
+    #[arg(long, value_parser = words::parsed::<DeviceVmId>())]
     pub vm_id: Option<DeviceVmId>,
     /// Register the VM even if XAPI does not know it (yet)
     #[arg(long)]
     pub force: bool,
+    /// Only show what would be done
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 #[derive(Debug, Args)]
 pub struct UpdateVm {
-    /// The VM
     #[command(flatten)]
-    pub vm: Vm,
-    /// What to change
+    pub vms: Vms,
     #[command(flatten)]
     pub change: Change,
+    /// Only show what would be done
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 #[derive(Debug, Args)]
 #[group(required = true, multiple = true)]
 pub struct Change {
     /// The new GPU pool: A or B
-    #[arg(long, value_parser = words::pool(), hide_possible_values = true)]
+    #[arg(long, value_parser = words::value::<PoolId>(), hide_possible_values = true)]
     pub pool: Option<PoolId>,
     /// The new priority: low, medium or high (or 0, 1, 2)
-    #[arg(long, value_parser = words::priority(), hide_possible_values = true)]
+    #[arg(long, value_parser = words::value::<Priority>(), hide_possible_values = true)]
     pub priority: Option<Priority>,
     /// The device's new number for the VM, 1 to 4294967295
-    #[arg(long)]
+    #[arg(long, value_parser = words::parsed::<DeviceVmId>())]
     pub vm_id: Option<DeviceVmId>,
 }

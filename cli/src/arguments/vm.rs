@@ -1,91 +1,146 @@
-//! Which VM or VMs a command is about.
+//! Which VM or VMs a command is about: plain arguments, `-` for standard input, or options.
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
+use clap_complete::engine::ArgValueCompleter;
 use vgpu_config::model::VmUuid;
-use vgpu_config::request::{self, VmSelector};
+use vgpu_config::request::{self, NewVm, VmSelector};
 
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-pub struct Vm {
-    /// The VM, by its UUID (see 'xe vm-list')
-    #[arg(long, value_name = "UUID")]
-    vm_uuid: Option<VmUuid>,
-    /// The VM, by its name in XAPI
-    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
-    vm_name: Option<String>,
+use crate::{candidates, words};
+
+/// The plain argument for the VMs that standard input names.
+const STANDARD_INPUT: &str = "-";
+
+/// VMs as they were given.
+#[derive(Debug)]
+pub enum GivenVms {
+    One(VmSelector),
+    Several(Vec<VmSelector>),
+    /// One on each line of standard input.
+    OnStandardInput,
 }
 
-impl Vm {
-    /// Clap ensures that one of the two is given.
-    #[must_use]
-    pub fn selector(self) -> VmSelector {
-        match self.vm_uuid {
-            Some(uuid) => VmSelector::Uuid(uuid),
-            None => VmSelector::Name(self.vm_name.unwrap_or_default()),
+impl GivenVms {
+    pub(super) fn new(words: Vec<VmSelector>, option: VmOptions) -> Option<Self> {
+        option.selector().map(Self::One).or_else(|| Self::from_words(words))
+    }
+
+    fn from_words(words: Vec<VmSelector>) -> Option<Self> {
+        let is_standard_input = |vm: &VmSelector| matches!(vm, VmSelector::Name(name) if name == STANDARD_INPUT);
+        match words.as_slice() {
+            [] => None,
+            [word] if is_standard_input(word) => Some(Self::OnStandardInput),
+            [word] => Some(Self::One(word.clone())),
+            _ => Some(Self::Several(words)),
         }
     }
 }
 
+/// One VM by an option.
 #[derive(Debug, Args)]
 #[group(multiple = false)]
-pub struct OneVm {
+pub(super) struct VmOptions {
     /// The VM, by its UUID (see 'xe vm-list')
-    #[arg(long, value_name = "UUID")]
+    #[arg(long, value_name = "UUID", value_parser = words::parsed::<VmUuid>(), add = ArgValueCompleter::new(candidates::uuids))]
     vm_uuid: Option<VmUuid>,
-    /// The VM, by its name in XAPI
-    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    /// The VM, by its name in XAPI, also if that looks like a UUID
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), add = ArgValueCompleter::new(candidates::names))]
     vm_name: Option<String>,
 }
 
-impl OneVm {
-    #[must_use]
-    pub fn selector(self) -> Option<VmSelector> {
+impl VmOptions {
+    pub(super) fn is_given(&self) -> bool {
+        self.vm_uuid.is_some() || self.vm_name.is_some()
+    }
+
+    fn selector(self) -> Option<VmSelector> {
         self.vm_uuid.map(VmSelector::Uuid).or(self.vm_name.map(VmSelector::Name))
     }
 }
 
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
+#[group(required = true, multiple = true, args = ["vms", "vm_uuid", "vm_name"])]
+pub struct Vms {
+    /// The VMs, by name or UUID, all of them or none; - reads them from standard input, one on each line
+    #[arg(value_name = "VM", value_parser = words::vm(), add = ArgValueCompleter::new(candidates::vms), conflicts_with_all = ["vm_uuid", "vm_name"])]
+    vms: Vec<VmSelector>,
+    #[command(flatten)]
+    option: VmOptions,
+}
+
+impl Vms {
+    /// Clap ensures that there is one.
+    #[must_use]
+    pub fn given(self) -> GivenVms {
+        GivenVms::new(self.vms, self.option).unwrap_or(GivenVms::OnStandardInput)
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct OneVm {
+    /// The VM, by its name or UUID
+    #[arg(value_name = "VM", value_parser = words::vm(), add = ArgValueCompleter::new(candidates::vms), conflicts_with_all = ["vm_uuid", "vm_name"])]
+    vm: Option<VmSelector>,
+    #[command(flatten)]
+    option: VmOptions,
+}
+
+impl OneVm {
+    #[must_use]
+    pub fn selector(self) -> Option<VmSelector> {
+        self.vm.or_else(|| self.option.selector())
+    }
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false, args = ["vm", "vm_uuid", "vm_name", "pending"])]
 pub struct ApplyTo {
-    /// The VM, by its UUID (see 'xe vm-list')
-    #[arg(long, value_name = "UUID")]
-    vm_uuid: Option<VmUuid>,
-    /// The VM, by its name in XAPI
-    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
-    vm_name: Option<String>,
+    #[command(flatten)]
+    vm: OneVm,
     /// All running VMs that do not have their settings yet
     #[arg(long)]
     pending: bool,
 }
 
 impl ApplyTo {
-    /// Clap ensures that one of the three is given.
+    /// Clap ensures that one of the four is given.
     #[must_use]
     pub fn vms(self) -> request::ApplyTo {
-        let vm = self.vm_uuid.map(VmSelector::Uuid).or(self.vm_name.map(VmSelector::Name));
-        vm.map_or(request::ApplyTo::Pending, request::ApplyTo::Vm)
+        self.vm.selector().map_or(request::ApplyTo::Pending, request::ApplyTo::Vm)
     }
 }
 
 #[derive(Debug, Args)]
 #[group(required = true, multiple = true)]
-pub struct NewVm {
+pub struct NewVms {
+    /// The VMs, by name or UUID, all of them or none; - reads them from standard input, one on each line
+    #[arg(value_name = "VM", value_parser = words::vm(), conflicts_with_all = ["vm_uuid", "vm_name"])]
+    vms: Vec<VmSelector>,
     /// The VM, by its UUID (see 'xe vm-list')
-    #[arg(long, value_name = "UUID")]
+    #[arg(long, value_name = "UUID", value_parser = words::parsed::<VmUuid>())]
     vm_uuid: Option<VmUuid>,
     /// The VM, by its name in XAPI; with --vm-uuid, the name of a VM that XAPI does not know (yet)
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     vm_name: Option<String>,
 }
 
-impl NewVm {
-    /// Clap ensures that one of the two is given.
+/// VMs to register as they were given.
+#[derive(Debug)]
+pub enum GivenNewVms {
+    /// By options.
+    One(NewVm),
+    /// By plain arguments.
+    These(GivenVms),
+}
+
+impl NewVms {
+    /// Clap ensures that there is one.
     #[must_use]
-    pub fn vm(self) -> request::NewVm {
-        match self.vm_uuid {
-            Some(uuid) => request::NewVm::Uuid { uuid, name: self.vm_name },
-            None => request::NewVm::Name(self.vm_name.unwrap_or_default()),
+    pub fn given(self) -> GivenNewVms {
+        match (GivenVms::from_words(self.vms), self.vm_uuid) {
+            (Some(vms), _) => GivenNewVms::These(vms),
+            (None, Some(uuid)) => GivenNewVms::One(NewVm::Uuid { uuid, name: self.vm_name }),
+            (None, None) => GivenNewVms::One(NewVm::Name(self.vm_name.unwrap_or_default())),
         }
     }
 }

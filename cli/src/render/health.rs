@@ -9,7 +9,9 @@ use vgpu_config::reply::{
 use vgpu_config::store::CheckItem;
 use vgpu_config::text::one_line;
 
-use super::table;
+use super::{labelled, verdict};
+use crate::screen::Shade;
+use crate::table::Cell;
 
 pub fn status(reply: &StatusReply) -> String {
     let xapi = match &reply.xapi_problem {
@@ -45,9 +47,11 @@ pub fn status(reply: &StatusReply) -> String {
         ("unregistered", reply.unregistered.to_string()),
         ("deadline", format!("{} s", reply.deadline_seconds)),
     ];
-    let mut text = table(&[], rows.map(|(label, value)| vec![label.to_owned(), value]));
+    let mut text = labelled(rows.map(|(label, value)| vec![label.to_owned(), value]));
     if !reply.hosts.is_empty() {
-        let _ = write!(text, "\n\n{}", table(&["HOST", "VERSION", "STATE"], reply.hosts.iter().map(host_row)));
+        let heading = ["HOST", "VERSION", "STATE"].map(Cell::new).to_vec();
+        let hosts = std::iter::once(heading).chain(reply.hosts.iter().map(host_row));
+        let _ = write!(text, "\n\n{}", labelled(hosts));
     }
     text
 }
@@ -65,14 +69,16 @@ fn running(count: Option<CountOfRunning>) -> String {
     text
 }
 
-fn host_row(host: &HostState) -> Vec<String> {
-    let version = host.version.clone().unwrap_or_else(|| "-".to_owned());
+fn host_row(host: &HostState) -> Vec<Cell> {
     let state = match host.problems.as_slice() {
-        [] => "ok".to_owned(),
-        [problem] => problem.clone(),
-        [problem, more @ ..] => format!("{problem} (and {} more: vgpu-admin check --all-hosts)", more.len()),
+        [] => verdict(true),
+        [problem] => Cell::new(problem).shaded(Shade::Bad),
+        [problem, more @ ..] => {
+            let text = format!("{problem} (and {} more: vgpu-admin check --all-hosts)", more.len());
+            Cell::new(text).shaded(Shade::Bad)
+        }
     };
-    vec![host.host_name.clone(), version, state]
+    vec![Cell::new(&host.host_name), Cell::or_nothing(host.version.as_ref()), state]
 }
 
 pub fn check(reply: &CheckReply) -> String {
@@ -88,8 +94,8 @@ pub fn check_vm(reply: &VmCheckReply) -> String {
     let rows = reply
         .links
         .iter()
-        .map(|LinkReply { link, ok, value, .. }| vec![verdict(*ok).to_owned(), link.to_string(), value.clone()]);
-    let mut text = format!("{}\n{}", one_line(&format!("VM {} ({name}){state}{on}", reply.vm_uuid)), table(&[], rows));
+        .map(|LinkReply { link, ok, value, .. }| vec![verdict(*ok), Cell::new(link.to_string()), Cell::new(value)]);
+    let mut text = format!("{}\n{}", one_line(&format!("VM {} ({name}){state}{on}", reply.vm_uuid)), labelled(rows));
     let mut broken = reply.links.iter().filter_map(|link| Some((link.link, link.problem.as_ref()?)));
     // Writing to a string does not fail.
     let _ = match broken.next() {
@@ -116,12 +122,8 @@ pub fn check_all_hosts(reply: &PoolCheckReply) -> String {
     text + &summary(wrong, None)
 }
 
-fn verdict(ok: bool) -> &'static str {
-    if ok { "ok" } else { "WRONG" }
-}
-
 fn checks(items: &[CheckItem]) -> String {
-    table(&[], items.iter().map(|item| vec![verdict(item.ok).to_owned(), item.name.clone(), item.message.clone()]))
+    labelled(items.iter().map(|item| vec![verdict(item.ok), Cell::new(&item.name), Cell::new(&item.message)]))
 }
 
 fn summary(wrong: usize, broken_link: Option<Link>) -> String {

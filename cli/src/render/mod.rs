@@ -1,40 +1,47 @@
 //! Replies as text for people.
 
+mod change;
 mod health;
 mod pool;
 mod running;
+mod sheet;
 mod wrapper;
 
 use std::fmt::Write;
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{ContentArrangement, Table};
 use vgpu_config::Error;
-use vgpu_config::reply::{ChangeReply, CheckedReply, PoolsReply, ShowReply, TakesEffect, VmReply, XapiOutcome};
+use vgpu_config::reply::{CheckedReply, OneOrMore, PoolsReply, ShowReply, VmReply};
 use vgpu_config::request::Reply;
 use vgpu_config::text::one_line;
 
+use crate::screen::{self, Shade};
+use crate::table::{Cell, TooWide, layout};
+use change::changes;
 use health::{check, check_all_hosts, check_vm, status};
-use pool::{adopted, history, imported, scanned, sync};
+use pool::{adopted, imported, sync};
 
+pub use change::question_before_removal;
 pub use health::recovered;
 pub use pool::{applied, pruned};
+pub use sheet::Sheet;
 pub use wrapper::qemu_wrapper;
 
 pub fn reply(reply: &Reply) -> Result<String, Error> {
     Ok(match reply {
-        Reply::RegisterVm(reply) => change("registered", reply),
-        Reply::SetPool(reply) | Reply::SetPriority(reply) | Reply::UpdateVm(reply) => change("changed", reply),
-        Reply::RemoveVm(reply) => change("removed", reply),
-        Reply::ShowVm(reply) => shown(reply),
-        Reply::ListVms(reply) => list(&reply.vms),
+        Reply::RegisterVm(reply) => changes("registered", reply),
+        Reply::SetPool(reply) | Reply::SetPriority(reply) | Reply::UpdateVm(reply) => changes("changed", reply),
+        Reply::RemoveVm(reply) => changes("removed", reply),
+        Reply::ShowVm(reply) => each(reply, "\n\n", shown),
+        Reply::ListVms(reply) if reply.vms.is_empty() => {
+            "No registered VM matches. Register one with 'vgpu-admin register-vm'.".to_owned()
+        }
+        Reply::History(entries) if entries.is_empty() => "The history of this host is empty.".to_owned(),
+        Reply::ListVms(_) | Reply::ScanVms(_) | Reply::History(_) => list(reply),
         Reply::ListPools(reply) => pools(reply),
-        Reply::ScanVms(reply) => scanned(reply),
         Reply::Adopt(reply) => adopted(reply),
         Reply::Sync(reply) => sync(reply),
         Reply::Prune(reply) => pruned(reply),
         Reply::Import(reply) => imported(reply),
-        Reply::History(reply) => history(reply),
         Reply::Apply(reply) => applied(reply),
         Reply::Status(reply) => status(reply),
         Reply::Check(CheckedReply::Vm(reply)) => check_vm(reply),
@@ -49,42 +56,29 @@ pub fn reply(reply: &Reply) -> Result<String, Error> {
     })
 }
 
-/// A table without lines and with two spaces between columns, so that it can be processed with grep and cut.
-fn table(heading: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    if !heading.is_empty() {
-        table.set_header(heading.iter().copied());
-    }
-    for row in rows {
-        table.add_row(row.iter().map(|cell| one_line(cell)).collect::<Vec<_>>());
-    }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table.trim_fmt()
+/// Lines that begin with what they are about.
+fn labelled<C: Into<Cell>>(rows: impl IntoIterator<Item = Vec<C>>) -> String {
+    let rows: Vec<Vec<Cell>> = rows.into_iter().map(|row| row.into_iter().map(Into::into).collect()).collect();
+    layout(&[], &rows, TooWide::Wrap, screen::width())
+}
+
+/// The outcome of a check.
+fn verdict(ok: bool) -> Cell {
+    if ok { Cell::new("ok").shaded(Shade::Good) } else { Cell::new("WRONG").shaded(Shade::Bad) }
+}
+
+/// A list as a table.
+fn list(reply: &Reply) -> String {
+    Sheet::of(reply).map(|sheet| sheet.to_table(false)).unwrap_or_default()
+}
+
+/// The replies of a request about several VMs, one after the other.
+fn each<T>(replies: &OneOrMore<T>, between: &str, one: impl FnMut(&T) -> String) -> String {
+    replies.as_slice().iter().map(one).collect::<Vec<_>>().join(between)
 }
 
 fn name(vm: &VmReply) -> &str {
     vm.vm_name.as_deref().unwrap_or("-")
-}
-
-fn list(vms: &[VmReply]) -> String {
-    if vms.is_empty() {
-        return "No registered VM matches. Register one with 'vgpu-admin register-vm'.".to_owned();
-    }
-    table(&["POOL", "PRIORITY", "VM_ID", "VM", "RUNS WITH", "NAME"], vms.iter().map(list_row))
-}
-
-fn list_row(vm: &VmReply) -> Vec<String> {
-    vec![
-        vm.pool.to_string(),
-        vm.priority.to_string(),
-        vm.vm_id.to_string(),
-        vm.vm_uuid.to_string(),
-        vm.runs_with.as_ref().map_or_else(|| "-".to_owned(), running::in_short),
-        name(vm).to_owned(),
-    ]
 }
 
 fn shown(ShowReply { vm, notes }: &ShowReply) -> String {
@@ -106,7 +100,7 @@ fn shown(ShowReply { vm, notes }: &ShowReply) -> String {
         ("Registered", format!("{} UTC", vm.created_at)),
         ("Changed", format!("{} UTC (revision {})", vm.updated_at, vm.revision)),
     ];
-    let mut text = table(&[], rows.map(|(label, value)| vec![label.to_owned(), value]));
+    let mut text = labelled(rows.map(|(label, value)| vec![label.to_owned(), value]));
     add_notes(&mut text, notes);
     text
 }
@@ -116,32 +110,6 @@ pub fn add_notes(text: &mut String, notes: &[String]) {
         // Writing to a string does not fail.
         let _ = write!(text, "\nNote: {}", one_line(note));
     }
-}
-
-fn change(verb: &str, reply: &ChangeReply) -> String {
-    let ChangeReply { changed, vm, .. } = reply;
-    let done = if *changed { verb } else { "unchanged" };
-    let mut text = format!(
-        "VM {} ({}) {done}: GPU pool {}, priority {}, vm_id {}.",
-        vm.vm_uuid,
-        one_line(name(vm)),
-        vm.pool,
-        vm.priority,
-        vm.vm_id
-    );
-    // Writing to a string does not fail.
-    let _ = match (reply.takes_effect, reply.power_state.as_deref()) {
-        (Some(TakesEffect::AtNextStartOrReboot), Some(state)) => {
-            write!(text, "\nThe VM is {}: this takes effect at its next start or reboot.", state.to_lowercase())
-        }
-        (Some(_), _) => write!(text, "\nThis takes effect at its next start."),
-        (None, _) => Ok(()),
-    };
-    if reply.xapi == XapiOutcome::Written && !changed {
-        text.push_str("\nXAPI's record of the VM was different and was corrected.");
-    }
-    add_notes(&mut text, &reply.notes);
-    text
 }
 
 /// Pool A: X VMs (Y high, Z medium, W low)

@@ -2,28 +2,10 @@
 
 use vgpu_config::model::VmUuid;
 use vgpu_config::reply::{
-    AdoptReply, AdoptedVm, AppliedVm, ApplyReply, HistoryEntry, HistorySettings, ImportReply, PlannedChange,
-    PruneReply, ScannedVm, SettingsReply, SyncReply,
+    AdoptReply, AdoptedVm, AppliedVm, ApplyReply, HistorySettings, ImportReply, PlannedChange, PruneReply,
+    SettingsReply, SyncReply,
 };
 use vgpu_config::text::one_line;
-
-use super::{running, table};
-
-pub fn scanned(vms: &[ScannedVm]) -> String {
-    let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
-    let rows = vms.iter().map(|vm| {
-        vec![
-            or_dash(vm.pool.map(|pool| pool.to_string())),
-            or_dash(vm.priority.map(|priority| priority.to_string())),
-            vm.power_state.to_lowercase(),
-            or_dash(vm.host_name.clone()),
-            or_dash(vm.runs_with.as_ref().map(running::in_short)),
-            vm.vm_uuid.to_string(),
-            vm.vm_name.clone(),
-        ]
-    });
-    table(&["POOL", "PRIORITY", "STATE", "HOST", "RUNS WITH", "VM", "NAME"], rows)
-}
 
 pub fn adopted(reply: &AdoptReply) -> String {
     let verb = if reply.dry_run { "would be registered" } else { "registered" };
@@ -86,30 +68,8 @@ pub fn sync(reply: &SyncReply) -> String {
     }
 }
 
-pub fn history(entries: &[HistoryEntry]) -> String {
-    if entries.is_empty() {
-        return "The history of this host is empty.".to_owned();
-    }
-    let rows = entries.iter().map(|entry| {
-        let by = match &entry.changed_by {
-            Some(user) => format!("{}: {user}", entry.through),
-            None => entry.through.clone(),
-        };
-        let name = entry.vm_name.clone().unwrap_or_else(|| "-".to_owned());
-        vec![
-            entry.changed_at.clone(),
-            held(entry.from.as_ref()),
-            held(entry.to.as_ref()),
-            by,
-            entry.vm_uuid.clone(),
-            name,
-        ]
-    });
-    table(&["TIME (UTC)", "FROM", "TO", "BY", "VM", "NAME"], rows)
-}
-
-fn held(settings: Option<&HistorySettings>) -> String {
-    let Some(HistorySettings { pool, priority, vm_id }) = settings else { return "-".to_owned() };
+/// Settings in a row of the history.
+pub fn held(HistorySettings { pool, priority, vm_id }: &HistorySettings) -> String {
     match vm_id {
         Some(vm_id) => format!("{pool} {priority} {vm_id}"),
         None => format!("{pool} {priority}"),

@@ -1,5 +1,6 @@
 //! What VMs run with.
 
+use crate::screen::Shade;
 use vgpu_config::reply::{LastStartReply, RunsWithReply, RunsWithState, SettingsReply};
 
 /// For a column of a table.
@@ -17,6 +18,15 @@ pub fn in_short(runs_with: &RunsWithReply) -> String {
         (RunsWithState::Elsewhere, _, Some(host)) => format!("on {host}"),
         (RunsWithState::UnknownVm, ..) => "not in XAPI".to_owned(),
         (RunsWithState::Elsewhere | RunsWithState::NotKnown, ..) => "not known".to_owned(),
+    }
+}
+
+/// A VM that runs and has not what it should is worth a look.
+pub fn shade(runs_with: &RunsWithReply) -> Shade {
+    match runs_with.state {
+        RunsWithState::AsConfigured => Shade::Good,
+        RunsWithState::Differs | RunsWithState::NoVgpu | RunsWithState::Unclear => Shade::Doubtful,
+        _ => Shade::Plain,
     }
 }
 

@@ -16,16 +16,25 @@ const fn function(name: &'static str, arguments: &'static str, about: &'static s
 pub const FUNCTIONS: &[Function] = &[
     function(
         "register_vm",
-        "vm_uuid or vm_name (both for a VM that XAPI does not know); pool, priority, vm_id, force (all may be left out)",
-        "Registers a VM: it has a vGPU from its next start on. Returns the change.",
+        "vm_uuid or vm_name (both for a VM that XAPI does not know), or vms; pool, priority, vm_id, force, dry_run (all may be left \
+         out)",
+        "Registers VMs: each has a vGPU from its next start on. Returns the change.",
     ),
-    function("show_vm", "vm_uuid or vm_name", "Returns a VM's settings, and what it runs with."),
-    function("set_pool", "vm_uuid or vm_name; pool", "Moves a VM to the other GPU pool. Returns the change."),
-    function("set_priority", "vm_uuid or vm_name; priority", "Gives a VM another priority. Returns the change."),
+    function("show_vm", "vm_uuid or vm_name, or vms", "Returns VMs' settings, and what each runs with."),
+    function(
+        "set_pool",
+        "vm_uuid or vm_name, or vms; pool, dry_run",
+        "Moves VMs to the other GPU pool. Returns the change.",
+    ),
+    function(
+        "set_priority",
+        "vm_uuid or vm_name, or vms; priority, dry_run",
+        "Gives VMs another priority. Returns the change.",
+    ),
     function(
         "update_vm",
-        "vm_uuid or vm_name; pool, priority, vm_id (at least one)",
-        "Changes a VM's GPU pool, priority and vm_id at once. Returns the change.",
+        "vm_uuid or vm_name, or vms; pool, priority, vm_id (at least one); dry_run",
+        "Changes VMs' GPU pool, priority and vm_id at once. Returns the change.",
     ),
     function(
         "list_vms",
@@ -37,8 +46,8 @@ pub const FUNCTIONS: &[Function] = &[
     function("count_by_priority", "", "Returns the number of VMs of each priority."),
     function(
         "remove_vm",
-        "vm_uuid or vm_name",
-        "Removes a VM's settings: it has no vGPU from its next start on. Returns the change.",
+        "vm_uuid or vm_name, or vms; dry_run",
+        "Removes VMs' settings: each has no vGPU from its next start on. Returns the change.",
     ),
     function("scan_vms", "", "Returns all VMs of the resource pool, registered or not, and what each runs with."),
     function(
@@ -159,6 +168,10 @@ fn add_arguments(page: &mut Page) {
         "vm_name",
         "the VM's name in XAPI; if several VMs have it, the call fails and lists them. If XAPI is away, the name that the VM had when \
          XAPI was last asked",
+    );
+    page.entry(
+        "vms",
+        "names and UUIDs of VMs, one on each line: all of them are changed in one transaction, or none; the call returns an array",
     );
     page.entry("pool", "A or B; the default for register_vm is in vgpu.toml(5)");
     page.entry("priority", "low, medium or high; or 0, 1, 2; the default for register_vm is in vgpu.toml(5)");

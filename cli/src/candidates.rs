@@ -1,0 +1,68 @@
+//! What the completion offers for VMs: the registered ones, as this host's database has them.
+
+use std::ffi::OsStr;
+use std::time::Duration;
+
+use clap_complete::engine::CompletionCandidate;
+use vgpu_config::paths::Root;
+use vgpu_config::store::{Filter, Store, StoreError, StoredVm};
+use vgpu_config::text::one_line;
+
+use crate::words::Value;
+
+/// `vgpu-admin` below the root.
+pub const INSTALLED_AS: &str = "usr/bin/vgpu-admin";
+
+/// Nobody waits longer for a TAB.
+const TIMEOUT: Duration = Duration::from_millis(300);
+
+/// VMs by name, and by UUID once a part of it is typed.
+#[must_use]
+pub fn vms(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let mut candidates = names(typed);
+    if !typed.is_empty() {
+        candidates.extend(uuids(typed));
+    }
+    candidates
+}
+
+/// The same, and the values that may follow the VMs.
+#[must_use]
+pub fn vms_or_value<T: Value>(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let mut candidates = vms(typed);
+    candidates.extend(starting_with(typed, T::words().into_iter().map(str::to_owned)));
+    candidates
+}
+
+#[must_use]
+pub fn uuids(typed: &OsStr) -> Vec<CompletionCandidate> {
+    starting_with(typed, registered().into_iter().map(|vm| vm.uuid.to_string()))
+}
+
+/// A name that a shell could not show is left out.
+#[must_use]
+pub fn names(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let names = registered().into_iter().filter_map(|vm| vm.name);
+    starting_with(typed, names.filter(|name| !name.is_empty() && one_line(name) == *name))
+}
+
+fn starting_with(typed: &OsStr, words: impl Iterator<Item = String>) -> Vec<CompletionCandidate> {
+    let Some(typed) = typed.to_str() else { return Vec::new() };
+    words.filter(|word| word.starts_with(typed)).map(CompletionCandidate::new).collect()
+}
+
+/// None if the database cannot be read: a TAB creates and mends nothing.
+fn registered() -> Vec<StoredVm> {
+    let mut vms = Vec::new();
+    let database = Root::of_program(INSTALLED_AS).database();
+    let read = Store::open_existing(&database, TIMEOUT).and_then(|store| {
+        store.read().for_each_vm(Filter::default(), &mut |vm| {
+            vms.push(vm);
+            Ok::<(), StoreError>(())
+        })
+    });
+    if read.is_err() {
+        vms.clear();
+    }
+    vms
+}
