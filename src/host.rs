@@ -7,7 +7,7 @@ use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::paths::Root;
 use crate::settings::Settings;
-use crate::store::{Store, Through};
+use crate::store::{DATABASE_TIMEOUT, Store, Through};
 use crate::vm_lock::VmLocks;
 use crate::xenapi::{self, Session, Token, XapiError};
 
@@ -76,7 +76,7 @@ impl Host {
             (None, Caller::Session(_)) => Through::Plugin,
         };
         let store = match guest {
-            Some(Guest { reads_only: true }) => Store::open_to_read(&root.database())?,
+            Some(Guest { reads_only: true }) => Store::open_to_read(&root.database(), DATABASE_TIMEOUT)?,
             _ => Store::open_for(&root.database(), through, settings.history.get())?,
         };
         Ok(Self { root, settings, store, caller, user: None, guest, vm_locks: OnceCell::new() })

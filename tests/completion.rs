@@ -154,62 +154,111 @@ fn vms_are_offered_by_name_and_uuid_and_values_after_them() {
     assert_eq!(offered_after(&root, &["vgpu-admin show-vm we"]), [["web02"]]);
 }
 
-#[test]
-fn a_name_with_spaces_is_completed_after_a_backslash_and_inside_quotes() {
-    let root = root();
-    root.register(VM, "db 01", "A", "low");
-    let offered = |words: &str, current: &str| {
-        let script = format!(
-            "source usr/share/bash-completion/completions/vgpu-admin; COMP_WORDS=(vgpu-admin show-vm {words}); COMP_CWORD=2
-            _vgpu_admin vgpu-admin {current} show-vm; echo \"${{COMPREPLY[*]}}\""
-        );
-        bash(&root, &script)
-    };
-    assert_eq!(offered("'db\\ 0'", "'db\\ 0'"), "db\\ 01\n");
-    assert_eq!(offered("'\"db 0'", "'\"db 0'"), "db 01\n");
-}
-
 /// Loads a script at the first TAB, as bash-completion 2.1 does.
 const LOADER: &str = "_completion_loader() { . \"usr/share/bash-completion/completions/${1##*/}\" >/dev/null 2>&1 && return 124; }; \
     complete -D -F _completion_loader";
 
-#[test]
-fn keys_on_a_terminal_complete_a_whole_command() {
-    let root = root();
-    root.register(VM, "web01", "A", "low");
-    let keys = "vgpu-admin upd\tweb\t--poo\tB --priority=h\t --form\tj\t\n";
+/// Types keys in an interactive bash, and returns what it showed.
+fn typed(root: &ScratchRoot, locale: &str, keys: &str) -> String {
     let script = format!(
-        "import os, pty, sys
+        "import os, pty, select, sys
 pid, terminal = pty.fork()
 if pid == 0:
     os.chdir({root:?})
-    os.environ['PATH'] = {root:?} + '/usr/bin:' + os.environ['PATH']
-    os.environ['INPUTRC'] = '/dev/null'
-    os.environ['TERM'] = 'dumb'
+    os.environ.update(PATH={root:?} + '/usr/bin:' + os.environ['PATH'], INPUTRC='/dev/null', TERM='dumb', LC_ALL={locale:?})
     os.execvp('bash', ['bash', '--norc', '--noprofile', '-i'])
 def until(text):
     seen = b''
     while text not in seen:
+        if not select.select([terminal], [], [], 20)[0]:
+            sys.exit(repr(seen))
         seen += os.read(terminal, 1000)
     return seen
-os.write(terminal, b'PS1=re; PS1=$PS1\"ady>\"; {loader}\\n')
+os.write(terminal, b'PS1=re; PS1=$PS1\"ady>\"; set +H; {loader}\\n')
 until(b'ready>')
 for part in {keys:?}.split('\\t')[:-1]:
     os.write(terminal, part.encode() + b'\\t')
-    os.write(terminal, b'')
-os.write(terminal, b'\\n')
+os.write(terminal, {keys:?}.split('\\t')[-1].encode() + b'\\n')
 said = until(b'ready>')
 os.write(terminal, b'exit\\n')
 os.waitpid(pid, 0)
-sys.stdout.write(said.decode())",
+sys.stdout.buffer.write(said)",
         root = root.folder().display().to_string(),
         loader = LOADER.replace('"', "\\\""),
     );
     let ran = vgpu_tests::tools::python(&script, b"");
     assert_eq!(ran.code, Some(0), "{ran:?}");
+    ran.stdout
+}
+
+#[test]
+fn keys_on_a_terminal_complete_a_whole_command() {
+    let root = root();
+    root.register(VM, "web01", "A", "low");
+    let said = typed(&root, "C", "vgpu-admin upd\tweb\t--poo\tB --priority=h\t --form\tj\t");
     let vm = root.admin_json(&["show-vm", "--vm-uuid", VM]);
-    assert_eq!((&vm["pool"], &vm["priority"]), (&"B".into(), &"high".into()), "{ran:?}");
-    assert!(ran.stdout.contains("\"changed\":true"), "the answer is JSON: {ran:?}");
+    assert_eq!((&vm["pool"], &vm["priority"]), (&"B".into(), &"high".into()), "{said}");
+    assert!(said.contains("\"changed\":true"), "the answer is JSON: {said}");
+}
+
+#[test]
+fn a_name_with_spaces_is_completed_with_backslashes_and_inside_quotes() {
+    for (number, begun) in
+        ["db\\ 0\t", "\"db 0\t", "'db 0\t", "--vm-name=\"db 0\t", "--vm-name \"db 0\t", "db\t"].iter().enumerate()
+    {
+        let root = root();
+        root.register(VM, "db 01 (old)", "A", "low");
+        let said = typed(&root, "C", &format!("vgpu-admin update-vm {begun} --pool=B"));
+        assert_eq!(root.admin_json(&["show-vm", "--vm-uuid", VM])["pool"], "B", "{number}: {said}");
+    }
+}
+
+#[test]
+fn no_name_is_more_than_text_on_the_command_line() {
+    for (locale, name) in [
+        ("C", "x\u{e9}$(touch pwned)"),
+        ("C.UTF-8", "x\u{e9}$(touch pwned)"),
+        ("C", "x\u{e9}`touch pwned`"),
+        ("C", "x\u{e9}';touch pwned;'"),
+        ("C", "x\";touch pwned;\""),
+        ("C", "x;touch pwned"),
+    ] {
+        let root = root();
+        root.register(VM, name, "A", "low");
+        // Where a name is offered inside quotes, bash closes them.
+        let is_offered = name == "x;touch pwned";
+        for quote in ["\"", "'"] {
+            let end = if is_offered { "" } else { quote };
+            let said = typed(&root, locale, &format!("vgpu-admin show-vm {quote}x\t{end}; echo"));
+            assert!(!root.path("pwned").exists(), "{locale} {name}: {said}");
+        }
+        let said = typed(&root, locale, "vgpu-admin update-vm x\t --pool=B");
+        let pool = root.admin_json(&["show-vm", "--vm-uuid", VM])["pool"].clone();
+        assert_eq!((pool, root.path("pwned").exists()), ("B".into(), false), "{locale} {name}: {said}");
+    }
+}
+
+#[test]
+fn a_tab_is_answered_at_once_and_changes_nothing_whatever_the_database_is_like() {
+    let root = root();
+    root.register(VM, "web01", "A", "low");
+    let before = std::fs::read(root.database()).unwrap();
+    let complete = || {
+        let words = ["vgpu-admin", "show-vm", "we"];
+        Ran::of(root.command("usr/bin/vgpu-admin").args(words).env("VGPU_ADMIN_COMPLETE", "2")).stdout
+    };
+    assert_eq!(complete(), "web01\n");
+    let writer = rusqlite::Connection::open(root.database()).unwrap();
+    writer.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    assert_eq!(complete(), "", "the database is locked");
+    drop(writer);
+    sql_ok(&root.database(), "PRAGMA user_version = 4");
+    let older = std::fs::read(root.database()).unwrap();
+    assert_eq!((complete().as_str(), std::fs::read(root.database()).unwrap() == older), ("", true), "it is older");
+    std::fs::write(root.database(), "not a database, but a text that is long enough to be taken for one").unwrap();
+    assert_eq!(complete(), "", "it is damaged");
+    std::fs::write(root.database(), before).unwrap();
+    assert_eq!(complete(), "web01\n");
 }
 
 #[test]

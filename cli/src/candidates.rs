@@ -19,9 +19,12 @@ const TIMEOUT: Duration = Duration::from_millis(300);
 /// VMs by name, and by UUID once a part of it is typed.
 #[must_use]
 pub fn vms(typed: &OsStr) -> Vec<CompletionCandidate> {
-    let mut candidates = names(typed);
+    let registered = registered();
+    // A word that begins with a hyphen would be an option.
+    let names = names_of(&registered).filter(|name| !name.starts_with('-'));
+    let mut candidates = starting_with(typed, names);
     if !typed.is_empty() {
-        candidates.extend(uuids(typed));
+        candidates.extend(starting_with(typed, uuids_of(&registered)));
     }
     candidates
 }
@@ -36,14 +39,22 @@ pub fn vms_or_value<T: Value>(typed: &OsStr) -> Vec<CompletionCandidate> {
 
 #[must_use]
 pub fn uuids(typed: &OsStr) -> Vec<CompletionCandidate> {
-    starting_with(typed, registered().into_iter().map(|vm| vm.uuid.to_string()))
+    starting_with(typed, uuids_of(&registered()))
+}
+
+#[must_use]
+pub fn names(typed: &OsStr) -> Vec<CompletionCandidate> {
+    starting_with(typed, names_of(&registered()))
+}
+
+fn uuids_of(vms: &[StoredVm]) -> impl Iterator<Item = String> {
+    vms.iter().map(|vm| vm.uuid.to_string())
 }
 
 /// A name that a shell could not show is left out.
-#[must_use]
-pub fn names(typed: &OsStr) -> Vec<CompletionCandidate> {
-    let names = registered().into_iter().filter_map(|vm| vm.name);
-    starting_with(typed, names.filter(|name| !name.is_empty() && one_line(name) == *name))
+fn names_of(vms: &[StoredVm]) -> impl Iterator<Item = String> {
+    let names = vms.iter().filter_map(|vm| vm.name.as_ref());
+    names.filter(|name| !name.is_empty() && one_line(name) == **name).cloned()
 }
 
 fn starting_with(typed: &OsStr, words: impl Iterator<Item = String>) -> Vec<CompletionCandidate> {
@@ -51,11 +62,11 @@ fn starting_with(typed: &OsStr, words: impl Iterator<Item = String>) -> Vec<Comp
     words.filter(|word| word.starts_with(typed)).map(CompletionCandidate::new).collect()
 }
 
-/// None if the database cannot be read: a TAB creates and mends nothing.
+/// None if the database cannot be read.
 fn registered() -> Vec<StoredVm> {
     let mut vms = Vec::new();
     let database = Root::of_program(INSTALLED_AS).database();
-    let read = Store::open_existing(&database, TIMEOUT).and_then(|store| {
+    let read = Store::open_to_read(&database, TIMEOUT).and_then(|store| {
         store.read().for_each_vm(Filter::default(), &mut |vm| {
             vms.push(vm);
             Ok::<(), StoreError>(())

@@ -21,13 +21,21 @@ _vgpu_admin() {
     # As the shell would pass them on.
     words=("${words[@]//[\\\"\']/}")
     current=${words[${#words[@]} - 1]}
-    # Bash only replaces the part after the last = or :.
+    # Bash only replaces the part after the last = or :, and leaves an opening quote where it is.
     local kept=${current%"${2//[\\\"\']/}"}
+    local typed=${COMP_WORDS[COMP_CWORD]} in_quotes=''
+    if [[ $typed == [\"\']* ]]; then in_quotes=yes; fi
     COMPREPLY=()
+    # A word that is partly in quotes is left to whoever types it.
+    if [[ ${typed:1} == *[\"\']* ]]; then return; fi
     while IFS= read -r word; do
         word=${word#"$kept"}
-        # A name may have spaces. Inside quotes, they need no backslash.
-        if [[ $2 != [\"\']* ]]; then printf -v word %q "$word"; fi
+        # Anybody who may create VMs chooses their names: none may be more than text on the command line.
+        if [[ -z $in_quotes ]]; then
+            printf -v word %q "$word"
+        elif [[ $word == *[\\\$\`\!\"\']* ]]; then
+            continue
+        fi
         COMPREPLY+=("$word")
     done < <(VGPU_ADMIN_COMPLETE=$((${#words[@]} - 1)) "$1" "${words[@]}" 2>/dev/null)
     if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == */ ]]; then compopt -o nospace; fi

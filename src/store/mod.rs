@@ -120,8 +120,8 @@ impl Store {
     ///
     /// # Errors
     /// As [`Self::open_existing`].
-    pub fn open_to_read(path: &Path) -> Result<Self, StoreError> {
-        let store = Self::open_existing(path, DATABASE_TIMEOUT)?;
+    pub fn open_to_read(path: &Path, timeout: Duration) -> Result<Self, StoreError> {
+        let store = Self::open_existing(path, timeout)?;
         // Not opened for reading alone: SQLite could then not roll back a change that a power failure has interrupted.
         store.connection.pragma_update(None, "query_only", true)?;
         Ok(store)
