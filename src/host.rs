@@ -1,11 +1,13 @@
 //! This host: its settings, its database, its VMs' locks, and in whose name XAPI is called.
 
 use std::cell::OnceCell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::paths::Root;
+use crate::progress::Progress;
 use crate::settings::Settings;
 use crate::store::{DATABASE_TIMEOUT, Store, Through};
 use crate::vm_lock::VmLocks;
@@ -50,6 +52,8 @@ pub struct Host {
     pub(crate) settings: Settings,
     pub(crate) store: Store,
     pub(crate) caller: Caller,
+    /// Of the operation that is carried out.
+    pub(crate) progress: Arc<Progress>,
     user: Option<String>,
     guest: Option<Guest>,
     vm_locks: OnceCell<VmLocks>,
@@ -79,7 +83,8 @@ impl Host {
             Some(Guest { reads_only: true }) => Store::open_to_read(&root.database(), DATABASE_TIMEOUT)?,
             _ => Store::open_for(&root.database(), through, settings.history.get())?,
         };
-        Ok(Self { root, settings, store, caller, user: None, guest, vm_locks: OnceCell::new() })
+        let (progress, vm_locks) = (Arc::default(), OnceCell::new());
+        Ok(Self { root, settings, store, caller, progress, user: None, guest, vm_locks })
     }
 
     /// Whether the process is another program's.
@@ -91,6 +96,12 @@ impl Host {
     #[must_use]
     pub fn on_behalf_of(self, user: Option<String>) -> Self {
         Self { user, ..self }
+    }
+
+    /// Lets another program see how far an operation has come.
+    #[must_use]
+    pub fn showing(self, progress: Arc<Progress>) -> Self {
+        Self { progress, ..self }
     }
 
     pub(crate) fn user(&self) -> Option<String> {

@@ -19,6 +19,7 @@ pub mod model;
 pub mod operations;
 pub mod paths;
 pub mod plan;
+pub mod progress;
 pub mod qemu;
 pub mod qemu_device;
 pub mod reply;

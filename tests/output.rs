@@ -1,7 +1,9 @@
 //! How vgpu-admin prints: on a terminal and through a pipe, as a table and as CSV.
 
 use std::process::Command;
+use std::time::Duration;
 
+use simulated_host::{Fault, Service};
 use vgpu_tests::root::Ran;
 use vgpu_tests::tools::sql_ok;
 use vgpu_tests::{Dom0, ScratchRoot, uuid};
@@ -55,11 +57,18 @@ fn a_list_fits_the_terminal_and_is_complete_in_a_pipe() {
     let whole = dom0.root.admin_ok(&["list-vms"]);
     assert!(whole.contains(&uuid(2)) && whole.contains("a database with a long, long name\n"), "{whole}");
     assert!(!whole.contains('\u{2026}') && !whole.contains('\u{1b}'), "{whole}");
-    for columns in [50, 80, 100] {
+    for columns in [70, 80, 100] {
         let list = on_a_terminal(&dom0.root, columns, &[("NO_COLOR", "1")], &["list-vms"]);
         assert_eq!(list.lines().count(), 4, "{list}");
         assert!(list.lines().all(|line| line.chars().count() <= columns.into()), "{columns}: {list}");
-        assert!(list.contains('\u{2026}'), "{list}");
+        assert!(list.contains('\u{2026}') && list.contains(&uuid(2)), "what may have to be copied is whole: {list}");
+        assert!(!list.contains("VM_ID"), "what matters least is left out: {list}");
+    }
+    let asked_for = on_a_terminal(&dom0.root, 70, &[("NO_COLOR", "1")], &["list-vms", "--columns=vm_id,vm,name"]);
+    assert!(asked_for.starts_with("VM_ID ") && asked_for.contains(&uuid(2)), "{asked_for}");
+    // No table is this narrow, but each VM is shown.
+    for columns in [0, 20] {
+        assert_eq!(on_a_terminal(&dom0.root, columns, &[], &["list-vms"]).matches(&uuid(2)).count(), 1);
     }
     let list = on_a_terminal(&dom0.root, 200, &[("NO_COLOR", "1")], &["list-vms"]);
     assert_eq!(list, whole, "a wide terminal has room for everything");
@@ -69,7 +78,10 @@ fn a_list_fits_the_terminal_and_is_complete_in_a_pipe() {
 fn what_explains_itself_is_never_shortened() {
     let dom0 = three_vms();
     let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-    for arguments in [&["check"][..], &["show-vm", "web01"], &["check", "render, old"]] {
+    let by_state = &["check", "render, old", "--sort=state"][..];
+    for arguments in
+        [&["check"][..], &["show-vm", "web01"], &["check", "render, old"], by_state, &["check", "--columns=message"]]
+    {
         let narrow = on_a_terminal(&dom0.root, 60, &[("NO_COLOR", "1")], arguments);
         assert_eq!(words(&narrow), words(&dom0.root.admin(arguments).stdout), "{arguments:?}");
     }
@@ -99,6 +111,27 @@ fn a_name_cannot_colour_anything() {
         let seen = on_a_terminal(&root, 200, &[], arguments);
         assert!(seen.contains("[31mb") && !seen.contains('\u{1b}') && !seen.contains('\u{3}'), "{seen:?}");
     }
+}
+
+#[test]
+fn a_name_is_as_it_is_in_csv_and_where_it_has_room() {
+    let root = ScratchRoot::new();
+    root.register(&uuid(1), "  web01,\ta\u{200b}b", "A", "low");
+    let csv = root.admin_ok(&["list-vms", "--format=csv", "--columns=name", "--no-header"]);
+    assert_eq!(csv, "\"  web01,\ta\u{200b}b\"\n");
+    sql_ok(&root.database(), "UPDATE vms SET vm_name = '  web01'");
+    assert!(root.admin_ok(&["show-vm", &uuid(1)]).contains("\nName          web01\n"));
+}
+
+#[test]
+fn an_empty_list_has_no_line() {
+    let root = ScratchRoot::new();
+    for arguments in
+        [&["list-vms"][..], &["list-vms", "--no-header"], &["history"], &["list-vms", "--no-header", "--format=csv"]]
+    {
+        assert_eq!(root.admin_ok(arguments), "", "{arguments:?}");
+    }
+    assert_eq!(root.admin_ok(&["list-vms", "--sort=name"]), "POOL  PRIORITY  VM_ID  VM  RUNS WITH  NAME\n");
 }
 
 #[test]
@@ -166,4 +199,15 @@ fn a_wrong_column_or_format_names_the_right_ones_and_nothing_is_done() {
         assert_eq!(ran.stdout, "", "{arguments:?}");
     }
     assert!(!root.path("etc/vgpu").exists(), "wrong usage makes no database");
+}
+
+#[test]
+fn work_that_takes_a_while_shows_how_far_it_is_on_a_terminal() {
+    let dom0 = three_vms();
+    let file = dom0.root.path("settings.toml").display().to_string();
+    dom0.root.admin_ok(&["export", &file]);
+    dom0.root.write("settings.toml", std::fs::read_to_string(&file).unwrap().replace("\"high\"", "\"low\""));
+    dom0.set_fault_in(Service::Xapi, "VM.add_to_platform", Fault::Slow(Duration::from_millis(1500))).unwrap();
+    let seen = on_a_terminal(&dom0.root, 80, &[], &["import", &file]);
+    assert!(seen.contains("Importing: 1 of 2 (") && seen.contains("2 changed, 1 unchanged."), "{seen:?}");
 }

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
+use simulated_host::{Fault, Service};
 use vgpu_tests::root::Ran;
 use vgpu_tests::{Dom0, ResourcePool, ScratchRoot, uuid};
 
@@ -144,15 +145,49 @@ fn standard_input_names_the_vms_one_on_each_line() {
             &["set-pool", "-", "B"][..],
             "\n",
             1,
-            "standard input: '' is not valid: expected the name or UUID of a VM on each line",
+            "standard input: '\\n' is not valid: expected the name or UUID of a VM on each line",
         ),
         (&["remove-vm", "-"], "web01\n", 2, "add --yes"),
-        (&["set-pool", "web01", "-", "B"], "db 01\n", 1, "no registered VM is named '-'"),
     ] {
         let ran = fed(&dom0.root, arguments, input);
         assert!(ran.code == Some(code) && ran.stderr.contains(said), "{ran:?}");
     }
     expect(&dom0, &[("db 01", "A", "high"), ("web01", "A", "high")]);
+    let ran = fed(&dom0.root, &["set-pool", "web01", "-", "B"], "  \ndb 01\n");
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "also among others: {ran:?}");
+    expect(&dom0, &[("db 01", "B", "high"), ("web01", "B", "high")]);
+}
+
+#[test]
+fn what_is_true_of_all_vms_is_said_once() {
+    let dom0 = three_vms();
+    dom0.start(&uuid(1));
+    let said = dom0.root.admin_ok(&["set-pool", "web01", "db 01", "B"]);
+    let last = said.lines().last().unwrap();
+    assert_eq!(last, "2 of 2 VMs changed. This takes effect when each is next started or rebooted.");
+    assert_eq!(said.lines().count(), 3, "{said}");
+    dom0.root.admin_ok(&["set-pool", "web01", "A"]);
+    let said = dom0.root.admin_ok(&["set-pool", "web01", "db 01", "B", "--dry-run"]);
+    assert!(said.contains("\n1 of 2 VMs would be changed. This would take effect when"), "{said}");
+    dom0.set_fault(Service::Xapi, Fault::Absent).unwrap();
+    let said = dom0.root.admin_ok(&["set-pool", "web01", "db 01", "A"]);
+    assert_eq!((said.matches("Note: ").count(), said.matches("cannot be reached").count()), (3, 1), "{said}");
+}
+
+#[test]
+fn several_vms_are_rebooted_one_after_the_other() {
+    let dom0 = three_vms();
+    for vm in [1, 2] {
+        dom0.start(&uuid(vm));
+    }
+    dom0.root.admin_ok(&["set-pool", "web01", "db 01", "B"]);
+    let reply = dom0.root.admin_json(&["apply", "web01", "db 01", "web01", "--yes"]);
+    let rebooted: Vec<_> = reply["applied"].as_array().unwrap().iter().map(|vm| &vm["vm_name"]).collect();
+    assert_eq!(rebooted, ["web01", "db 01"], "{reply}");
+    let ran = fed(&dom0.root, &["apply", "-", "--dry-run"], "web01\ndb 01\n");
+    assert_eq!((ran.code, ran.stdout.matches(" already has its settings.").count()), (Some(0), 2), "{ran:?}");
+    let ran = dom0.root.admin(&["apply", "web01", "--pending"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("cannot be used with"), "{ran:?}");
 }
 
 #[test]

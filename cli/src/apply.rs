@@ -1,18 +1,21 @@
 //! `vgpu-admin apply`: shows which VMs would be rebooted, asks, and reboots them.
 
-use vgpu_admin::arguments::Apply;
+use vgpu_admin::arguments::{Apply, GivenVms};
 use vgpu_config::Error;
 use vgpu_config::reply::{AppliedVm, ApplyReply, LeftAlone};
 use vgpu_config::request::{ApplyTo, Reply, Request, VmSelector};
 
 use crate::commands::{Outcome, mixed_up};
 use crate::output::refused;
-use crate::render;
 use crate::target::Target;
+use crate::{progress, render, vms};
 
 pub fn run(target: &Target, options: Apply) -> Outcome {
     let hard = options.hard;
-    let planned = plan(target, options.to.vms(), hard)?;
+    let mut planned = ApplyReply::default();
+    for to in vms(options.to.given())? {
+        add(&mut planned, plan(target, to, hard)?);
+    }
     if options.dry_run || planned.applied.is_empty() {
         return target.print(&Reply::Apply(planned));
     }
@@ -26,6 +29,24 @@ pub fn run(target: &Target, options: Apply) -> Outcome {
         return Ok(code);
     }
     target.print(&Reply::Apply(reboot(target, planned, hard)))
+}
+
+fn vms(given: Option<GivenVms>) -> Result<Vec<ApplyTo>, Error> {
+    let Some(given) = given else { return Ok(vec![ApplyTo::Pending]) };
+    Ok(vms::selectors(given)?.as_slice().iter().cloned().map(ApplyTo::Vm).collect())
+}
+
+/// Adds the plan for a VM, which may have been named twice.
+fn add(planned: &mut ApplyReply, of_vm: ApplyReply) {
+    let ApplyReply { dry_run, applied, left_alone, notes, .. } = of_vm;
+    planned.dry_run = dry_run;
+    let is_new = |uuid| !planned.applied.iter().any(|vm| vm.vm_uuid == uuid);
+    let applied: Vec<_> = applied.into_iter().filter(|vm| is_new(vm.vm_uuid)).collect();
+    planned.applied.extend(applied);
+    let left_alone: Vec<_> = left_alone.into_iter().filter(|left| !planned.left_alone.contains(left)).collect();
+    planned.left_alone.extend(left_alone);
+    let notes: Vec<_> = notes.into_iter().filter(|note| !planned.notes.contains(note)).collect();
+    planned.notes.extend(notes);
 }
 
 /// Reboots only the VMs that were shown, even if others need it by now.
@@ -48,6 +69,8 @@ fn reboot(target: &Target, planned: ApplyReply, hard: bool) -> ApplyReply {
         if reply.failed.is_some() {
             break;
         }
+        // What was done so far stays on the screen, whatever happens to the connection.
+        progress::done(&format!("{number}/{total} {} ({}): rebooted", vm.vm_uuid, vm.vm_name));
     }
     reply.not_tried = rest.map(|vm| vm.vm_uuid).collect();
     reply

@@ -12,11 +12,16 @@ use crate::{FAILED, WRONG_USAGE};
 
 /// Prints for people.
 pub fn say(text: &str) -> Result<(), Error> {
+    // An empty list without a header.
+    if text.is_empty() {
+        return Ok(());
+    }
     print(&paint(text, has_colours(), text::lines))
 }
 
-/// Prints a list for programs, with its line ends.
+/// Prints a list for programs, with its line ends. Only a terminal needs protection from what names may contain.
 pub fn say_csv(csv: &str) -> Result<(), Error> {
+    let csv = if io::stdout().is_terminal() { text::lines(csv) } else { csv.to_owned() };
     write!(io::stdout(), "{csv}").map_err(|error| unwritable(&error))
 }
 

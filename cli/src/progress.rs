@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use nix::sys::signal::{SigSet, SigmaskHow};
+use vgpu_config::progress::Progress;
 use vgpu_config::request::{NewVms, Request, VmSelectors};
 use vgpu_config::text::one_line;
+
+use crate::output::tell;
 
 /// Work that is done by then needs no progress.
 const AFTER: Duration = Duration::from_secs(1);
@@ -16,30 +19,43 @@ const STEP: Duration = Duration::from_millis(200);
 
 /// What a request that may take long does; `None` for the others.
 pub fn of(request: &Request) -> Option<String> {
-    match request {
-        Request::Import { config, dry_run: false, .. } => Some(format!("Importing {} VMs", config.vm.len())),
-        Request::Sync { dry_run: false } => Some("Synchronising".to_owned()),
-        Request::Adopt { dry_run: false } => Some("Registering VMs".to_owned()),
-        Request::Prune { dry_run: false, .. } => Some("Deleting settings".to_owned()),
-        Request::Check { all_hosts: true, .. } => Some("Checking all hosts".to_owned()),
-        Request::RegisterVm { vm: NewVms::Several(vms), .. }
-        | Request::SetPool { vm: VmSelectors::Several(vms), .. }
-        | Request::SetPriority { vm: VmSelectors::Several(vms), .. }
-        | Request::UpdateVm { vm: VmSelectors::Several(vms), .. }
-        | Request::RemoveVm { vm: VmSelectors::Several(vms), .. } => Some(format!("Changing {} VMs", vms.len())),
-        _ => None,
+    let what = match request {
+        Request::Import { .. } => "Importing",
+        Request::Sync { .. } => "Synchronising VMs",
+        Request::Adopt { .. } => "Looking for VMs to register",
+        Request::Prune { .. } => "Deleting settings",
+        Request::Check { all_hosts: true, .. } => "Checking hosts",
+        Request::ScanVms {} | Request::Status {} | Request::ShowVm { .. } => "Asking the hosts",
+        Request::RegisterVm { vm: NewVms::Several(_), .. }
+        | Request::SetPool { vm: VmSelectors::Several(_), .. }
+        | Request::SetPriority { vm: VmSelectors::Several(_), .. }
+        | Request::UpdateVm { vm: VmSelectors::Several(_), .. }
+        | Request::RemoveVm { vm: VmSelectors::Several(_), .. } => "Changing VMs",
+        _ => return None,
+    };
+    Some(what.to_owned())
+}
+
+/// Says on a terminal what was done.
+pub fn done(what: &str) {
+    if stderr().is_terminal() {
+        tell(what);
     }
 }
 
-/// Does the work, and meanwhile shows `what` is done.
-pub fn during<T>(what: &str, work: impl FnOnce() -> T) -> T {
+/// Does the work, and meanwhile shows `what` is done, and how much of it.
+pub fn during<T>(what: &str, progress: Option<&Progress>, work: impl FnOnce() -> T) -> T {
     if !stderr().is_terminal() {
         return work();
     }
     thread::scope(|scope| {
         let (done, is_done) = mpsc::channel::<()>();
-        without_signals(|| scope.spawn(move || show_until(&is_done, what)));
+        // Without a thread to spare, the work is done without it.
+        let shown = without_signals(|| {
+            thread::Builder::new().spawn_scoped(scope, move || show_until(&is_done, what, progress))
+        });
         let result = work();
+        drop(shown);
         drop(done);
         result
     })
@@ -57,7 +73,7 @@ fn without_signals<T>(spawn: impl FnOnce() -> T) -> T {
     thread
 }
 
-fn show_until(is_done: &mpsc::Receiver<()>, what: &str) {
+fn show_until(is_done: &mpsc::Receiver<()>, what: &str, progress: Option<&Progress>) {
     let goes_on = |time| matches!(is_done.recv_timeout(time), Err(RecvTimeoutError::Timeout));
     if !goes_on(AFTER) {
         return;
@@ -68,7 +84,8 @@ fn show_until(is_done: &mpsc::Receiver<()>, what: &str) {
     }
     let mut shown = AFTER;
     loop {
-        bar.set_message(format!("{} ({} s)", one_line(what), shown.as_secs()));
+        let so_far = progress.and_then(Progress::so_far).map(|(done, total)| format!(": {done} of {total}"));
+        bar.set_message(format!("{}{} ({} s)", one_line(what), so_far.unwrap_or_default(), shown.as_secs()));
         bar.tick();
         if !goes_on(STEP) {
             break;

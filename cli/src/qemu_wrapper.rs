@@ -20,8 +20,12 @@ pub fn run(target: &Target, what: &QemuWrapper) -> Outcome {
         });
     };
     let reply = match what {
-        QemuWrapper::Enable { force, restart_toolstack } => enable_qemu_wrapper(root, *force, *restart_toolstack)?,
-        QemuWrapper::Disable { restart_toolstack } => disable_qemu_wrapper(root, *restart_toolstack)?,
+        QemuWrapper::Enable { force, restart_toolstack, dry_run } => {
+            enable_qemu_wrapper(root, *force, *restart_toolstack, *dry_run)?
+        }
+        QemuWrapper::Disable { restart_toolstack, dry_run } => {
+            disable_qemu_wrapper(root, *restart_toolstack, *dry_run)?
+        }
         QemuWrapper::Status => qemu_wrapper_status(root),
     };
     say(&match target.format {

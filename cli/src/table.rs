@@ -12,18 +12,20 @@ const CUT: &str = "\u{2026}";
 
 #[derive(Debug, Clone, Default)]
 pub struct Cell {
-    /// On one line.
+    /// As it is.
     pub text: String,
+    /// On one line.
+    line: String,
     /// Its place when the column is sorted, if that is not by its text.
     pub rank: Option<u64>,
     pub shade: Shade,
-    /// Of no use if it is shortened, as a number or a time.
+    /// Of no use if it is shortened, as a UUID, a number or a time.
     pub is_whole: bool,
 }
 
 impl Cell {
     pub fn new(text: impl AsRef<str>) -> Self {
-        Self { text: one_line(text.as_ref()), ..Self::default() }
+        Self { text: text.as_ref().to_owned(), line: one_line(text.as_ref()), ..Self::default() }
     }
 
     /// Empty if there is nothing.
@@ -45,7 +47,7 @@ impl Cell {
 
     /// What people see.
     fn shown(&self) -> &str {
-        if self.text.is_empty() { "-" } else { &self.text }
+        if self.line.is_empty() { "-" } else { &self.line }
     }
 }
 
@@ -64,17 +66,29 @@ pub enum TooWide {
     Wrap,
 }
 
-/// Lays a table out; `width` is the terminal's, if it is for one.
-pub fn layout(heading: &[String], rows: &[Vec<Cell>], too_wide: TooWide, width: Option<usize>) -> String {
+/// How wide a table is if nothing is shortened.
+pub fn natural_width(heading: &[String], rows: &[Vec<Cell>]) -> usize {
     let heading: Vec<_> = heading.iter().map(Cell::new).collect();
-    let heading = (!heading.is_empty()).then_some(&heading);
+    let widths = natural_widths(std::iter::once(&heading).chain(rows));
+    widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1)
+}
+
+fn natural_widths<'r>(rows: impl Iterator<Item = &'r Vec<Cell>>) -> Vec<usize> {
     let mut widths = Vec::new();
-    for row in heading.into_iter().chain(rows) {
+    for row in rows {
         widths.resize(row.len().max(widths.len()), 0);
         for (widest, cell) in widths.iter_mut().zip(row) {
             *widest = measure_text_width(cell.shown()).max(*widest);
         }
     }
+    widths
+}
+
+/// Lays a table out; `width` is the terminal's, if it is for one.
+pub fn layout(heading: &[String], rows: &[Vec<Cell>], too_wide: TooWide, width: Option<usize>) -> String {
+    let heading: Vec<_> = heading.iter().map(Cell::new).collect();
+    let heading = (!heading.is_empty()).then_some(&heading);
+    let mut widths = natural_widths(heading.into_iter().chain(rows));
     match (too_wide, width) {
         (TooWide::Shorten, Some(width)) => shorten(&mut widths, rows, width),
         (TooWide::Wrap, Some(width)) => narrow_the_last(&mut widths, width),
@@ -125,8 +139,11 @@ fn line(row: &[Cell], widths: &[usize], too_wide: TooWide) -> String {
     line
 }
 
-/// Breaks a text at its spaces. A word that is too long stays in one piece: it may have to be copied.
+/// Breaks a text at its spaces if it is too wide. A word that is too long stays in one piece: it may have to be copied.
 fn wrapped(text: &str, width: usize, indent: usize) -> String {
+    if measure_text_width(text) <= width {
+        return text.to_owned();
+    }
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let line = lines.last().map(String::as_str).unwrap_or_default();
@@ -166,7 +183,7 @@ mod tests {
             assert_eq!(table.contains(CUT), width < 68, "{table}");
         }
         let table = layout(&[], &rows, TooWide::Shorten, Some(60));
-        assert!(table.contains("a very long name indeed"), "the UUID is the widest: {table}");
+        assert!(table.contains("a very long name indeed"), "the other is the widest: {table}");
     }
 
     #[test]
@@ -186,5 +203,6 @@ mod tests {
         let rows = rows(&[&["ok", "one two three four"]]);
         assert_eq!(layout(&[], &rows, TooWide::Wrap, Some(18)), "ok  one two three\n    four");
         assert_eq!(layout(&[], &rows, TooWide::Wrap, None), "ok  one two three four");
+        assert_eq!(layout(&[], &self::rows(&[&["Name", "  a  b"]]), TooWide::Wrap, Some(80)), "Name    a  b");
     }
 }

@@ -1,9 +1,12 @@
 //! Runs requests on this host or on another one. The replies are the same.
 
+use std::sync::Arc;
+
 use vgpu_admin::arguments::{Format, ListStyle};
 use vgpu_config::Error;
 use vgpu_config::operations::{Caller, OtherHost, ThisHost};
 use vgpu_config::paths::Root;
+use vgpu_config::progress::Progress;
 use vgpu_config::request::{Reply, Request};
 use vgpu_config::store::Filter;
 
@@ -55,7 +58,17 @@ impl Target {
 
     /// The same with a progress of the caller's.
     pub fn ask_showing(&self, what: &str, request: Request) -> Result<Reply, Error> {
-        progress::during(what, || self.ask_quietly(request))
+        // The reboots of several VMs are counted by the caller.
+        let progress = self.progress().filter(|_| !matches!(request, Request::Apply { dry_run: false, .. }));
+        progress::during(what, progress.as_deref(), || self.ask_quietly(request))
+    }
+
+    /// Another host's is not known.
+    fn progress(&self) -> Option<Arc<Progress>> {
+        match &self.place {
+            Place::Here(here) => Some(here.progress()),
+            Place::There { .. } => None,
+        }
     }
 
     fn ask_quietly(&self, request: Request) -> Result<Reply, Error> {
@@ -78,7 +91,7 @@ impl Target {
             (Place::There { host }, Format::Json, _) => {
                 let mut there = OtherHost::find(&self.root, host)?;
                 let json = match progress::of(&request) {
-                    Some(what) => progress::during(&what, || there.execute_to_json(&request))?,
+                    Some(what) => progress::during(&what, None, || there.execute_to_json(&request))?,
                     None => there.execute_to_json(&request)?,
                 };
                 let reply = there.read_reply(&request, &json)?;
@@ -99,8 +112,14 @@ impl Target {
             (Format::Csv, Some(sheet)) => output::say_csv(&sheet.styled(&self.list)?.to_csv(self.list.no_header)?)?,
             (Format::Table, Some(sheet)) if !self.list.is_default() => {
                 output::say(&sheet.styled(&self.list)?.to_table(self.list.no_header))?;
+                if let (Reply::Check(reply), false) = (reply, self.list.no_header) {
+                    output::say(&render::summary_of_check(reply))?;
+                }
             }
-            (Format::Table | Format::Csv, _) => output::say(&render::reply(reply)?)?,
+            (Format::Table | Format::Csv, _) => match render::why_empty(reply) {
+                Some(why) => output::tell(&format!("vgpu-admin: {why}")),
+                None => output::say(&render::reply(reply)?)?,
+            },
         }
         Ok(status(reply))
     }

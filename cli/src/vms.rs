@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use vgpu_admin::arguments::{GivenNewVms, GivenVms};
+use vgpu_admin::arguments::{GivenNewVms, GivenVm, GivenVms};
 use vgpu_config::Error;
 use vgpu_config::request::{NewVm, NewVms, VmSelector, VmSelectors};
 
@@ -12,8 +12,13 @@ use vgpu_config::request::{NewVm, NewVms, VmSelector, VmSelectors};
 pub fn selectors(given: GivenVms) -> Result<VmSelectors, Error> {
     Ok(match given {
         GivenVms::One(vm) => VmSelectors::One(vm),
-        GivenVms::Several(vms) => VmSelectors::Several(vms),
-        GivenVms::OnStandardInput => VmSelectors::Several(on_standard_input()?),
+        GivenVms::Several(given) => {
+            let vms = given.into_iter().map(|given| match given {
+                GivenVm::Vm(vm) => Ok(vec![vm]),
+                GivenVm::OnStandardInput => on_standard_input(),
+            });
+            VmSelectors::Several(vms.collect::<Result<Vec<_>, Error>>()?.concat())
+        }
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use super::selector::{self, Meant};
 use super::single::{show_device, show_settings, visit_vms};
@@ -14,6 +15,7 @@ use crate::error::Error;
 use crate::host::Guest;
 use crate::model::{DeviceVmId, VmUuid};
 use crate::paths::Root;
+use crate::progress::Progress;
 use crate::reply::{ApplyReply, ChangeReply, CheckedReply, HistoryEntry, OneOrMore, ShowReply, VmReply};
 use crate::request::{ApplyTo, NewVm, NewVms, Reply, Request, VmSelector, VmSelectors};
 use crate::store::{self, CheckItem, Filter};
@@ -26,6 +28,7 @@ pub struct ThisHost {
     caller: Caller,
     user: Option<String>,
     guest: Option<Guest>,
+    progress: Arc<Progress>,
     opened: OnceCell<Host>,
 }
 
@@ -33,7 +36,7 @@ impl ThisHost {
     /// This host, with the files below `root`.
     #[must_use]
     pub fn new(root: Root, caller: Caller) -> Self {
-        Self { root, caller, user: None, guest: None, opened: OnceCell::new() }
+        Self { root, caller, user: None, guest: None, progress: Arc::default(), opened: OnceCell::new() }
     }
 
     /// Names the user for the history. For a plugin's caller, XAPI says who it is.
@@ -46,6 +49,12 @@ impl ThisHost {
     #[must_use]
     pub fn inside(self, guest: Guest) -> Self {
         Self { guest: Some(guest), ..self }
+    }
+
+    /// How far the request that is carried out has come.
+    #[must_use]
+    pub fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
     }
 
     pub(super) fn root(&self) -> &Root {
@@ -66,7 +75,8 @@ impl ThisHost {
         if let Some(host) = self.opened.get() {
             return Ok(host);
         }
-        let host = Host::open_for(self.root.clone(), self.caller.clone(), self.guest)?.on_behalf_of(self.user.clone());
+        let host = Host::open_for(self.root.clone(), self.caller.clone(), self.guest)?;
+        let host = host.on_behalf_of(self.user.clone()).showing(self.progress());
         Ok(self.opened.get_or_init(|| host))
     }
 
@@ -240,7 +250,7 @@ impl ThisHost {
     fn check(&self, vm: Option<VmSelector>, all_hosts: bool) -> Result<CheckedReply, Error> {
         Ok(match (vm, all_hosts) {
             (None, false) => CheckedReply::ThisHost(check(&self.root)),
-            (None, true) => CheckedReply::AllHosts(check_all_hosts(&self.root, &self.caller)?),
+            (None, true) => CheckedReply::AllHosts(check_all_hosts(&self.root, &self.caller, &self.progress)?),
             (Some(vm), false) => {
                 // Without the database where that is possible: it may be what is broken.
                 let uuid = match vm {

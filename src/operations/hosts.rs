@@ -1,5 +1,6 @@
 //! Runs operations on the other hosts of the resource pool, through their plugins (`host.call_plugin`).
 
+use std::fmt::Write;
 use std::thread;
 use std::time::Duration;
 
@@ -8,6 +9,8 @@ use serde::de::DeserializeOwned;
 use crate::deadline::Deadline;
 use crate::error::Error;
 use crate::paths::Root;
+use crate::progress::Progress;
+use crate::reply::VersionReply;
 use crate::request::{Reply, Request};
 use crate::xenapi::{self, HostRecord, Reference, Session, Token, XapiError};
 
@@ -70,7 +73,7 @@ impl OtherHost {
                 name: name.to_owned(),
                 value: format!("{} bytes", text.len()),
                 expected: format!(
-                    "at most {LONGEST_TEXT} bytes with --host; import it on this host, the others take it over"
+                    "at most {LONGEST_TEXT} bytes with --host: run it on this host, the others take over what it changes"
                 ),
             });
         }
@@ -78,7 +81,26 @@ impl OtherHost {
         self.session.set_deadline(Deadline::after(timeout));
         let arguments: Vec<_> = arguments.iter().collect();
         let answer = self.session.call_plugin(&self.host, PLUGIN, request.function(), &arguments);
-        answer.map_err(|error| of_host(&self.name, error))
+        answer.map_err(|error| self.explained(of_host(&self.name, error)))
+    }
+
+    /// Another version may not know an argument.
+    fn explained(&mut self, error: Error) -> Error {
+        let Error::OtherHost { host, code, mut params } = error else { return error };
+        if let ("VGPU_INVALID_PARAM", [_, _, expected]) = (code.as_str(), params.as_mut_slice())
+            && let Some(version) = self.version()
+            && version != crate::VERSION
+        {
+            // Writing to a string does not fail.
+            let _ = write!(expected, "; host {host} has vgpu-config {version}, and this host {}", crate::VERSION);
+        }
+        Error::OtherHost { host, code, params }
+    }
+
+    fn version(&mut self) -> Option<String> {
+        self.session.set_deadline(Deadline::after(xenapi::XAPI_TIMEOUT));
+        let answer = self.session.call_plugin(&self.host, PLUGIN, Request::Version {}.function(), &[]).ok()?;
+        Some(serde_json::from_str::<VersionReply>(&answer).ok()?.version)
     }
 
     /// # Errors
@@ -128,12 +150,16 @@ pub(super) fn on_every_host<T: DeserializeOwned + Send>(
     root: &Root,
     session: &mut Session,
     request: &Request,
+    progress: &Progress,
 ) -> Result<Vec<Answered<T>>, XapiError> {
     let mut hosts: Vec<_> = session.hosts()?.into_iter().collect();
     hosts.sort_by(|(_, one), (_, other)| (&one.name_label, &one.uuid).cmp(&(&other.name_label, &other.uuid)));
     let token = session.token().clone();
+    progress.begin(hosts.len());
     let ask = |reference: &str, name: &str| {
-        ask_host(root, &token, &Reference::new(reference), name, request, EVERY_HOST_TIMEOUT)
+        let answer = ask_host(root, &token, &Reference::new(reference), name, request, EVERY_HOST_TIMEOUT);
+        progress.step();
+        answer
     };
     let ask = &ask;
     let answers = thread::scope(|scope| {

@@ -9,7 +9,7 @@ use super::Host;
 use super::catch_up::Current;
 use super::check::states_of_all_hosts;
 use super::pending::AllHosts;
-use super::running::{self, NotHalted};
+use super::running::{NotHalted, OnHosts};
 use crate::error::Error;
 use crate::model::{PoolId, Priority, VmUuid};
 use crate::reply::{
@@ -25,13 +25,16 @@ use crate::xenapi::{self, XapiError};
 /// One of them is not registered, or the database cannot be read.
 pub fn show_vms(host: &Host, uuids: &[VmUuid]) -> Result<Vec<VmReply>, Error> {
     let mut current = Current::of(host)?;
-    uuids.iter().map(|uuid| show(host, &mut current, uuid)).collect()
+    let mut asked = OnHosts::new(host);
+    uuids.iter().map(|uuid| show(host, &mut current, &mut asked, uuid)).collect()
 }
 
-fn show(host: &Host, current: &mut Current<'_>, uuid: &VmUuid) -> Result<VmReply, Error> {
+fn show(host: &Host, current: &mut Current<'_>, asked: &mut OnHosts<'_>, uuid: &VmUuid) -> Result<VmReply, Error> {
     let vm = current.read().vm(uuid)?.ok_or(Error::NotRegistered(*uuid))?;
-    let runs_with = current.look().map(|session| running::of_vm(host, session, &vm));
-    if runs_with.as_ref().is_some_and(Result::is_err) {
+    let runs_with = current.look().map(|session| asked.compare(session, &vm));
+    if let Some(Err(error)) = &runs_with
+        && error.is_away()
+    {
         // The other VMs need not wait for it too.
         current.session = None;
     }

@@ -10,13 +10,14 @@ use super::hosts::{Answered, ask_host, on_every_host};
 use super::{Caller, Host};
 use crate::deadline::Deadline;
 use crate::error::Error;
+use crate::model::VmUuid;
 use crate::paths::Root;
 use crate::qemu::{Qemus, RunsWith};
 use crate::reply::{RunningReply, RunningVm, RunsWithReply, RunsWithState};
 use crate::request::Request;
 use crate::settings::{DeviceName, Settings};
 use crate::store::{CheckItem, StoredVm};
-use crate::xenapi::{self, HostRecord, Session, VmRecord, XapiError, XapiVm};
+use crate::xenapi::{self, HostRecord, Reference, Session, VmRecord, XapiError, XapiVm};
 use crate::xenopsd::Xenopsd;
 
 /// How long a read waits for another host.
@@ -52,7 +53,7 @@ pub(super) fn read_vm(qemus: &Qemus, device: &DeviceName, record: &VmRecord) -> 
 
 /// The same of every host of the resource pool. This host is read directly if the caller's role may not call plugins.
 pub(super) fn running_everywhere(host: &Host, session: &mut Session) -> Result<Vec<Answered<RunningReply>>, XapiError> {
-    let mut answers = on_every_host::<RunningReply>(&host.root, session, &Request::Running {})?;
+    let mut answers = on_every_host::<RunningReply>(&host.root, session, &Request::Running {}, &host.progress)?;
     let here = host.root.host_uuid();
     for Answered { host: on, answer } in &mut answers {
         if answer.is_err() && here.as_ref() == Some(&on.uuid) {
@@ -117,38 +118,61 @@ impl NotHalted {
     }
 }
 
-/// What one registered VM runs with, on whichever host.
-///
-/// # Errors
-/// XAPI is away or refuses.
-pub(super) fn of_vm(host: &Host, session: &mut Session, vm: &StoredVm) -> Result<RunsWithReply, XapiError> {
-    let record = match session.look_up(&vm.uuid)? {
-        XapiVm::Known { record, .. } => record,
-        XapiVm::Unknown | XapiVm::Away => return Ok(RunsWithReply::only(RunsWithState::UnknownVm)),
-    };
-    if !record.has_domain() {
-        let is_suspended = record.power_state == "Suspended";
-        let state = if is_suspended { RunsWithState::Suspended } else { RunsWithState::Halted };
-        return Ok(RunsWithReply::only(state));
+/// What VMs run with, on whichever hosts. Each other host is asked once.
+pub(super) struct OnHosts<'a> {
+    host: &'a Host,
+    others: HashMap<Reference, Result<RunningReply, String>>,
+}
+
+impl<'a> OnHosts<'a> {
+    pub fn new(host: &'a Host) -> Self {
+        Self { host, others: HashMap::new() }
     }
-    let on = session.host_record(&record.resident_on)?;
-    let wanted = Some(vm.settings);
-    let host_name = Some(on.name_label.clone());
-    let running = if host.root.host_uuid().as_ref() == Some(&on.uuid) {
-        Ok(read_vm(&Qemus::read(&host.root), &host.settings.device, &record))
-    } else {
-        let request = Request::Running {};
-        let token = session.token();
-        ask_host::<RunningReply>(&host.root, token, &record.resident_on, &on.name_label, &request, OTHER_HOST_TIMEOUT)
-            .map(|reply| reply.vms.into_iter().find(|running| running.vm_uuid == vm.uuid))
-    };
-    Ok(match running {
-        Ok(Some(running)) => RunsWithReply::on(host_name, running, wanted),
-        // It has just been moved or shut down.
-        Ok(None) => RunsWithReply { host_name, ..RunsWithReply::only(RunsWithState::NoQemu) },
-        Err(error) => {
-            let why = Some(error.to_string());
-            RunsWithReply { host_name, why, ..RunsWithReply::only(RunsWithState::Elsewhere) }
+
+    /// What a registered VM runs with.
+    ///
+    /// # Errors
+    /// XAPI is away or refuses.
+    pub fn compare(&mut self, session: &mut Session, vm: &StoredVm) -> Result<RunsWithReply, XapiError> {
+        let record = match session.look_up(&vm.uuid)? {
+            XapiVm::Known { record, .. } => record,
+            XapiVm::Unknown | XapiVm::Away => return Ok(RunsWithReply::only(RunsWithState::UnknownVm)),
+        };
+        if !record.has_domain() {
+            let is_suspended = record.power_state == "Suspended";
+            let state = if is_suspended { RunsWithState::Suspended } else { RunsWithState::Halted };
+            return Ok(RunsWithReply::only(state));
         }
-    })
+        let on = session.host_record(&record.resident_on)?;
+        let host_name = Some(on.name_label.clone());
+        Ok(match self.running(session, &on, &record, vm.uuid) {
+            Ok(Some(running)) => RunsWithReply::on(host_name, running, Some(vm.settings)),
+            // It has just been moved or shut down.
+            Ok(None) => RunsWithReply { host_name, ..RunsWithReply::only(RunsWithState::NoQemu) },
+            Err(why) => RunsWithReply { host_name, why: Some(why), ..RunsWithReply::only(RunsWithState::Elsewhere) },
+        })
+    }
+
+    /// # Errors
+    /// Why the host does not say it.
+    fn running(
+        &mut self,
+        session: &Session,
+        on: &HostRecord,
+        record: &VmRecord,
+        vm_uuid: VmUuid,
+    ) -> Result<Option<RunningVm>, String> {
+        let Host { root, settings, .. } = self.host;
+        if root.host_uuid().as_ref() == Some(&on.uuid) {
+            return Ok(read_vm(&Qemus::read(root), &settings.device, record));
+        }
+        let ask = || {
+            let (token, request) = (session.token(), Request::Running {});
+            ask_host(root, token, &record.resident_on, &on.name_label, &request, OTHER_HOST_TIMEOUT)
+                .map_err(|error| error.to_string())
+        };
+        let answer = self.others.entry(record.resident_on.clone()).or_insert_with(ask);
+        let vms = &answer.as_ref().map_err(Clone::clone)?.vms;
+        Ok(vms.iter().find(|running| running.vm_uuid == vm_uuid).cloned())
+    }
 }

@@ -88,9 +88,12 @@ pub fn adopt(host: &Host, dry_run: bool) -> Result<AdoptReply, Error> {
     let store = copy.as_ref().unwrap_or(&host.store);
     transaction.take_over_into(store, dry_run)?;
     let mut reply = AdoptReply { dry_run, ..AdoptReply::default() };
-    let mut candidates: Vec<_> = vms.iter().filter_map(|(uuid, vm)| Some((*uuid, vm.record()?))).collect();
+    let known = vms.iter().filter_map(|(uuid, vm)| Some((*uuid, vm.record()?)));
+    let mut candidates: Vec<_> = known.filter(|(_, record)| record.is_a_vm()).collect();
     candidates.sort_by_key(|(uuid, _)| *uuid);
-    for (uuid, record) in candidates.into_iter().filter(|(_, record)| record.is_a_vm()) {
+    host.progress.begin(candidates.len());
+    for (uuid, record) in candidates {
+        host.progress.step();
         let Some(found) = device_args::find(&host.settings.device, record.args().unwrap_or_default()) else { continue };
         match store.read().registration(&uuid)? {
             Registration::Registered(_) => continue,

@@ -94,8 +94,8 @@ impl<'a> Finder<'a> {
         }
         let uuid = only_one_stored(name, &self.host.store.read().vms_named(name)?)?;
         let away = self.away.as_deref().unwrap_or_default();
-        let note = format!("{away}. VM {uuid} was named '{name}' when XAPI was last asked.");
-        log::warn!("{note}");
+        let note = format!("VM {uuid} was named '{name}' when XAPI was last asked.");
+        log::warn!("{away}. {note}");
         Ok(Meant { uuid, name: None, note: Some(note) })
     }
 

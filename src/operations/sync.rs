@@ -30,7 +30,10 @@ pub fn sync(host: &Host, dry_run: bool) -> Result<SyncReply, Error> {
     let mut reply = SyncReply { dry_run, has_other_hosts, ..SyncReply::default() };
     reply.left_alone = transaction.shared().map(written_by_newer).unwrap_or_default();
     reply.taken = news.entries.into_iter().map(|(uuid, _)| uuid).collect();
-    for (uuid, entry) in store.read().entries()? {
+    let entries = store.read().entries()?;
+    host.progress.begin(entries.len());
+    for (uuid, entry) in entries {
+        host.progress.step();
         let planned = match plan_of(host, store, transaction.shared(), &vms, &uuid, &entry) {
             // The reply has it already.
             Err(Error::NewerFormat { .. }) => continue,
@@ -185,7 +188,9 @@ pub fn prune(host: &Host, only: Option<&VmUuids>, dry_run: bool) -> Result<Prune
     // With the entry that makes it one to forget: for each VM the shared copy is read again.
     let dead: Vec<_> = dead.map(|uuid| (uuid, shared.removal(&uuid))).collect();
     let mut pruned = Vec::new();
+    host.progress.begin(dead.len());
     for (uuid, seen) in dead {
+        host.progress.step();
         if dry_run || forget(host, &mut transaction, &uuid, seen.as_ref())? {
             pruned.push(uuid);
         }

@@ -20,8 +20,10 @@ pub enum WrapperState {
 /// Which qemu-wrapper xenopsd starts, and whether that was changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct QemuWrapperReply {
-    /// Whether the settings were changed.
+    /// Whether the settings were changed, or would be.
     pub changed: bool,
+    /// Nothing was changed: the rest says how it is.
+    pub dry_run: bool,
     /// Whose qemu-wrapper it is.
     pub state: WrapperState,
     /// The qemu-wrapper in xenopsd's settings.

@@ -10,7 +10,7 @@ pub fn schema_of<T: JsonSchema>() -> Schema {
     SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<T>()
 }
 
-/// What `vgpu-admin --format json` prints on standard error if it fails.
+/// What `vgpu-admin --format json` prints as the last line of standard error if it ends with 1 and prints no reply.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ErrorReply {
     pub error: ErrorBody,

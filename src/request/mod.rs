@@ -235,7 +235,8 @@ impl Request {
                 true
             }
             Self::RegisterVm { vm, .. } => matches!(vm, NewVms::Several(_)),
-            Self::SetPool { vm, .. }
+            Self::ShowVm { vm }
+            | Self::SetPool { vm, .. }
             | Self::SetPriority { vm, .. }
             | Self::UpdateVm { vm, .. }
             | Self::RemoveVm { vm, .. } => matches!(vm, VmSelectors::Several(_)),

@@ -29,15 +29,18 @@ impl VmSelector {
         Ok(word.parse().map_or_else(|_| Self::Name(word.to_owned()), Self::Uuid))
     }
 
-    /// One VM on each line; empty lines are skipped.
+    /// One VM on each line; lines with nothing but spaces are skipped.
     ///
     /// # Errors
     /// There is none.
     pub fn from_lines(text: &str) -> Result<Vec<Self>, InvalidValue> {
-        let lines = text.lines().filter(|line| !line.is_empty());
+        let lines = text.lines().filter(|line| !line.trim().is_empty());
         let vms = lines.map(Self::from_word).collect::<Result<Vec<_>, _>>()?;
         if vms.is_empty() {
-            return Err(InvalidValue { value: String::new(), expected: "the name or UUID of a VM on each line" });
+            return Err(InvalidValue {
+                value: text.escape_debug().to_string(),
+                expected: "the name or UUID of a VM on each line",
+            });
         }
         Ok(vms)
     }

@@ -82,6 +82,11 @@ impl Transaction<'_> {
     /// Writes the plans, and returns what was written. If it fails, XAPI is put back.
     fn write(&mut self, plans: &[(VmUuid, Plan)], signals: &HeldSignals) -> Result<Vec<MapChange>, Error> {
         let mut made = Vec::new();
+        // A change of one VM may be a step of an operation that has many.
+        let counts = plans.len() > 1;
+        if counts {
+            self.host.progress.begin(plans.len());
+        }
         for (_, plan) in plans {
             let Ok(session) = &mut self.session else { break };
             let written = if signals.has_come() {
@@ -94,6 +99,9 @@ impl Transaction<'_> {
                 return Err(error);
             }
             made.extend(plan.changes.iter().cloned());
+            if counts {
+                self.host.progress.step();
+            }
         }
         Ok(made)
     }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::device_args::PLATFORM_KEY;
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
 #[serde(transparent)]
 pub struct Reference(pub(super) String);
 

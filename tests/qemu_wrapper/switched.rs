@@ -69,6 +69,26 @@ fn each_state_from_enable_to_disable_is_reported() {
 }
 
 #[test]
+fn a_dry_run_says_whether_something_would_be_changed_and_refuses_what_would_be_refused() {
+    let dom0 = Dom0::stock(Release::V8_3);
+    let root = &dom0.root;
+    let said = root.admin_ok(&["qemu-wrapper", "enable", "--dry-run", "--restart-toolstack"]);
+    assert!(said.starts_with("This would be changed. Disabled: xenopsd starts "), "{said}");
+    is(root, "off", false);
+    assert!(!root.path("etc/vgpu/qemu-device.json").exists(), "QEMU was not asked");
+    root.admin_ok(&["qemu-wrapper", "enable"]);
+    let reply = root.admin_json(&["qemu-wrapper", "enable", "--dry-run"]);
+    assert_eq!((&reply["changed"], &reply["dry_run"]), (&false.into(), &true.into()));
+    let reply = root.admin_json(&["qemu-wrapper", "disable", "--dry-run"]);
+    assert_eq!((&reply["changed"], &reply["dry_run"]), (&true.into(), &true.into()));
+    is(root, "not_in_effect_yet", true);
+    root.admin_ok(&["qemu-wrapper", "disable"]);
+    std::fs::remove_file(root.path("usr/libexec/vgpu/qemu-wrapper")).unwrap();
+    let ran = root.admin(&["qemu-wrapper", "enable", "--dry-run"]);
+    assert!(ran.code == Some(1) && ran.stderr.contains("install vgpu-config again"), "{ran:?}");
+}
+
+#[test]
 fn the_toolstack_is_restarted_if_requested_and_needed() {
     let dom0 = Dom0::stock(Release::V8_3);
     let vm = dom0.create_vm("web01");

@@ -10,10 +10,13 @@ pub trait List: Send + Sync + 'static {
     /// All columns. Those after the first [`Self::SHOWN`] are only shown if they are asked for.
     const COLUMNS: &'static [&'static str];
     const SHOWN: usize;
+    /// Left out, one after the other, if the terminal is too narrow for all.
+    const LEFT_OUT_FIRST: &'static [&'static str];
 }
 
 macro_rules! lists {
-    ($($(#[$about:meta])* $list:ident: $all:ident = [$($shown:literal),*] and [$($other:literal),*];)*) => {$(
+    ($($(#[$about:meta])* $list:ident: $all:ident = [$($shown:literal),*] and [$($other:literal),*]
+        without [$($left_out:literal),*];)*) => {$(
         $(#[$about])*
         #[derive(Debug, Clone, Copy)]
         pub enum $list {}
@@ -23,6 +26,7 @@ macro_rules! lists {
         impl List for $list {
             const COLUMNS: &'static [&'static str] = &$all;
             const SHOWN: usize = [$($shown),*].len();
+            const LEFT_OUT_FIRST: &'static [&'static str] = &[$($left_out),*];
         }
     )*};
 }
@@ -30,15 +34,16 @@ macro_rules! lists {
 lists! {
     /// list-vms
     RegisteredVms: REGISTERED_VMS = ["pool", "priority", "vm_id", "vm", "runs_with", "name"]
-        and ["configured", "in_xapi", "revision", "created_at", "updated_at"];
+        and ["configured", "in_xapi", "revision", "created_at", "updated_at"] without ["vm_id"];
     /// scan-vms
-    AllVms: ALL_VMS = ["pool", "priority", "state", "host", "runs_with", "vm", "name"] and ["vm_id"];
+    AllVms: ALL_VMS = ["pool", "priority", "state", "host", "runs_with", "vm", "name"] and ["vm_id"]
+        without ["state", "host"];
     /// history
-    Changes: CHANGES = ["time", "from", "to", "by", "vm", "name"] and [];
+    Changes: CHANGES = ["time", "from", "to", "by", "vm", "name"] and [] without ["vm"];
     /// list-pools
-    GpuPools: GPU_POOLS = ["pool", "vms", "high", "medium", "low"] and [];
+    GpuPools: GPU_POOLS = ["pool", "vms", "high", "medium", "low"] and [] without [];
     /// check
-    Checks: CHECKS = ["state", "check", "message", "host"] and [];
+    Checks: CHECKS = ["state", "host", "check", "message"] and [] without [];
 }
 
 #[derive(Debug, Args)]

@@ -24,11 +24,11 @@ pub use lists::{
 };
 pub use options::{Apply, Change, RegisterVm, UpdateVm};
 pub use qemu_wrapper::QemuWrapper;
-pub use vm::{ApplyTo, GivenNewVms, GivenVms, NewVms, OneVm, Vms};
+pub use vm::{ApplyTo, GivenNewVms, GivenVm, GivenVms, NewVms, OneVm, Vms};
 
 /// Manage per-VM vGPU settings on XCP-ng: GPU pool and priority
 #[derive(Debug, Parser)]
-#[command(name = "vgpu-admin", version, after_help = help::AFTER_HELP, max_term_width = 100)]
+#[command(name = "vgpu-admin", version, after_help = help::AFTER_HELP, max_term_width = 80)]
 pub struct Arguments {
     /// A table for people, JSON for programs (the same as the plugin's), or a list as CSV
     #[arg(long, value_enum, default_value_t, global = true, display_order = 100)]
@@ -51,7 +51,7 @@ pub enum Format {
     Table,
     /// JSON for programs
     Json,
-    /// CSV for spreadsheets: only lists
+    /// CSV for programs: only lists
     Csv,
 }
 

@@ -20,6 +20,9 @@ pub enum QemuWrapper {
         /// Restart the toolstack (xe-toolstack-restart), so that the change takes effect at once; running VMs are not affected
         #[arg(long)]
         restart_toolstack: bool,
+        /// Only show whether something would be changed
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Go back to the stock qemu-wrapper, or to the one that enable --force replaced; takes effect when xenopsd is restarted
     #[command(after_help = "Example:\n  vgpu-admin qemu-wrapper disable --restart-toolstack")]
@@ -27,6 +30,9 @@ pub enum QemuWrapper {
         /// Restart the toolstack (xe-toolstack-restart), so that the change takes effect at once; running VMs are not affected
         #[arg(long)]
         restart_toolstack: bool,
+        /// Only show whether something would be changed
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Show which qemu-wrapper xenopsd starts
     #[command(after_help = "Example:\n  vgpu-admin qemu-wrapper status")]

@@ -4,7 +4,7 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use clap_complete::engine::ArgValueCompleter;
 use vgpu_config::model::VmUuid;
-use vgpu_config::request::{self, NewVm, VmSelector};
+use vgpu_config::request::{NewVm, VmSelector};
 
 use crate::{candidates, words};
 
@@ -15,8 +15,14 @@ const STANDARD_INPUT: &str = "-";
 #[derive(Debug)]
 pub enum GivenVms {
     One(VmSelector),
-    Several(Vec<VmSelector>),
-    /// One on each line of standard input.
+    /// Some of them may be on standard input.
+    Several(Vec<GivenVm>),
+}
+
+#[derive(Debug)]
+pub enum GivenVm {
+    Vm(VmSelector),
+    /// Those on standard input, one on each line.
     OnStandardInput,
 }
 
@@ -26,12 +32,18 @@ impl GivenVms {
     }
 
     fn from_words(words: Vec<VmSelector>) -> Option<Self> {
-        let is_standard_input = |vm: &VmSelector| matches!(vm, VmSelector::Name(name) if name == STANDARD_INPUT);
-        match words.as_slice() {
-            [] => None,
-            [word] if is_standard_input(word) => Some(Self::OnStandardInput),
-            [word] => Some(Self::One(word.clone())),
-            _ => Some(Self::Several(words)),
+        let given = words.into_iter().map(|word| match word {
+            VmSelector::Name(name) if name == STANDARD_INPUT => GivenVm::OnStandardInput,
+            vm => GivenVm::Vm(vm),
+        });
+        let mut given: Vec<_> = given.collect();
+        match (given.pop(), given.is_empty()) {
+            (None, _) => None,
+            (Some(GivenVm::Vm(vm)), true) => Some(Self::One(vm)),
+            (Some(last), _) => {
+                given.push(last);
+                Some(Self::Several(given))
+            }
         }
     }
 }
@@ -72,7 +84,7 @@ impl Vms {
     /// Clap ensures that there is one.
     #[must_use]
     pub fn given(self) -> GivenVms {
-        GivenVms::new(self.vms, self.option).unwrap_or(GivenVms::OnStandardInput)
+        GivenVms::new(self.vms, self.option).unwrap_or(GivenVms::Several(Vec::new()))
     }
 }
 
@@ -93,20 +105,23 @@ impl OneVm {
 }
 
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false, args = ["vm", "vm_uuid", "vm_name", "pending"])]
+#[group(required = true, multiple = true, args = ["vms", "vm_uuid", "vm_name", "pending"])]
 pub struct ApplyTo {
+    /// The VMs, by name or UUID; - reads them from standard input, one on each line
+    #[arg(value_name = "VM", value_parser = words::vm(), add = ArgValueCompleter::new(candidates::vms), conflicts_with_all = ["vm_uuid", "vm_name"])]
+    vms: Vec<VmSelector>,
     #[command(flatten)]
-    vm: OneVm,
+    option: VmOptions,
     /// All running VMs that do not have their settings yet
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["vms", "vm_uuid", "vm_name"])]
     pending: bool,
 }
 
 impl ApplyTo {
-    /// Clap ensures that one of the four is given.
+    /// `None` for all that do not have their settings: clap ensures that one or the other is given.
     #[must_use]
-    pub fn vms(self) -> request::ApplyTo {
-        self.vm.selector().map_or(request::ApplyTo::Pending, request::ApplyTo::Vm)
+    pub fn given(self) -> Option<GivenVms> {
+        GivenVms::new(self.vms, self.option).filter(|_| !self.pending)
     }
 }
 

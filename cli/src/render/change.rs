@@ -1,15 +1,44 @@
 //! What a change has done, or would do.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 
 use vgpu_config::reply::{ChangeReply, OneOrMore, ShowReply, TakesEffect, XapiOutcome};
 use vgpu_config::text::one_line;
 
-use super::{add_notes, each, name};
+use super::{add_notes, name};
 
 /// `verb` is what was done with each VM.
 pub fn changes(verb: &str, replies: &OneOrMore<ChangeReply>) -> String {
-    each(replies, "\n", |reply| change(verb, reply))
+    match replies {
+        OneOrMore::One(reply) => {
+            let mut text = format!("{}{}{}", change(verb, reply), takes_effect(reply), corrected(reply));
+            add_notes(&mut text, &reply.notes);
+            text
+        }
+        OneOrMore::More(replies) => several(verb, replies),
+    }
+}
+
+/// A line for each VM, and what is true of many of them once.
+fn several(verb: &str, replies: &[ChangeReply]) -> String {
+    let lines: Vec<_> = replies.iter().map(|reply| change(verb, reply) + &corrected(reply)).collect();
+    let mut text = lines.join("\n");
+    let is_dry_run = replies.iter().any(|reply| reply.dry_run);
+    let changed = replies.iter().filter(|reply| reply.changed).count();
+    let vms = if replies.len() == 1 { "VM" } else { "VMs" };
+    let would_be = if is_dry_run { "would be " } else { "" };
+    // Writing to a string does not fail.
+    let _ = write!(text, "\n{changed} of {} {vms} {would_be}{verb}.", replies.len());
+    if replies.iter().any(|reply| reply.takes_effect.is_some()) {
+        let this = if is_dry_run { "This would take effect" } else { "This takes effect" };
+        let _ = write!(text, " {this} when each is next started or rebooted.");
+    }
+    let mut notes: Vec<_> = replies.iter().flat_map(|reply| &reply.notes).cloned().collect();
+    let mut seen = HashSet::new();
+    notes.retain(|note| seen.insert(note.clone()));
+    add_notes(&mut text, &notes);
+    text
 }
 
 fn change(verb: &str, reply: &ChangeReply) -> String {
@@ -20,23 +49,27 @@ fn change(verb: &str, reply: &ChangeReply) -> String {
         (false, true) => "would be unchanged".to_owned(),
         (false, false) => "unchanged".to_owned(),
     };
-    let mut text = format!("VM {} ({}) {done}: {}.", vm.vm_uuid, one_line(name(vm)), settings(reply));
-    let this = if *dry_run { "This would take effect" } else { "This takes effect" };
-    // Writing to a string does not fail.
-    let _ = match (reply.takes_effect, reply.power_state.as_deref()) {
+    format!("VM {} ({}) {done}: {}.", vm.vm_uuid, one_line(name(vm)), settings(reply))
+}
+
+fn takes_effect(reply: &ChangeReply) -> String {
+    let this = if reply.dry_run { "This would take effect" } else { "This takes effect" };
+    match (reply.takes_effect, reply.power_state.as_deref()) {
         (Some(TakesEffect::AtNextStartOrReboot), Some(state)) => {
             let (state, this) = (state.to_lowercase(), this.replacen('T', "t", 1));
-            write!(text, "\nThe VM is {state}: {this} at its next start or reboot.")
+            format!("\nThe VM is {state}: {this} at its next start or reboot.")
         }
-        (Some(_), _) => write!(text, "\n{this} at its next start."),
-        (None, _) => Ok(()),
-    };
-    if reply.xapi == XapiOutcome::Written && !changed {
-        let was = if *dry_run { "would be" } else { "was" };
-        let _ = write!(text, "\nXAPI's record of the VM was different and {was} corrected.");
+        (Some(_), _) => format!("\n{this} at its next start."),
+        (None, _) => String::new(),
     }
-    add_notes(&mut text, &reply.notes);
-    text
+}
+
+fn corrected(reply: &ChangeReply) -> String {
+    if reply.xapi != XapiOutcome::Written || reply.changed {
+        return String::new();
+    }
+    let was = if reply.dry_run { "would be" } else { "was" };
+    format!("\nXAPI's record of the VM was different and {was} corrected.")
 }
 
 /// A dry run also shows the values that would be replaced.

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use vgpu_config::model::{PoolId, Priority, VmUuid};
 use vgpu_config::reply::{
-    CheckReply, CountOfRunning, HostState, Link, LinkReply, PoolCheckReply, RecoverReply, StatusReply, VmCheckReply,
+    CheckReply, CheckedReply, CountOfRunning, HostState, Link, LinkReply, PoolCheckReply, RecoverReply, StatusReply,
+    VmCheckReply,
 };
 use vgpu_config::store::CheckItem;
 use vgpu_config::text::one_line;
@@ -82,8 +83,7 @@ fn host_row(host: &HostState) -> Vec<Cell> {
 }
 
 pub fn check(reply: &CheckReply) -> String {
-    let wrong = reply.checks.iter().filter(|item| !item.ok).count();
-    format!("{}\n{}", checks(&reply.checks), summary(wrong, reply.broken_link))
+    format!("{}\n{}", checks(&reply.checks), summary(wrong(&reply.checks), reply.broken_link))
 }
 
 /// One line for each link of the VM's chain, then why the first broken one is, and what to do.
@@ -95,17 +95,34 @@ pub fn check_vm(reply: &VmCheckReply) -> String {
         .links
         .iter()
         .map(|LinkReply { link, ok, value, .. }| vec![verdict(*ok), Cell::new(link.to_string()), Cell::new(value)]);
-    let mut text = format!("{}\n{}", one_line(&format!("VM {} ({name}){state}{on}", reply.vm_uuid)), labelled(rows));
+    let vm = one_line(&format!("VM {} ({name}){state}{on}", reply.vm_uuid));
+    format!("{vm}\n{}\n{}", labelled(rows), broken_links(reply))
+}
+
+fn broken_links(reply: &VmCheckReply) -> String {
     let mut broken = reply.links.iter().filter_map(|link| Some((link.link, link.problem.as_ref()?)));
-    // Writing to a string does not fail.
-    let _ = match broken.next() {
-        Some((link, problem)) => write!(text, "\nBroken at {link}: {}.", one_line(problem)),
-        None => write!(text, "\nThe chain is complete."),
+    let mut text = match broken.next() {
+        Some((link, problem)) => format!("Broken at {link}: {}.", one_line(problem)),
+        None => "The chain is complete.".to_owned(),
     };
     for (link, problem) in broken {
+        // Writing to a string does not fail.
         let _ = write!(text, "\nAlso {link}: {}.", one_line(problem));
     }
     text
+}
+
+/// The last lines of a check.
+pub fn summary_of_check(reply: &CheckedReply) -> String {
+    match reply {
+        CheckedReply::Vm(reply) => broken_links(reply),
+        CheckedReply::ThisHost(reply) => summary(wrong(&reply.checks), reply.broken_link),
+        CheckedReply::AllHosts(reply) => summary(reply.hosts.iter().map(|host| wrong(&host.checks)).sum(), None),
+    }
+}
+
+fn wrong(items: &[CheckItem]) -> usize {
+    items.iter().filter(|item| !item.ok).count()
 }
 
 pub fn check_all_hosts(reply: &PoolCheckReply) -> String {
@@ -113,13 +130,12 @@ pub fn check_all_hosts(reply: &PoolCheckReply) -> String {
     for host in &reply.hosts {
         // Writing to a string does not fail.
         let _ = write!(text, "Host {} ({})\n{}\n", one_line(&host.host_name), host.host_uuid, checks(&host.checks));
-        if let (2.., Some(link)) = (host.checks.iter().filter(|item| !item.ok).count(), host.broken_link) {
+        if let (2.., Some(link)) = (wrong(&host.checks), host.broken_link) {
             let _ = writeln!(text, "Begin with {link}: what follows it may depend on it.");
         }
         text.push('\n');
     }
-    let wrong = reply.hosts.iter().flat_map(|host| &host.checks).filter(|item| !item.ok).count();
-    text + &summary(wrong, None)
+    text + &summary(reply.hosts.iter().map(|host| wrong(&host.checks)).sum(), None)
 }
 
 fn checks(items: &[CheckItem]) -> String {

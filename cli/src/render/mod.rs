@@ -21,7 +21,7 @@ use health::{check, check_all_hosts, check_vm, status};
 use pool::{adopted, imported, sync};
 
 pub use change::question_before_removal;
-pub use health::recovered;
+pub use health::{recovered, summary_of_check};
 pub use pool::{applied, pruned};
 pub use sheet::Sheet;
 pub use wrapper::qemu_wrapper;
@@ -32,10 +32,6 @@ pub fn reply(reply: &Reply) -> Result<String, Error> {
         Reply::SetPool(reply) | Reply::SetPriority(reply) | Reply::UpdateVm(reply) => changes("changed", reply),
         Reply::RemoveVm(reply) => changes("removed", reply),
         Reply::ShowVm(reply) => each(reply, "\n\n", shown),
-        Reply::ListVms(reply) if reply.vms.is_empty() => {
-            "No registered VM matches. Register one with 'vgpu-admin register-vm'.".to_owned()
-        }
-        Reply::History(entries) if entries.is_empty() => "The history of this host is empty.".to_owned(),
         Reply::ListVms(_) | Reply::ScanVms(_) | Reply::History(_) => list(reply),
         Reply::ListPools(reply) => pools(reply),
         Reply::Adopt(reply) => adopted(reply),
@@ -65,6 +61,18 @@ fn labelled<C: Into<Cell>>(rows: impl IntoIterator<Item = Vec<C>>) -> String {
 /// The outcome of a check.
 fn verdict(ok: bool) -> Cell {
     if ok { Cell::new("ok").shaded(Shade::Good) } else { Cell::new("WRONG").shaded(Shade::Bad) }
+}
+
+/// What is said, on standard error, of a list that has nothing.
+pub fn why_empty(reply: &Reply) -> Option<&'static str> {
+    match reply {
+        Reply::ListVms(reply) if reply.vms.is_empty() => {
+            Some("no registered VM matches: register one with 'vgpu-admin register-vm'")
+        }
+        Reply::ScanVms(vms) if vms.is_empty() => Some("the resource pool has no VM"),
+        Reply::History(entries) if entries.is_empty() => Some("the history of this host is empty"),
+        _ => None,
+    }
 }
 
 /// A list as a table.

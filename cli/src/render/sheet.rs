@@ -12,18 +12,28 @@ use vgpu_config::store::CheckItem;
 
 use super::{running, verdict};
 use crate::screen;
-use crate::table::{Cell, TooWide, layout};
+use crate::table::{Cell, TooWide, layout, natural_width};
 
 pub struct Sheet {
     names: &'static [&'static str],
     /// The columns to show, by their index.
     shown: Vec<usize>,
+    /// The columns to leave out if the terminal is too narrow.
+    left_out_first: &'static [&'static str],
+    too_wide: TooWide,
     rows: Vec<Vec<Cell>>,
 }
 
 impl Sheet {
+    /// The names make sure that each row has all columns.
     fn new<L: List, const N: usize>(_names: [&str; N], rows: impl IntoIterator<Item = [Cell; N]>) -> Self {
-        Self { names: L::COLUMNS, shown: (0..L::SHOWN).collect(), rows: rows.into_iter().map(Vec::from).collect() }
+        Self {
+            names: L::COLUMNS,
+            shown: (0..L::SHOWN).collect(),
+            left_out_first: L::LEFT_OUT_FIRST,
+            too_wide: TooWide::Shorten,
+            rows: rows.into_iter().map(Vec::from).collect(),
+        }
     }
 
     /// `None` if the reply is not a list.
@@ -33,7 +43,8 @@ impl Sheet {
             Reply::ScanVms(vms) => Self::new::<AllVms, _>(ALL_VMS, vms.iter().map(scanned)),
             Reply::History(entries) => Self::new::<Changes, _>(CHANGES, entries.iter().map(changed)),
             Reply::ListPools(reply) => Self::new::<GpuPools, _>(GPU_POOLS, reply.pools.iter().map(gpu_pool)),
-            Reply::Check(reply) => Self::new::<Checks, _>(CHECKS, checks(reply)),
+            // What is wrong is never shortened.
+            Reply::Check(reply) => Self { too_wide: TooWide::Wrap, ..Self::new::<Checks, _>(CHECKS, checks(reply)) },
             _ => return None,
         })
     }
@@ -54,6 +65,7 @@ impl Sheet {
         }
         if let Some(columns) = &style.columns {
             self.shown = columns.iter().map(|column| self.index(column)).collect::<Result<_, _>>()?;
+            self.left_out_first = &[];
         }
         Ok(self)
     }
@@ -70,20 +82,32 @@ impl Sheet {
         self.shown.iter().map(|index| self.names[*index]).collect()
     }
 
-    /// For people. A terminal's width is not exceeded.
+    /// For people. On a terminal that is too narrow, columns are left out and shortened.
     pub fn to_table(&self, no_header: bool) -> String {
         let heading = |name: &str| match name {
             "vm_id" => "VM_ID".to_owned(),
             "time" => "TIME (UTC)".to_owned(),
             name => name.to_uppercase().replace('_', " "),
         };
-        let heading: Vec<_> = if no_header { Vec::new() } else { self.heading().into_iter().map(heading).collect() };
-        let rows: Vec<Vec<Cell>> =
-            self.rows.iter().map(|row| self.shown.iter().map(|index| row[*index].clone()).collect()).collect();
-        layout(&heading, &rows, TooWide::Shorten, screen::width())
+        let pick = |shown: &[usize]| {
+            let names = shown.iter().filter(|_| !no_header).map(|index| heading(self.names[*index]));
+            let row = |row: &Vec<Cell>| shown.iter().map(|index| row[*index].clone()).collect();
+            (names.collect::<Vec<_>>(), self.rows.iter().map(row).collect::<Vec<_>>())
+        };
+        let width = screen::width();
+        let mut shown = self.shown.clone();
+        let (mut names, mut rows) = pick(&shown);
+        for column in self.left_out_first {
+            if width.is_none_or(|width| natural_width(&names, &rows) <= width) {
+                break;
+            }
+            shown.retain(|index| self.names[*index] != *column);
+            (names, rows) = pick(&shown);
+        }
+        layout(&names, &rows, self.too_wide, width)
     }
 
-    /// For programs.
+    /// For programs: texts are as they are.
     ///
     /// # Errors
     /// Never: it is written to memory.
@@ -122,7 +146,7 @@ fn registered(vm: &VmReply) -> [Cell; REGISTERED_VMS.len()] {
         Cell::new(vm.pool.as_str()),
         priority(vm.priority),
         number(vm.vm_id.get()),
-        Cell::new(vm.vm_uuid.to_string()),
+        Cell::new(vm.vm_uuid.to_string()).whole(),
         runs_with(vm.runs_with.as_ref()),
         Cell::or_nothing(vm.vm_name.as_ref()),
         Cell::new(&vm.device_argument),
@@ -140,7 +164,7 @@ fn scanned(vm: &ScannedVm) -> [Cell; ALL_VMS.len()] {
         Cell::new(vm.power_state.to_lowercase()),
         Cell::or_nothing(vm.host_name.as_ref()),
         runs_with(vm.runs_with.as_ref()),
-        Cell::new(vm.vm_uuid.to_string()),
+        Cell::new(vm.vm_uuid.to_string()).whole(),
         Cell::new(&vm.vm_name),
         vm.vm_id.map(|vm_id| number(vm_id.get())).unwrap_or_default(),
     ]
@@ -156,7 +180,7 @@ fn changed(entry: &HistoryEntry) -> [Cell; CHANGES.len()] {
         Cell::or_nothing(entry.from.as_ref().map(super::pool::held)),
         Cell::or_nothing(entry.to.as_ref().map(super::pool::held)),
         Cell::new(by),
-        Cell::new(&entry.vm_uuid),
+        Cell::new(&entry.vm_uuid).whole(),
         Cell::or_nothing(entry.vm_name.as_ref()),
     ]
 }
@@ -167,7 +191,7 @@ fn gpu_pool(pool: &PoolReply) -> [Cell; GPU_POOLS.len()] {
 
 fn checks(reply: &CheckedReply) -> Vec<[Cell; CHECKS.len()]> {
     let item = |item: &CheckItem, host: Option<&String>| {
-        [verdict(item.ok), Cell::new(&item.name), Cell::new(&item.message), Cell::or_nothing(host)]
+        [verdict(item.ok), Cell::or_nothing(host), Cell::new(&item.name), Cell::new(&item.message)]
     };
     match reply {
         CheckedReply::ThisHost(reply) => reply.checks.iter().map(|check| item(check, None)).collect(),
@@ -181,9 +205,9 @@ fn checks(reply: &CheckedReply) -> Vec<[Cell; CHECKS.len()]> {
                 let message = problem.as_ref().map_or_else(|| value.clone(), |problem| format!("{value}: {problem}"));
                 [
                     verdict(*ok),
+                    Cell::or_nothing(reply.host_name.as_ref()),
                     Cell::new(link.to_string()),
                     Cell::new(message),
-                    Cell::or_nothing(reply.host_name.as_ref()),
                 ]
             };
             reply.links.iter().map(link).collect()

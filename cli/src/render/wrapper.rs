@@ -10,7 +10,12 @@ const RESTART: &str = "after its next restart. Run xe-toolstack-restart (running
 /// The state, and what to do next.
 pub fn qemu_wrapper(reply: &QemuWrapperReply) -> String {
     let wrapper = &reply.wrapper;
-    let done = if reply.changed { "Changed. " } else { "" };
+    let done = match (reply.changed, reply.dry_run) {
+        (true, true) => "This would be changed. ",
+        (false, true) => "Nothing would be changed. ",
+        (true, false) => "Changed. ",
+        (false, false) => "",
+    };
     let state = match (reply.state, reply.needs_restart) {
         (WrapperState::Off, false) => format!("Disabled: xenopsd starts {wrapper}, the stock qemu-wrapper."),
         (WrapperState::Off, true) => {

@@ -19,6 +19,7 @@ use crate::device_args::PLATFORM_KEY;
 use crate::error::Error;
 use crate::model::VmUuid;
 use crate::paths::Root;
+use crate::progress::Progress;
 use crate::reply::{CheckReply, HostCheck, HostState, Link, PoolCheckReply};
 use crate::request::Request;
 use crate::settings::Settings;
@@ -109,22 +110,23 @@ fn xenopsd_answers(root: &Root) -> Result<String, String> {
 ///
 /// # Errors
 /// XAPI is away. A host's problems are in the reply.
-pub fn check_all_hosts(root: &Root, caller: &Caller) -> Result<PoolCheckReply, Error> {
+pub fn check_all_hosts(root: &Root, caller: &Caller, progress: &Progress) -> Result<PoolCheckReply, Error> {
     let mut session = caller.connect(root, xenapi::XAPI_TIMEOUT)?;
-    let hosts = check_each_host(root, &mut session)?;
+    let hosts = check_each_host(root, &mut session, progress)?;
     Ok(PoolCheckReply { ok: hosts.iter().all(|host| host.ok), hosts })
 }
 
 /// A summary of every host; empty if the session's role may not call plugins on hosts.
 pub(super) fn states_of_all_hosts(root: &Root, session: &mut Session) -> Result<Vec<HostState>, XapiError> {
-    match check_each_host(root, session) {
+    match check_each_host(root, session, &Progress::default()) {
         Err(XapiError::Refused { code, .. }) if code == "RBAC_PERMISSION_DENIED" => Ok(Vec::new()),
         hosts => Ok(hosts?.into_iter().map(HostState::from).collect()),
     }
 }
 
-fn check_each_host(root: &Root, session: &mut Session) -> Result<Vec<HostCheck>, XapiError> {
-    let hosts = on_every_host::<CheckReply>(root, session, &Request::Check { vm: None, all_hosts: false })?;
+fn check_each_host(root: &Root, session: &mut Session, progress: &Progress) -> Result<Vec<HostCheck>, XapiError> {
+    let request = Request::Check { vm: None, all_hosts: false };
+    let hosts = on_every_host::<CheckReply>(root, session, &request, progress)?;
     let mut hosts = hosts.into_iter().map(host_check).collect::<Result<Vec<_>, _>>()?;
     let newest =
         hosts.iter().filter_map(|host| Some((version_numbers(host.version.as_ref()?), host.version.clone()?))).max();

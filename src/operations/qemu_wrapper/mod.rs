@@ -102,19 +102,23 @@ pub fn qemu_wrapper_status(root: &Root) -> QemuWrapperReply {
         notes.push(format!("{} was changed and passes device-model-args to QEMU itself{what}", stock.display()));
     }
     let needs_restart = has_ours.is_some_and(|has_ours| has_ours != is_ours);
-    QemuWrapperReply { changed: false, state, wrapper, configured_in, needs_restart, notes }
+    QemuWrapperReply { changed: false, dry_run: false, state, wrapper, configured_in, needs_restart, notes }
 }
 
-/// Makes xenopsd start ours, from its next restart on.
+/// Makes xenopsd start ours, from its next restart on. A dry run only says whether something would be changed.
 ///
 /// # Errors
 /// Ours or the stock one cannot be run, the stock one was changed, another one is configured, or the file cannot be written.
-pub fn enable_qemu_wrapper(root: &Root, force: bool, restart: bool) -> Result<QemuWrapperReply, Error> {
+pub fn enable_qemu_wrapper(root: &Root, force: bool, restart: bool, dry_run: bool) -> Result<QemuWrapperReply, Error> {
     can_be_enabled(root, force)?;
-    learn_of_device(root, &Settings::load(&root.settings())?.device);
+    let device = Settings::load(&root.settings())?.device;
     let text = fragment(root);
     let is_written = |path: &PathBuf| fs::read_to_string(path).is_ok_and(|found| found == text);
     let changed = !fragments(root).iter().all(is_written);
+    if dry_run {
+        return Ok(QemuWrapperReply { changed, dry_run, ..qemu_wrapper_status(root) });
+    }
+    learn_of_device(root, &device);
     if changed {
         running::noting(root, || fragments(root).iter().try_for_each(|path| put(root, path, &text)))?;
     }
@@ -122,17 +126,20 @@ pub fn enable_qemu_wrapper(root: &Root, force: bool, restart: bool) -> Result<Qe
 }
 
 /// Makes xenopsd start the qemu-wrapper that it would start without ours, from its next restart on. Our program stays, because
-/// xenopsd starts it until then.
+/// xenopsd starts it until then. A dry run only says whether something would be changed.
 ///
 /// # Errors
 /// Ours is configured in a file that `enable` did not write, or our file cannot be removed.
-pub fn disable_qemu_wrapper(root: &Root, restart: bool) -> Result<QemuWrapperReply, Error> {
+pub fn disable_qemu_wrapper(root: &Root, restart: bool, dry_run: bool) -> Result<QemuWrapperReply, Error> {
     if let (Some(Configured { wrapper, file }), _) = others(root)
         && root.xen_program(&wrapper) == root.qemu_wrapper()
     {
         return Err(WrapperError::ByHand { file }.into());
     }
     let changed = fragments(root).iter().any(|path| path.exists());
+    if dry_run {
+        return Ok(QemuWrapperReply { changed, dry_run, ..qemu_wrapper_status(root) });
+    }
     if changed {
         running::noting(root, || fragments(root).iter().try_for_each(|path| remove(path)))?;
         // Unless something else is in it.
