@@ -310,7 +310,7 @@ fn a_host_with_another_version_is_named_where_it_does_not_know_an_argument() {
     let member = |name: &str, value: &str| format!("<member><name>{name}</name><value>{value}</value></member>");
     let version = member("Status", "Success") + &member("Value", r#"{"version":"0.0.9","schema":4}"#);
     let words = ["VGPU_INVALID_PARAM", "vms", "web01", "only the arguments vm_uuid"];
-    let words: String = words.iter().map(|word| format!("<value>{word}</value>")).collect();
+    let words = format!("<value>{}</value>", words.join("</value><value>"));
     let refusal =
         member("ErrorDescription", &format!("<array><data>{words}</data></array>")) + &member("Status", "Failure");
     let script = format!(
