@@ -7,13 +7,18 @@ use vgpu_config::text::one_line;
 
 use super::{add_notes, each, name};
 
+pub const REGISTERED: &str = "registered";
+pub const CHANGED: &str = "changed";
+
 /// `verb` is what was done with each VM.
 pub fn changes(verb: &str, replies: &OneOrMore<ChangeReply>) -> String {
     each(replies, "\n", |reply| change(verb, reply))
 }
 
 fn change(verb: &str, reply: &ChangeReply) -> String {
-    let ChangeReply { changed, vm, dry_run, .. } = reply;
+    let ChangeReply { changed, vm, dry_run, from, .. } = reply;
+    // --if-needed.
+    let verb = if verb == REGISTERED && from.is_some() { CHANGED } else { verb };
     let done = match (changed, dry_run) {
         (true, true) => format!("would be {verb}"),
         (true, false) => verb.to_owned(),
