@@ -37,9 +37,10 @@ setup-demo:
 	@sh tests/setup/tools.sh gcc=gcc sqlite3=sqlite3
 
 setup-test:
-	@sh tests/setup/tools.sh gcc=gcc python3=python3 npm=npm unshare=util-linux setsid=util-linux prlimit=util-linux setpriv=util-linux \
-		script=bsdutils logger=bsdutils dash=dash bash=bash g++=g++ valgrind=valgrind
+	@sh tests/setup/tools.sh gcc=gcc python3=python3 npm=npm node=nodejs pip3=python3-pip unshare=util-linux setsid=util-linux \
+		prlimit=util-linux setpriv=util-linux script=bsdutils logger=bsdutils dash=dash bash=bash g++=g++ valgrind=valgrind
 	@sh tests/setup/sqlite-3.7.17.sh
+	@sh tests/setup/clients.sh >/dev/null
 
 setup-lint:
 	@sh tests/setup/tools.sh gcc=gcc shellcheck=shellcheck
