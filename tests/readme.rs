@@ -68,6 +68,32 @@ fn the_examples_about_the_plugin_print_what_they_say() {
 }
 
 #[test]
+fn the_examples_about_integration_print_what_they_say() {
+    run("docs/integration.md", 6);
+}
+
+/// What Ansible makes of the answers was tried by hand, with ansible-core 2.19.
+#[test]
+fn the_commands_of_the_ansible_tasks_answer_as_the_tasks_expect() {
+    let dom0 = host();
+    create_vms(&dom0);
+    let guide = std::fs::read_to_string(programs::workspace().join("docs/integration.md")).unwrap();
+    let (_, command) = guide.split_once("command: [vgpu-admin, ").unwrap();
+    let arguments: Vec<_> = command.split(']').next().unwrap().split(", ").collect();
+    for (dry_run, changed) in [(true, true), (false, true), (false, false), (true, false)] {
+        let arguments = [arguments.as_slice(), if dry_run { &["--dry-run"] } else { &[] }].concat();
+        let answer: serde_json::Value = serde_json::from_str(&dom0.root.admin_ok(&arguments)).unwrap();
+        assert_eq!(answer["changed"], changed, "{arguments:?}");
+    }
+    let (_, command) = guide.split_once("ansible.builtin.command: vgpu-admin ").unwrap();
+    let arguments: Vec<_> = command.lines().next().unwrap().split(' ').collect();
+    let error: serde_json::Value = serde_json::from_str(&dom0.root.admin_fails(&arguments)).unwrap();
+    assert_eq!(error["error"]["code"], "VGPU_NOT_FOUND");
+    dom0.register("19e0b7d4-63fa-4a0c-8d1e-5b7c9f2e6a31", "A", "low");
+    dom0.root.admin_ok(&arguments);
+}
+
+#[test]
 fn the_examples_about_resource_pools_print_what_they_say() {
     run("docs/resource-pools.md", 3);
 }
