@@ -1,6 +1,7 @@
 # make demo    see it work: simulated hosts, a VM that moves, and what the QEMUs get
 # make test    everything that is checked, lint included
-# make lint    formatting, clippy, shellcheck
+# make lint    formatting, clippy, shellcheck; licences, sources and versions of the crates
+# make advisories    known weaknesses of the crates; needs the Internet
 # make bench   how fast it is: measures, and writes docs/performance.md
 # make rpm     the packages for XCP-ng's dom0
 # make capi    the C library, in target/capi
@@ -9,7 +10,7 @@
 CARGO ?= cargo
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: demo test lint bench capi miri setup-demo setup-test setup-lint setup-bench
+.PHONY: demo test lint advisories bench capi miri setup-demo setup-test setup-lint setup-bench
 
 demo: setup-demo
 	@$(CARGO) run --quiet --package vgpu-tests --bin demo
@@ -22,6 +23,11 @@ lint: setup-lint
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --quiet --workspace --all-targets -- --deny warnings
 	shellcheck hooks/vm-pre-start/* tests/setup/*.sh benches/*.sh capi/*.sh packaging/*.sh packaging/files/put-hook packaging/scriptlets/*.sh packaging/files/*.bash tests/package/*.sh .ci/run
+	@deny=$$(sh tests/setup/cargo-deny.sh) && $$deny --locked --workspace check bans licenses sources
+
+# What is known of the crates' weaknesses. It gets the list of them from the Internet, so "make lint" goes without.
+advisories:
+	@deny=$$(sh tests/setup/cargo-deny.sh) && $$deny --locked --workspace check advisories
 
 bench: setup-bench
 	@sh benches/run.sh
@@ -37,12 +43,13 @@ setup-demo:
 	@sh tests/setup/tools.sh gcc=gcc sqlite3=sqlite3
 
 setup-test:
-	@sh tests/setup/tools.sh gcc=gcc python3=python3 npm=npm unshare=util-linux setsid=util-linux prlimit=util-linux setpriv=util-linux \
-		script=bsdutils logger=bsdutils dash=dash bash=bash g++=g++ valgrind=valgrind
+	@sh tests/setup/tools.sh gcc=gcc python3=python3 npm=npm node=nodejs pip3=python3-pip unshare=util-linux setsid=util-linux \
+		prlimit=util-linux setpriv=util-linux script=bsdutils logger=bsdutils dash=dash bash=bash g++=g++ valgrind=valgrind
 	@sh tests/setup/sqlite-3.7.17.sh
+	@sh tests/setup/clients.sh >/dev/null
 
 setup-lint:
-	@sh tests/setup/tools.sh gcc=gcc shellcheck=shellcheck
+	@sh tests/setup/tools.sh gcc=gcc shellcheck=shellcheck python3=python3 pip3=python3-pip
 
 setup-bench:
 	@sh tests/setup/tools.sh gcc=gcc python3=python3 sqlite3=sqlite3 hyperfine=hyperfine /usr/bin/time=time

@@ -35,7 +35,7 @@ mkdir -p "$staged/docs"
 RUSTFLAGS='' "$cargo" run --quiet --locked --target-dir "$target" --package vgpu-generate -- "$staged"
 gzip -9n "$staged"/man?/*
 cp "$built/vgpu" "$built/vgpu-hook" "$built/qemu-wrapper" "$built/vgpu-admin" hooks/vm-pre-start/50vgpu "$staged"
-cp packaging/files/* LICENSE README.md CHANGELOG.md "$staged"
+cp packaging/files/* LICENSE README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md "$staged"
 cp docs/*.md "$staged/docs"
 # 'vgpu-admin check' compares the installed files with this list; 'sha256sum -c' can read it too.
 digest() { echo "$(sha256sum "$staged/$1" | cut -d ' ' -f 1)  $2"; }

@@ -94,6 +94,7 @@ const COMMANDS: &[&[&str]] = &[
     &["adopt", "--dry-run"],
     &["adopt"],
     &["register-vm", "web05", "--pool=B"],
+    &["register-vm", "web05", "--pool=A", "--if-needed"],
     &["remove-vm", "web05", "--yes"],
     &["sync", "--dry-run"],
     &["sync"],

@@ -77,7 +77,7 @@ fn a_file_is_exported_from_another_host_and_imported_there() {
     let vm = |number| format!("[[vm]]\nvm_uuid = \"{}\"\npool = \"A\"\npriority = \"low\"\n", uuid(number));
     fs::write(file, format!("version = 1\n{}", (0..1000).map(vm).collect::<String>())).unwrap();
     let complaint = pool.on(0).root.admin_fails(&["--host=xcp-ng-2", "import", file]);
-    assert!(complaint.contains("run it on this host, the others take it over"), "{complaint}");
+    assert!(complaint.contains("run it on this host, the others take over what it changes"), "{complaint}");
 }
 
 #[test]

@@ -126,6 +126,7 @@ pub unsafe extern "C" fn vgpu_register_vm(
                 priority,
                 vm_id,
                 force: flags & VGPU_FORCE != 0,
+                if_needed: false,
                 dry_run: false,
             })
         })

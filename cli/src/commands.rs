@@ -24,8 +24,9 @@ pub fn run(root: Root, arguments: Arguments) -> Outcome {
     let target = Target::new(root, arguments.host, arguments.format, list);
     let show = |request| target.show(request);
     match arguments.command {
-        Command::RegisterVm(RegisterVm { vms, pool, priority, vm_id, force, dry_run }) => {
-            show(Request::RegisterVm { vm: vms::to_register(vms.given())?, pool, priority, vm_id, force, dry_run })
+        Command::RegisterVm(RegisterVm { vms, pool, priority, vm_id, force, if_needed, dry_run }) => {
+            let vm = vms::to_register(vms.given())?;
+            show(Request::RegisterVm { vm, pool, priority, vm_id, force, if_needed, dry_run })
         }
         Command::SetPool(Assignment { vms, value: pool, dry_run }) => {
             show(Request::SetPool { vm: vms::selectors(vms)?, pool, dry_run })

@@ -5,6 +5,7 @@ use super::changed::replies;
 use crate::error::Error;
 use crate::model::{DeviceVmId, PoolId, Priority, VmUuid, fits_xapi};
 use crate::reply::{ChangeReply, XapiOutcome};
+use crate::settings::Defaults;
 use crate::store::{StoredVm, Writing};
 use crate::transaction::{Transaction, Vms};
 use crate::xenapi::{VmRecord, XapiVm};
@@ -14,12 +15,12 @@ pub struct RegisterVm {
     pub vm_uuid: VmUuid,
     /// For a VM that XAPI does not know yet, or if XAPI is away.
     pub vm_name: Option<String>,
-    pub pool: PoolId,
-    pub priority: Priority,
-    /// The device's number for it; derived from the UUID if it is left out.
-    pub vm_id: Option<DeviceVmId>,
+    /// The settings that are given. The settings file has the defaults of the others, and the number is derived from the UUID.
+    pub given: UpdateVm,
     /// Register it even if XAPI does not know it.
     pub force: bool,
+    /// If it is registered already, change what is given.
+    pub if_needed: bool,
 }
 
 /// What to change; what is left out stays.
@@ -35,7 +36,7 @@ pub struct UpdateVm {
 /// nothing.
 ///
 /// # Errors
-/// A VM is registered already, XAPI does not know it, its number is another VM's, or the database or XAPI fails.
+/// A VM is registered already and that was not allowed for, XAPI does not know it, its number is another VM's, or the database or XAPI fails.
 pub fn register_vms(host: &Host, requests: &[RegisterVm], dry_run: bool) -> Result<Vec<ChangeReply>, Error> {
     let mut names = requests.iter().filter_map(|request| request.vm_name.as_ref());
     if let Some(name) = names.find(|name| !fits_xapi(name)) {
@@ -46,7 +47,10 @@ pub fn register_vms(host: &Host, requests: &[RegisterVm], dry_run: bool) -> Resu
     let mut replies = change(host, &uuids, dry_run, &|writing, uuid, vm| {
         let request = requests.iter().find(|request| request.vm_uuid == *uuid);
         let request = request.ok_or_else(|| Error::Internal(format!("VM {uuid} was not asked for")))?;
-        register(writing, request, vm).map(|()| None)
+        match writing.read().vm(uuid)? {
+            Some(before) if request.if_needed => update(writing, before, &request.given, vm).map(Some),
+            _ => register(writing, request, host.settings.defaults, vm).map(|()| None),
+        }
     })?;
     for (request, reply) in requests.iter().zip(&mut replies) {
         reply.notes.extend(note_on_name(request.vm_name.as_deref(), reply));
@@ -54,8 +58,8 @@ pub fn register_vms(host: &Host, requests: &[RegisterVm], dry_run: bool) -> Resu
     Ok(replies)
 }
 
-fn register(writing: &Writing<'_>, request: &RegisterVm, vm: &XapiVm) -> Result<(), Error> {
-    let uuid = request.vm_uuid;
+fn register(writing: &Writing<'_>, request: &RegisterVm, defaults: Defaults, vm: &XapiVm) -> Result<(), Error> {
+    let (uuid, given) = (request.vm_uuid, request.given);
     match vm {
         XapiVm::Unknown if !request.force => return Err(Error::UnknownToXapi(uuid)),
         XapiVm::Known { record, .. } => refuse_what_never_starts(uuid, record)?,
@@ -64,9 +68,10 @@ fn register(writing: &Writing<'_>, request: &RegisterVm, vm: &XapiVm) -> Result<
     if writing.read().vm(&uuid)?.is_some() {
         return Err(Error::AlreadyRegistered(uuid));
     }
-    refuse_number_of_another(writing, &uuid, request.vm_id)?;
+    refuse_number_of_another(writing, &uuid, given.vm_id)?;
     let name = vm.name().or(request.vm_name.as_deref());
-    writing.insert(&uuid, name, request.pool, request.priority, request.vm_id)?;
+    let (pool, priority) = (given.pool.unwrap_or(defaults.pool), given.priority.unwrap_or(defaults.priority));
+    writing.insert(&uuid, name, pool, priority, given.vm_id)?;
     Ok(())
 }
 
@@ -74,24 +79,28 @@ fn register(writing: &Writing<'_>, request: &RegisterVm, vm: &XapiVm) -> Result<
 ///
 /// # Errors
 /// A VM is not registered, no change was given, the number is another VM's, or the database or XAPI fails.
-pub fn update_vms(host: &Host, uuids: &[VmUuid], update: &UpdateVm, dry_run: bool) -> Result<Vec<ChangeReply>, Error> {
-    if update.pool.is_none() && update.priority.is_none() && update.vm_id.is_none() {
+pub fn update_vms(host: &Host, uuids: &[VmUuid], given: &UpdateVm, dry_run: bool) -> Result<Vec<ChangeReply>, Error> {
+    if given.pool.is_none() && given.priority.is_none() && given.vm_id.is_none() {
         return Err(Error::NothingToChange);
     }
     change(host, uuids, dry_run, &|writing, uuid, vm| {
         let before = registered(writing.read().vm(uuid)?, *uuid)?;
-        refresh_name(writing, uuid, vm)?;
-        refuse_number_of_another(writing, uuid, update.vm_id)?;
-        writing.set_pool_and_priority(
-            uuid,
-            update.pool.unwrap_or(before.settings.pool),
-            update.priority.unwrap_or(before.settings.priority),
-        )?;
-        if let Some(vm_id) = update.vm_id {
-            writing.set_number(uuid, vm_id)?;
-        }
-        Ok(Some(before))
+        update(writing, before, given, vm).map(Some)
     })
+}
+
+/// Returns the VM as it was before.
+fn update(writing: &Writing<'_>, before: StoredVm, given: &UpdateVm, vm: &XapiVm) -> Result<StoredVm, Error> {
+    let uuid = &before.uuid;
+    refresh_name(writing, uuid, vm)?;
+    refuse_number_of_another(writing, uuid, given.vm_id)?;
+    let settings = before.settings;
+    let (pool, priority) = (given.pool.unwrap_or(settings.pool), given.priority.unwrap_or(settings.priority));
+    writing.set_pool_and_priority(uuid, pool, priority)?;
+    if let Some(vm_id) = given.vm_id {
+        writing.set_number(uuid, vm_id)?;
+    }
+    Ok(before)
 }
 
 /// Removes VMs' settings, and our argument from their records in XAPI.

@@ -85,9 +85,10 @@ impl ThisHost {
     pub fn execute(&self, request: Request) -> Result<Reply, Error> {
         let host = || self.host();
         Ok(match request {
-            Request::RegisterVm { vm, pool, priority, vm_id, force, dry_run } => {
-                let update = UpdateVm { pool, priority, vm_id };
-                Reply::RegisterVm(self.register(vm, update, force, dry_run)?)
+            Request::RegisterVm { vm, pool, priority, vm_id, force, if_needed, dry_run } => {
+                let given = UpdateVm { pool, priority, vm_id };
+                let new = |vm_uuid, vm_name| RegisterVm { vm_uuid, vm_name, given, force, if_needed };
+                Reply::RegisterVm(self.register(vm, vm_id, &new, dry_run)?)
             }
             Request::ShowVm { vm } => Reply::ShowVm(self.show(&vm)?),
             Request::SetPool { vm, pool, dry_run } => {
@@ -189,8 +190,8 @@ impl ThisHost {
     fn register(
         &self,
         vms: NewVms,
-        UpdateVm { pool, priority, vm_id }: UpdateVm,
-        force: bool,
+        vm_id: Option<DeviceVmId>,
+        new: &dyn Fn(VmUuid, Option<String>) -> RegisterVm,
         dry_run: bool,
     ) -> Result<OneOrMore<ChangeReply>, Error> {
         let host = self.host()?;
@@ -201,10 +202,7 @@ impl ThisHost {
             NewVms::Several(vms) => selector::find_all_new(host, &vms)?,
         };
         refuse_one_number_for_several(vm_id, found.len())?;
-        let defaults = host.settings.defaults;
-        let (pool, priority) = (pool.unwrap_or(defaults.pool), priority.unwrap_or(defaults.priority));
-        let vm = |(vm_uuid, vm_name)| RegisterVm { vm_uuid, vm_name, pool, priority, vm_id, force };
-        let vms: Vec<_> = found.into_iter().map(vm).collect();
+        let vms: Vec<_> = found.into_iter().map(|(uuid, name)| new(uuid, name)).collect();
         one_or_more(register_vms(host, &vms, dry_run)?, is_list)
     }
 

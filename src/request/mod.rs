@@ -122,6 +122,8 @@ requests! {
         vm_id: Option<DeviceVmId>,
         /// Even if XAPI does not know the VM.
         force: bool,
+        /// Change a VM that is registered already: what is given, and nothing else.
+        if_needed: bool,
         /// Change nothing.
         dry_run: bool,
     } -> OneOrMore<ChangeReply>;

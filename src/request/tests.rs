@@ -19,6 +19,7 @@ fn every_request_is_read_as_it_was_written() {
     let whole: &[(&str, &[(&str, &str)])] = &[
         ("register_vm", &[("vm_uuid", VM), ("vm_name", "a"), ("pool", "A"), ("priority", "high"), ("force", "true")]),
         ("register_vm", &[("vm_name", "web01")]),
+        ("register_vm", &[("vm_name", "web01"), ("priority", "low"), ("if_needed", "true"), ("dry_run", "true")]),
         ("register_vm", &[("vms", "web01\ncda8bcd3-f410-bd1f-3688-8c308ff28e90"), ("pool", "A")]),
         ("show_vm", &[("vm_name", "web <01>")]),
         ("show_vm", &[("vms", "web <01>\n web, 02 ")]),

@@ -54,6 +54,8 @@ fn every_file_is_where_the_host_looks_for_it_with_its_mode_and_flags() {
         ("/usr/share/doc/vgpu-config/LICENSE", "100644 root:root d"),
         ("/usr/share/doc/vgpu-config/README.md", "100644 root:root d"),
         ("/usr/share/doc/vgpu-config/CHANGELOG.md", "100644 root:root d"),
+        ("/usr/share/doc/vgpu-config/CONTRIBUTING.md", "100644 root:root d"),
+        ("/usr/share/doc/vgpu-config/SECURITY.md", "100644 root:root d"),
         ("/usr/share/doc/vgpu-config/docs/installation.md", "100644 root:root d"),
     ];
     for (name, about) in expected {

@@ -60,7 +60,8 @@ fn change_in_library(host: &Host, vm_uuid: VmUuid, change: Change) -> Answer {
     let replies = match change {
         Change::Register((pool, priority), number) => {
             let vm_id = number.map(super::step::Number::get);
-            let request = RegisterVm { vm_uuid, vm_name: None, pool, priority, vm_id, force: false };
+            let given = UpdateVm { pool: Some(pool), priority: Some(priority), vm_id };
+            let request = RegisterVm { vm_uuid, vm_name: None, given, force: false, if_needed: false };
             operations::register_vms(host, &[request], false)
         }
         Change::Update((pool, priority)) => {

@@ -1,6 +1,8 @@
 //! What the tests share: a scratch root with the real programs in it, and the real tools around them.
 
+pub mod clients;
 pub mod dom0;
+pub mod loopback;
 pub mod pool;
 pub mod programs;
 pub mod root;

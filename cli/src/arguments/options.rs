@@ -37,6 +37,9 @@ pub struct RegisterVm {
     /// Register the VM even if XAPI does not know it (yet)
     #[arg(long)]
     pub force: bool,
+    /// If a VM is registered already, change only the options given here, if they differ
+    #[arg(long)]
+    pub if_needed: bool,
     /// Only show what would be done
     #[arg(long)]
     pub dry_run: bool,

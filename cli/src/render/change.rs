@@ -8,6 +8,9 @@ use vgpu_config::text::one_line;
 
 use super::{add_notes, name};
 
+pub const REGISTERED: &str = "registered";
+pub const CHANGED: &str = "changed";
+
 /// `verb` is what was done with each VM.
 pub fn changes(verb: &str, replies: &OneOrMore<ChangeReply>) -> String {
     match replies {
@@ -28,6 +31,10 @@ fn several(verb: &str, replies: &[ChangeReply]) -> String {
     let changed = replies.iter().filter(|reply| reply.changed).count();
     let vms = if replies.len() == 1 { "VM" } else { "VMs" };
     let would_be = if is_dry_run { "would be " } else { "" };
+    let verb = match verb {
+        REGISTERED if replies.iter().any(|reply| reply.from.is_some()) => "registered or changed",
+        verb => verb,
+    };
     // Writing to a string does not fail.
     let _ = write!(text, "\n{changed} of {} {vms} {would_be}{verb}.", replies.len());
     if replies.iter().any(|reply| reply.takes_effect.is_some()) {
@@ -42,7 +49,9 @@ fn several(verb: &str, replies: &[ChangeReply]) -> String {
 }
 
 fn change(verb: &str, reply: &ChangeReply) -> String {
-    let ChangeReply { changed, vm, dry_run, .. } = reply;
+    let ChangeReply { changed, vm, dry_run, from, .. } = reply;
+    // --if-needed.
+    let verb = if verb == REGISTERED && from.is_some() { CHANGED } else { verb };
     let done = match (changed, dry_run) {
         (true, true) => format!("would be {verb}"),
         (true, false) => verb.to_owned(),

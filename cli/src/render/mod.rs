@@ -28,8 +28,8 @@ pub use wrapper::qemu_wrapper;
 
 pub fn reply(reply: &Reply) -> Result<String, Error> {
     Ok(match reply {
-        Reply::RegisterVm(reply) => changes("registered", reply),
-        Reply::SetPool(reply) | Reply::SetPriority(reply) | Reply::UpdateVm(reply) => changes("changed", reply),
+        Reply::RegisterVm(reply) => changes(change::REGISTERED, reply),
+        Reply::SetPool(reply) | Reply::SetPriority(reply) | Reply::UpdateVm(reply) => changes(change::CHANGED, reply),
         Reply::RemoveVm(reply) => changes("removed", reply),
         Reply::ShowVm(reply) => each(reply, "\n\n", shown),
         Reply::ListVms(_) | Reply::ScanVms(_) | Reply::History(_) => list(reply),

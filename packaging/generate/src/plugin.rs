@@ -16,7 +16,7 @@ const fn function(name: &'static str, arguments: &'static str, about: &'static s
 pub const FUNCTIONS: &[Function] = &[
     function(
         "register_vm",
-        "vm_uuid or vm_name (both for a VM that XAPI does not know), or vms; pool, priority, vm_id, force, dry_run (all may be left \
+        "vm_uuid or vm_name (both for a VM that XAPI does not know), or vms; pool, priority, vm_id, force, if_needed, dry_run (all may be left \
          out)",
         "Registers VMs: each has a vGPU from its next start on. Returns the change.",
     ),
@@ -177,6 +177,10 @@ fn add_arguments(page: &mut Page) {
     page.entry("priority", "low, medium or high; or 0, 1, 2; the default for register_vm is in vgpu.toml(5)");
     page.entry("vm_id", "the device's number for the VM, 1 to 4294967295; derived from the UUID if left out");
     page.entry("force", "true registers a VM that XAPI does not know (yet)");
+    page.entry(
+        "if_needed",
+        "true changes a VM that is registered already: only the settings that are given, if they differ. Without it, such a call fails",
+    );
     page.entry("dry_run", "true only shows what would be done");
 }
 

@@ -70,6 +70,11 @@ pub fn success(result: Value) -> Vec<u8> {
     response(&Value::dict([("Status", "Success".into()), ("Value", result)]))
 }
 
+/// Writes the reply to `system.listMethods`, which has no status (`ocaml/xapi/api_server.ml`).
+pub fn bare(result: &Value) -> Vec<u8> {
+    response(result)
+}
+
 /// Writes a reply that brings an API error.
 pub fn failure(code: &str, params: &[Vec<u8>]) -> Vec<u8> {
     let params = params.iter().map(|param| Value::Text(param.clone()));

@@ -32,6 +32,9 @@ pub fn perform(asked: &Arc<Dom0>, dom0: &Arc<Dom0>, method: &str, params: &[Valu
     if method == session::LOGIN {
         return session::log_in(dom0, params);
     }
+    if method == methods::LIST {
+        return Ok(methods::names().into());
+    }
     let (is_async, name) = match method.strip_prefix("Async.") {
         Some(name) => (true, name),
         None => (false, method),

@@ -3,7 +3,7 @@
 use super::call::Call;
 use super::fields::FieldMethod;
 use super::{events, host, session, vm};
-use crate::database::Role;
+use crate::database::{Class, Role};
 use crate::error::ApiResult;
 use crate::wire::Value;
 
@@ -106,6 +106,19 @@ const METHODS: &[Listed] = &[
     listed("VM.revert", (1, 1), VmPowerAdmin, VOID, vm::revert),
     listed("VM.provision", (1, 1), VmAdmin, VOID, vm::provision),
 ];
+
+/// The method that lists the methods, for anybody (`ocaml/idl/ocaml_backend/gen_server.ml`).
+pub const LIST: &str = "system.listMethods";
+
+/// The names of the methods that there are here. Left out: those about single fields.
+pub fn names() -> Vec<String> {
+    let of_class = |class: Class| {
+        let of_objects = ["get_all", "get_all_records", "get_all_records_where", "get_by_uuid", "get_record"];
+        of_objects.map(|method| format!("{}.{method}", class.name()))
+    };
+    let listed = METHODS.iter().map(|listed| listed.name.to_owned());
+    listed.chain([session::LOGIN.to_owned()]).chain(Class::ALL.into_iter().flat_map(of_class)).collect()
+}
 
 /// The names of all listed methods that a role may call.
 pub fn permitted(role: Role) -> Vec<String> {

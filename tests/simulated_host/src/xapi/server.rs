@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::forwarding::{self, Route};
-use super::{call, private};
+use super::{call, methods, private};
 use crate::dom0::Dom0;
 use crate::error::{ApiError, ApiResult};
 use crate::fault::{Fault, Service};
@@ -136,7 +136,8 @@ impl Incoming {
     /// Reads a call, or gives the page that says why it cannot be one.
     fn read(request: &Request) -> Result<Self, Vec<u8>> {
         let path = request.path.split('?').next().unwrap_or_default();
-        if request.method != "POST" || !["/", "/jsonrpc"].contains(&path) {
+        // `/RPC2` is where clients go that are given no path, as Python's (`http_actions` in `ocaml/idl/datamodel.ml`).
+        if request.method != "POST" || !["/", "/RPC2", "/jsonrpc"].contains(&path) {
             return Err(forbidden());
         }
         match request.content_length {
@@ -146,7 +147,7 @@ impl Incoming {
             }
             Some(_) => {}
         }
-        if path == "/" {
+        if path != "/jsonrpc" {
             let (method, params) = xml_rpc::parse_call(&request.body).map_err(|error| internal_error(&error))?;
             return Ok(Self { method, params, envelope: Envelope::Xml });
         }
@@ -198,6 +199,9 @@ impl Incoming {
         let outcome = call::perform(dom0, &by, &self.method, &self.params);
         if outcome.is_ok() {
             dom0.faults.count(Service::Xapi, &self.method);
+        }
+        if let (Envelope::Xml, methods::LIST, Ok(names)) = (&self.envelope, self.method.as_str(), &outcome) {
+            return Some(http::reply("200 OK", &headers, &xml_rpc::bare(names)));
         }
         Some(http::reply("200 OK", &headers, &self.envelope.body(outcome, forwarded)))
     }
