@@ -4,8 +4,8 @@ use std::any::Any;
 use std::fs;
 
 use rusqlite::Connection;
-use simulated_host::{Fault, Release, Service};
-use vgpu_tests::{Dom0, ResourcePool, VM, VM_ARGUMENT, uuid};
+use simulated_host::{Fault, Release, Role, Service};
+use vgpu_tests::{Dom0, ResourcePool, VM, VM_ARGUMENT, shared_key, uuid};
 
 use crate::examples::{Shell, sections};
 
@@ -105,6 +105,7 @@ fn trouble_with_vms(section: &str, dom0: &Dom0) -> bool {
         "A clone has no vGPU" => dom0.clone_vm_with_uuid(VM, "web01 copy", &uuid(1)).unwrap(),
         "The VM is not found" => [1, 2].into_iter().for_each(|number| dom0.create_vm_with_uuid(&uuid(number), "twin")),
         "XAPI does not answer" => dom0.set_fault(Service::Xapi, Fault::Absent).unwrap(),
+        "VGPU_NEWER_FORMAT" => dom0.set_pool_other_config(&shared_key(VM), Some("2 something new")),
         "The arguments would be too long" => {
             dom0.set_args_in_xapi(VM, Some(&format!("{VM_ARGUMENT} {}", "x".repeat(1990))));
         }
@@ -158,4 +159,14 @@ fn every_message_in_troubleshooting_is_the_real_one() {
 #[test]
 fn the_message_about_a_locked_database_is_the_real_one() {
     run(LOCKED);
+}
+
+#[test]
+fn the_error_of_a_role_that_may_only_read_is_the_real_one() {
+    let dom0 = running();
+    let session = dom0.open_session(Role::VmOperator);
+    let error = dom0.call_plugin_in(&session, "vgpu", "set_pool", &[("vm_uuid", VM), ("pool", "B")]).unwrap_err();
+    let text = fs::read_to_string(crate::examples::path_of(DOCUMENT)).unwrap();
+    let (code, params) = (&error.code, error.params.join(", "));
+    assert!(text.contains(&format!("\n    {code}: {params}\n")), "{DOCUMENT} lacks:\n{code}: {params}");
 }
