@@ -110,3 +110,15 @@ fn the_history_names_the_program_that_opened_the_session() {
     let history = dom0.root.admin_json(&["history"]);
     assert!(history[0].to_string().contains("vgpu.py"), "{history}");
 }
+
+#[test]
+fn xapi_lists_its_methods_in_both_notations() {
+    let dom0 = Dom0::new();
+    let clients = Clients::new(dom0.root.folder());
+    let script = "import os, XenAPI; print(XenAPI.Session(os.environ['XAPI_URL']).system.listMethods())";
+    let by_xml = clients.run("python3", &["-c", script]);
+    assert!(by_xml.stdout.contains("'host.call_plugin'") && by_xml.stdout.starts_with('['), "{by_xml:?}");
+    // This one asks by JSON, before it connects.
+    assert_eq!(clients.run("node", &["vgpu.mjs", "version"]).code, Some(0));
+    assert!(dom0.calls().iter().any(|call| call == "system.listMethods"), "{:?}", dom0.calls());
+}

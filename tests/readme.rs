@@ -52,6 +52,9 @@ fn the_tour_in_the_readme_prints_what_it_says() {
 #[test]
 fn the_examples_in_the_user_guide_print_what_they_say() {
     let dom0 = host();
+    // As after an installation on a stock host.
+    dom0.install_stock(&programs::folder().join("dom0-program"), Release::V8_3).unwrap();
+    dom0.root.admin_ok(&["qemu-wrapper", "enable", "--restart-toolstack"]);
     create_vms(&dom0);
     let shell = Shell::on(dom0.root.folder()).with_clients();
     shell.run_all("docs/user-guide.md", &all_examples("docs/user-guide.md", 30));

@@ -3,9 +3,11 @@
 use std::any::Any;
 use std::fs;
 
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
 use rusqlite::Connection;
-use simulated_host::{Fault, Release, Service};
-use vgpu_tests::{Dom0, ResourcePool, VM, VM_ARGUMENT, uuid};
+use simulated_host::{Fault, Release, Role, Service};
+use vgpu_tests::{Dom0, ResourcePool, VM, VM_ARGUMENT, shared_key, uuid};
 
 use crate::examples::{Shell, sections};
 
@@ -105,6 +107,7 @@ fn trouble_with_vms(section: &str, dom0: &Dom0) -> bool {
         "A clone has no vGPU" => dom0.clone_vm_with_uuid(VM, "web01 copy", &uuid(1)).unwrap(),
         "The VM is not found" => [1, 2].into_iter().for_each(|number| dom0.create_vm_with_uuid(&uuid(number), "twin")),
         "XAPI does not answer" => dom0.set_fault(Service::Xapi, Fault::Absent).unwrap(),
+        "VGPU_NEWER_FORMAT" => dom0.set_pool_other_config(&shared_key(VM), Some("2 something new")),
         "The arguments would be too long" => {
             dom0.set_args_in_xapi(VM, Some(&format!("{VM_ARGUMENT} {}", "x".repeat(1990))));
         }
@@ -130,13 +133,29 @@ fn trouble_with_files(section: &str, dom0: &Dom0, kept: &mut Kept) -> bool {
             root.unlink("usr/libexec/vgpu/vgpu-hook");
             root.write("usr/libexec/vgpu/vgpu-hook", "#!/bin/sh\n");
         }
+        BUSY => kept.push(Box::new(lock_of_all_vms(dom0))),
         _ => return false,
     }
     true
 }
 
-/// Each change waits for the lock, so this one has a test of its own.
+/// As another program has it in the middle of a change.
+fn lock_of_all_vms(dom0: &Dom0) -> fs::File {
+    let file = fs::File::options().write(true).open(dom0.root.path("var/run/vgpu/vm-locks")).unwrap();
+    let everything = libc::flock {
+        l_type: libc::F_WRLCK.try_into().unwrap(),
+        l_whence: libc::SEEK_SET.try_into().unwrap(),
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    fcntl(&file, FcntlArg::F_OFD_SETLK(&everything)).unwrap();
+    file
+}
+
+/// The commands wait for locks, so each of these has a test of its own.
 const LOCKED: &str = "The database is locked";
+const BUSY: &str = "Another program is changing the VM";
 
 fn titles() -> Vec<String> {
     sections(DOCUMENT).into_iter().map(|section| section.title).collect()
@@ -152,10 +171,25 @@ fn run(title: &str) {
 #[test]
 fn every_message_in_troubleshooting_is_the_real_one() {
     assert!(titles().len() >= 18, "{:?}", titles());
-    titles().iter().filter(|title| *title != LOCKED).for_each(|title| run(title));
+    titles().iter().filter(|title| ![LOCKED, BUSY].contains(&title.as_str())).for_each(|title| run(title));
 }
 
 #[test]
 fn the_message_about_a_locked_database_is_the_real_one() {
     run(LOCKED);
+}
+
+#[test]
+fn the_message_about_another_program_is_the_real_one() {
+    run(BUSY);
+}
+
+#[test]
+fn the_error_of_a_role_that_may_only_read_is_the_real_one() {
+    let dom0 = running();
+    let session = dom0.open_session(Role::VmOperator);
+    let error = dom0.call_plugin_in(&session, "vgpu", "set_pool", &[("vm_uuid", VM), ("pool", "B")]).unwrap_err();
+    let text = fs::read_to_string(crate::examples::path_of(DOCUMENT)).unwrap();
+    let (code, params) = (&error.code, error.params.join(", "));
+    assert!(text.contains(&format!("\n    {code}: {params}\n")), "{DOCUMENT} lacks:\n{code}: {params}");
 }
