@@ -13,7 +13,7 @@ use crate::model::{VmSettings, VmUuid};
 use crate::reply::{AdoptReply, AdoptedVm, LeftAlone, RunningReply, RunsWithReply, RunsWithState, ScannedVm};
 use crate::shared_copy::SharedCopy;
 use crate::store::{Registration, Writing};
-use crate::transaction::Transaction;
+use crate::transaction::{Scope, Transaction};
 use crate::xenapi::{HostRecord, VmRecord, XapiVm};
 
 /// Every VM of the resource pool, and what it runs with: by GPU pool, those without one last, then by name. Templates,
@@ -133,7 +133,7 @@ fn note_adopted(reply: &mut AdoptReply, vm_uuid: VmUuid, adopted: Result<Option<
 
 /// Registers a VM with the argument that it has when it is locked; `None` if there is nothing to register any more.
 fn adopt_one(host: &Host, transaction: &mut Transaction<'_>, uuid: &VmUuid) -> Result<Option<AdoptedVm>, Error> {
-    let adopted = transaction.change(&[*uuid], false, &|writing, vms| {
+    let adopted = transaction.change(Scope::vms(&[*uuid]), false, &|writing, vms| {
         let Some(record) = vms.get(uuid).and_then(XapiVm::record) else { return Ok(None) };
         let found = device_args::find(&host.settings.device, record.args().unwrap_or_default());
         match (found, writing.read().registration(uuid)?) {

@@ -11,7 +11,7 @@ use crate::plan::{Goal, Known, Plan, goal, plan};
 use crate::reply::{LeftAlone, PruneReply, SyncReply, XapiOutcome};
 use crate::shared_copy::SharedCopy;
 use crate::store::{Store, StoreError};
-use crate::transaction::{HeldSignals, Transaction, Vms};
+use crate::transaction::{HeldSignals, Scope, Transaction, Vms};
 use crate::xenapi::{MapChange, MapField, Session, XapiVm};
 
 /// Takes over what other hosts have written, writes what they lack, and corrects the records of the VMs. A dry run says
@@ -124,8 +124,8 @@ fn carry_out(host: &Host, transaction: &mut Transaction<'_>, uuid: &VmUuid, plan
     if planned.changes.is_empty() && host.store.read().is_noted(uuid, is_known)? {
         return Ok(Told::nothing());
     }
-    let _locked = transaction.lock(&[*uuid])?;
-    let vms = transaction.look_again(&[*uuid])?;
+    let _locked = transaction.lock(Scope::vms(&[*uuid]))?;
+    let vms = transaction.look_again(Scope::vms(&[*uuid]))?;
     // It may have been pruned.
     let Some(entry) = host.store.read().entry(uuid)? else { return Ok(Told::nothing()) };
     let Plan { changes, outcome } = plan_of(host, &host.store, transaction.shared(), &vms, uuid, &entry)?;
@@ -200,8 +200,8 @@ fn forget(
     uuid: &VmUuid,
     seen: Option<&MapChange>,
 ) -> Result<bool, Error> {
-    let _locked = transaction.lock(&[*uuid])?;
-    let vms = transaction.look_again(&[*uuid])?;
+    let _locked = transaction.lock(Scope::vms(&[*uuid]))?;
+    let vms = transaction.look_again(Scope::vms(&[*uuid]))?;
     let removal = transaction.shared().and_then(|shared| shared.removal(uuid));
     if !matches!(vms.get(uuid), Some(XapiVm::Unknown)) || removal.as_ref() != seen {
         return Ok(false);

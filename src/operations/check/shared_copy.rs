@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 
 use super::{DATABASE_TIMEOUT, InXapi};
+use crate::entry::Subject;
 use crate::error::Error;
+use crate::model::VmUuid;
 use crate::paths::Root;
 use crate::shared_copy::Comparison;
 use crate::store::{Store, StoreError};
@@ -69,7 +71,9 @@ fn difference(root: &Root, InXapi { shared, records, .. }: &InXapi) -> Result<Di
         let is_newer = shared.compare(&uuid, Some(&entry)) == Comparison::HostIsNewer;
         difference.ahead += usize::from(is_newer && !is_pruned);
     }
-    let newer = |vm_uuid| Some(Error::NewerFormat { vm_uuid, error: shared.written_by_newer(&vm_uuid)? });
+    let newer = |vm_uuid: VmUuid| {
+        Some(Error::NewerFormat { subject: vm_uuid.shown(), error: shared.written_by_newer(&vm_uuid)? })
+    };
     difference.not_for_us = shared.vms().find_map(newer);
     Ok(difference)
 }
