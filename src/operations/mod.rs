@@ -13,6 +13,7 @@ mod guests;
 mod history;
 mod hosts;
 mod installed;
+mod metrics;
 mod pending;
 mod programs;
 mod qemu_wrapper;
@@ -22,7 +23,9 @@ mod resident;
 mod running;
 mod scan;
 mod selector;
+mod serving;
 mod single;
+mod status;
 mod sync;
 
 pub use crate::host::{Caller, Guest, Host};
@@ -33,12 +36,14 @@ pub use execute::ThisHost;
 pub use file::{export, import};
 pub use history::history;
 pub use hosts::OtherHost;
+pub use metrics::metrics;
 pub use qemu_wrapper::{
     WrapperError, disable_qemu_wrapper, enable_qemu_wrapper, is_patched_script, qemu_wrapper_status,
 };
-pub use read::{count_by_pool, count_by_priority, list_pools, list_vms, list_vms_as_json, show_vms, status, version};
+pub use read::{count_by_pool, count_by_priority, list_pools, list_vms, list_vms_as_json, show_vms, version};
 pub use recover::recover;
 pub use resident::Resident;
 pub use running::running;
-pub use scan::{adopt, scan_vms};
+pub use scan::{adopt, scan_gpus, scan_vms};
+pub use status::status;
 pub use sync::{prune, sync};
