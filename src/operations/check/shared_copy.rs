@@ -5,9 +5,8 @@ use std::collections::HashSet;
 use super::{DATABASE_TIMEOUT, InXapi};
 use crate::entry::Subject;
 use crate::error::Error;
-use crate::model::VmUuid;
 use crate::paths::Root;
-use crate::shared_copy::Comparison;
+use crate::shared_copy::{Comparison, SharedCopy};
 use crate::store::{Store, StoreError};
 
 /// From this number of entries for VMs that no longer exist, `check` reports them: each 100 cost every VM's start about 15 ms
@@ -43,9 +42,9 @@ pub(super) fn agrees(root: &Root, in_xapi: &InXapi) -> Result<String, String> {
 /// The differences between this host's database and the shared copy.
 #[derive(Default)]
 struct Difference {
-    /// VMs with newer settings in the database.
+    /// VMs, GPU pools and GPUs with newer settings in the database.
     ahead: usize,
-    /// VMs with newer settings in the shared copy.
+    /// Those with newer settings in the shared copy.
     behind: usize,
     /// VMs in the shared copy that XAPI does not know.
     gone: usize,
@@ -63,7 +62,8 @@ fn difference(root: &Root, InXapi { shared, records, .. }: &InXapi) -> Result<Di
         }
         store => store?,
     };
-    let behind = shared.news(store.read())?.entries.len();
+    let news = shared.news(store.read())?;
+    let behind = news.entries.len() + news.gpu_pools.len();
     let mut difference = Difference { behind, gone, ..Difference::default() };
     for (uuid, entry) in store.read().entries()? {
         // It was in the shared copy, and XAPI does not know the VM any more: it was pruned on another host.
@@ -71,9 +71,15 @@ fn difference(root: &Root, InXapi { shared, records, .. }: &InXapi) -> Result<Di
         let is_newer = shared.compare(&uuid, Some(&entry)) == Comparison::HostIsNewer;
         difference.ahead += usize::from(is_newer && !is_pruned);
     }
-    let newer = |vm_uuid: VmUuid| {
-        Some(Error::NewerFormat { subject: vm_uuid.shown(), error: shared.written_by_newer(&vm_uuid)? })
-    };
-    difference.not_for_us = shared.vms().find_map(newer);
+    for (subject, entry) in store.read().gpu_entries()? {
+        let is_newer = shared.compare(&subject, Some(&entry)) == Comparison::HostIsNewer;
+        difference.ahead += usize::from(is_newer && !store.read().is_gpu_pushed(&subject)?);
+    }
+    let not_for_us = shared.vms().find_map(|vm| newer(shared, &vm));
+    difference.not_for_us = not_for_us.or_else(|| shared.gpu_pools().find_map(|subject| newer(shared, &subject)));
     Ok(difference)
+}
+
+fn newer<S: Subject>(shared: &SharedCopy, subject: &S) -> Option<Error> {
+    Some(Error::NewerFormat { subject: subject.shown(), error: shared.written_by_newer(subject)? })
 }
