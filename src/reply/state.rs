@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Link, VmCheckReply};
 use crate::model::{PoolId, Priority};
 use crate::settings::{OnError, Unregistered};
-use crate::store::{CheckItem, Counts};
+use crate::store::{CheckItem, Counts, Verdict};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PoolReply {
@@ -145,11 +145,18 @@ pub struct HostState {
     pub ok: bool,
     /// Sentences for people.
     pub problems: Vec<String>,
+    /// Sentences for people about what does not keep anything from working. Left out if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 impl From<HostCheck> for HostState {
     fn from(HostCheck { host_uuid, host_name, version, ok, checks, .. }: HostCheck) -> Self {
-        let problems = checks.into_iter().filter(|item| !item.ok).map(|item| item.message).collect();
-        Self { host_uuid, host_name, version, ok, problems }
+        let of = |verdict| {
+            let items = checks.iter().filter(move |item| item.verdict() == verdict);
+            items.map(|item| item.message.clone()).collect()
+        };
+        let (problems, warnings) = (of(Verdict::Failed), of(Verdict::Warning));
+        Self { host_uuid, host_name, version, ok, problems, warnings }
     }
 }

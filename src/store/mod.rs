@@ -30,7 +30,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use file::connect;
 
-pub use check::{CheckItem, check};
+pub use check::{CheckItem, Verdict, check};
 pub use damaged::Damaged;
 pub use error::StoreError;
 pub use events::Events;

@@ -6,10 +6,10 @@ use vgpu_config::model::{PoolId, Priority, VmUuid};
 use vgpu_config::reply::{
     CheckReply, CountOfRunning, HostState, Link, LinkReply, PoolCheckReply, RecoverReply, StatusReply, VmCheckReply,
 };
-use vgpu_config::store::CheckItem;
+use vgpu_config::store::{CheckItem, Verdict};
 use vgpu_config::text::one_line;
 
-use super::{labelled, verdict};
+use super::{labelled, right_or_wrong, verdict};
 use crate::screen::Shade;
 use crate::table::Cell;
 
@@ -71,7 +71,8 @@ fn running(count: Option<CountOfRunning>) -> String {
 
 fn host_row(host: &HostState) -> Vec<Cell> {
     let state = match host.problems.as_slice() {
-        [] => verdict(true),
+        [] if host.warnings.is_empty() => verdict(Verdict::Ok),
+        [] => verdict(Verdict::Warning),
         [problem] => Cell::new(problem).shaded(Shade::Bad),
         [problem, more @ ..] => {
             let text = format!("{problem} (and {} more: vgpu-admin check --all-hosts)", more.len());
@@ -82,8 +83,7 @@ fn host_row(host: &HostState) -> Vec<Cell> {
 }
 
 pub fn check(reply: &CheckReply) -> String {
-    let wrong = reply.checks.iter().filter(|item| !item.ok).count();
-    format!("{}\n{}", checks(&reply.checks), summary(wrong, reply.broken_link))
+    format!("{}\n{}", checks(&reply.checks), summary(&reply.checks, reply.broken_link))
 }
 
 /// One line for each link of the VM's chain, then why the first broken one is, and what to do.
@@ -91,10 +91,9 @@ pub fn check_vm(reply: &VmCheckReply) -> String {
     let name = reply.vm_name.as_deref().unwrap_or("no name");
     let state = reply.power_state.as_ref().map(|state| format!(", {}", state.to_lowercase())).unwrap_or_default();
     let on = reply.host_name.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();
-    let rows = reply
-        .links
-        .iter()
-        .map(|LinkReply { link, ok, value, .. }| vec![verdict(*ok), Cell::new(link.to_string()), Cell::new(value)]);
+    let rows = reply.links.iter().map(|LinkReply { link, ok, value, .. }| {
+        vec![right_or_wrong(*ok), Cell::new(link.to_string()), Cell::new(value)]
+    });
     let mut text = format!("{}\n{}", one_line(&format!("VM {} ({name}){state}{on}", reply.vm_uuid)), labelled(rows));
     let mut broken = reply.links.iter().filter_map(|link| Some((link.link, link.problem.as_ref()?)));
     // Writing to a string does not fail.
@@ -118,20 +117,26 @@ pub fn check_all_hosts(reply: &PoolCheckReply) -> String {
         }
         text.push('\n');
     }
-    let wrong = reply.hosts.iter().flat_map(|host| &host.checks).filter(|item| !item.ok).count();
-    text + &summary(wrong, None)
+    text + &summary(reply.hosts.iter().flat_map(|host| &host.checks), None)
 }
 
 fn checks(items: &[CheckItem]) -> String {
-    labelled(items.iter().map(|item| vec![verdict(item.ok), Cell::new(&item.name), Cell::new(&item.message)]))
+    labelled(items.iter().map(|item| vec![verdict(item.verdict()), Cell::new(&item.name), Cell::new(&item.message)]))
 }
 
-fn summary(wrong: usize, broken_link: Option<Link>) -> String {
-    match (wrong, broken_link) {
-        (0, _) => "All checks passed.".to_owned(),
-        (1, _) => "1 check failed.".to_owned(),
-        (_, None) => format!("{wrong} checks failed."),
-        (_, Some(link)) => format!("{wrong} checks failed. Begin with {link}: what follows it may depend on it."),
+fn summary<'a>(items: impl IntoIterator<Item = &'a CheckItem>, broken_link: Option<Link>) -> String {
+    let (mut failed, mut warnings) = (0_u64, 0_u64);
+    for item in items {
+        failed += u64::from(item.verdict() == Verdict::Failed);
+        warnings += u64::from(item.verdict() == Verdict::Warning);
+    }
+    let warned = if warnings > 0 { format!(", with {}", count(warnings, "warning")) } else { String::new() };
+    match (failed, broken_link) {
+        (0, _) => format!("All checks passed{warned}."),
+        (2.., Some(link)) => {
+            format!("{failed} checks failed{warned}. Begin with {link}: what follows it may depend on it.")
+        }
+        _ => format!("{} failed{warned}.", count(failed, "check")),
     }
 }
 

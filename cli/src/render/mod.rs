@@ -12,6 +12,7 @@ use std::fmt::Write;
 use vgpu_config::Error;
 use vgpu_config::reply::{CheckedReply, OneOrMore, PoolsReply, ShowReply, VmReply};
 use vgpu_config::request::Reply;
+use vgpu_config::store::Verdict;
 use vgpu_config::text::one_line;
 
 use crate::screen::{self, Shade};
@@ -63,8 +64,17 @@ fn labelled<C: Into<Cell>>(rows: impl IntoIterator<Item = Vec<C>>) -> String {
 }
 
 /// The outcome of a check.
-fn verdict(ok: bool) -> Cell {
-    if ok { Cell::new("ok").shaded(Shade::Good) } else { Cell::new("WRONG").shaded(Shade::Bad) }
+fn verdict(verdict: Verdict) -> Cell {
+    match verdict {
+        Verdict::Ok => Cell::new("ok").shaded(Shade::Good),
+        Verdict::Warning => Cell::new("warn").shaded(Shade::Doubtful),
+        Verdict::Failed => Cell::new("WRONG").shaded(Shade::Bad),
+    }
+}
+
+/// The outcome of a check that warns of nothing.
+fn right_or_wrong(ok: bool) -> Cell {
+    verdict(if ok { Verdict::Ok } else { Verdict::Failed })
 }
 
 /// A list as a table.

@@ -10,7 +10,7 @@ use vgpu_config::reply::{CheckedReply, HistoryEntry, LinkReply, PoolReply, RunsW
 use vgpu_config::request::Reply;
 use vgpu_config::store::CheckItem;
 
-use super::{running, verdict};
+use super::{right_or_wrong, running, verdict};
 use crate::screen;
 use crate::table::{Cell, TooWide, layout};
 
@@ -167,7 +167,7 @@ fn gpu_pool(pool: &PoolReply) -> [Cell; GPU_POOLS.len()] {
 
 fn checks(reply: &CheckedReply) -> Vec<[Cell; CHECKS.len()]> {
     let item = |item: &CheckItem, host: Option<&String>| {
-        [verdict(item.ok), Cell::new(&item.name), Cell::new(&item.message), Cell::or_nothing(host)]
+        [verdict(item.verdict()), Cell::new(&item.name), Cell::new(&item.message), Cell::or_nothing(host)]
     };
     match reply {
         CheckedReply::ThisHost(reply) => reply.checks.iter().map(|check| item(check, None)).collect(),
@@ -180,7 +180,7 @@ fn checks(reply: &CheckedReply) -> Vec<[Cell; CHECKS.len()]> {
             let link = |LinkReply { link, ok, value, problem }: &LinkReply| {
                 let message = problem.as_ref().map_or_else(|| value.clone(), |problem| format!("{value}: {problem}"));
                 [
-                    verdict(*ok),
+                    right_or_wrong(*ok),
                     Cell::new(link.to_string()),
                     Cell::new(message),
                     Cell::or_nothing(reply.host_name.as_ref()),
