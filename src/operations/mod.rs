@@ -9,6 +9,7 @@ mod check;
 mod device_model;
 mod execute;
 mod file;
+mod gpu_sync;
 mod guests;
 mod history;
 mod hosts;

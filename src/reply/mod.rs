@@ -28,8 +28,8 @@ pub use metrics::MetricsReply;
 pub use one_or_more::OneOrMore;
 pub use qemu_wrapper::{QemuWrapperReply, WrapperState};
 pub use resource_pool::{
-    AdoptReply, AdoptedVm, AppliedVm, ApplyReply, HistoryEntry, HistorySettings, ImportReply, PlannedChange,
-    PruneReply, RecoverReply, ScannedVm, SettingsReply, SyncReply,
+    AdoptReply, AdoptedVm, AppliedVm, ApplyReply, GpuPoolsSync, HistoryEntry, HistorySettings, ImportReply,
+    PlannedChange, PruneReply, RecoverReply, ScannedVm, SettingsReply, SyncReply,
 };
 pub use running::{RunningReply, RunningState, RunningVm, RunsWithReply, RunsWithState};
 pub use schema::{ErrorBody, ErrorReply, schema_of};
