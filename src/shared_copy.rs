@@ -1,4 +1,5 @@
-//! The shared copy of the settings, in XAPI's own database: `pool.other_config["vgpu:<vm-uuid>"]`.
+//! The shared copy of the settings, in XAPI's own database: `pool.other_config["vgpu:<vm-uuid>"]`, and for GPU pools and GPUs
+//! `["vgpu:pool:A"]` and `["vgpu:gpu:<host-uuid>:0000:81:00.0"]`.
 //!
 //! XAPI replicates it to every host of the resource pool, does not copy it with a clone and does not revert it with a
 //! snapshot. Every host uses the same rule for which of two entries is newer, so all reach the same settings in whatever
@@ -9,7 +10,7 @@ use std::cmp::Ordering;
 
 use indexmap::IndexMap;
 
-use crate::entry::{Entry, EntryError, News};
+use crate::entry::{Entry, EntryError, GpuEntry, GpuSubject, News, Subject, Versioned};
 use crate::model::VmUuid;
 use crate::store::{Reading, StoreError};
 use crate::xenapi::{MapChange, MapField, Reference, Session, XapiError};
@@ -21,13 +22,13 @@ pub struct SharedCopy {
     values: IndexMap<String, String>,
 }
 
-/// The shared copy's entry of a VM, compared with what this host has.
+/// An entry of the shared copy, compared with what this host has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Comparison {
+pub enum Comparison<E = Entry> {
     /// Both say the same, or neither says anything.
     Same,
     /// The shared copy is newer: this host must take it over.
-    CopyIsNewer(Entry),
+    CopyIsNewer(E),
     /// This host is newer, or the shared copy has no usable entry: it must be written.
     HostIsNewer,
     /// A newer program wrote the entry: it is left alone.
@@ -50,28 +51,37 @@ impl SharedCopy {
 
     /// The VMs that have an entry.
     pub fn vms(&self) -> impl Iterator<Item = VmUuid> {
-        self.values.keys().filter_map(|key| Entry::vm_of_key(key))
+        self.subjects()
     }
 
-    /// A VM's entry, if it can be read.
-    #[must_use]
-    pub fn entry(&self, uuid: &VmUuid) -> Option<Entry> {
-        Entry::parse(self.values.get(&Entry::key(uuid))?).ok()
+    /// The GPU pools and GPUs that have an entry.
+    pub fn gpu_pools(&self) -> impl Iterator<Item = GpuSubject> {
+        self.subjects()
     }
 
-    /// Why a VM's entry must be left alone, if a newer program wrote it.
+    fn subjects<S: Subject>(&self) -> impl Iterator<Item = S> {
+        self.values.keys().filter_map(|key| S::of_key(key))
+    }
+
+    /// An entry, if it can be read.
     #[must_use]
-    pub fn written_by_newer(&self, uuid: &VmUuid) -> Option<EntryError> {
-        match self.compare(uuid, None) {
+    pub fn entry<S: Subject>(&self, subject: &S) -> Option<S::Entry> {
+        subject.read(self.values.get(&subject.key())?).ok()
+    }
+
+    /// Why an entry must be left alone, if a newer program wrote it.
+    #[must_use]
+    pub fn written_by_newer<S: Subject>(&self, subject: &S) -> Option<EntryError> {
+        match self.compare(subject, None) {
             Comparison::NotForUs(error) => Some(error),
             Comparison::Same | Comparison::CopyIsNewer(_) | Comparison::HostIsNewer => None,
         }
     }
 
-    /// Compares the shared copy's entry of a VM with what this host has.
+    /// Compares an entry of the shared copy with what this host has.
     #[must_use]
-    pub fn compare(&self, uuid: &VmUuid, here: Option<&Entry>) -> Comparison {
-        let there = match self.values.get(&Entry::key(uuid)).map(|text| Entry::parse(text)) {
+    pub fn compare<S: Subject>(&self, subject: &S, here: Option<&S::Entry>) -> Comparison<S::Entry> {
+        let there = match self.values.get(&subject.key()).map(|text| subject.read(text)) {
             Some(Ok(there)) => there,
             Some(Err(error @ EntryError::Newer(_))) => return Comparison::NotForUs(error),
             // An entry that this program did not write counts as none, and is overwritten if there is something to write.
@@ -88,8 +98,8 @@ impl SharedCopy {
 
     /// The newer of the shared copy's entry and this host's.
     #[must_use]
-    pub fn newest(&self, uuid: &VmUuid, here: Option<&Entry>) -> Option<Entry> {
-        match self.compare(uuid, here) {
+    pub fn newest<S: Subject>(&self, subject: &S, here: Option<&S::Entry>) -> Option<S::Entry> {
+        match self.compare(subject, here) {
             Comparison::CopyIsNewer(entry) => Some(entry),
             Comparison::Same | Comparison::HostIsNewer | Comparison::NotForUs(_) => here.cloned(),
         }
@@ -101,15 +111,21 @@ impl SharedCopy {
     /// # Errors
     /// The database cannot be read.
     pub fn news(&self, read: Reading<'_>) -> Result<News, StoreError> {
-        let mut news = News { entries: Vec::new(), carried: self.vms().collect() };
+        let mut news = News { carried: self.vms().collect(), ..News::default() };
         // Look up each one by itself: this host may have rows of many more VMs.
         let _snapshot = read.snapshot()?;
         for uuid in &news.carried {
             let here = read.understood_entry(uuid)?;
             news.entries.extend(self.newer_than(uuid, here.as_ref(), read)?.map(|entry| (*uuid, entry)));
         }
+        for subject in self.gpu_pools() {
+            let here = read.gpu_entry(&subject)?;
+            let is_edited = |entry: &GpuEntry| read.is_gpu_edited_without(&subject, entry);
+            news.gpu_pools.extend(self.newer(&subject, here.as_ref(), is_edited)?.map(|entry| (subject, entry)));
+        }
         // The same order on every host.
         news.entries.sort_by_key(|(uuid, _)| *uuid);
+        news.gpu_pools.sort_by_key(|(subject, _)| *subject);
         Ok(news)
     }
 
@@ -123,35 +139,45 @@ impl SharedCopy {
         here: Option<&Entry>,
         read: Reading<'_>,
     ) -> Result<Option<Entry>, StoreError> {
-        match self.compare(uuid, here) {
+        self.newer(uuid, here, |entry| read.is_edited_without(uuid, entry))
+    }
+
+    /// An entry that this host has not taken over. `is_edited` says whether an edit by hand did not know of it.
+    fn newer<S: Subject>(
+        &self,
+        subject: &S,
+        here: Option<&S::Entry>,
+        is_edited: impl FnOnce(&S::Entry) -> Result<bool, StoreError>,
+    ) -> Result<Option<S::Entry>, StoreError> {
+        match self.compare(subject, here) {
             Comparison::CopyIsNewer(entry) => Ok(Some(entry)),
-            Comparison::HostIsNewer => match self.entry(uuid) {
-                Some(entry) if read.is_edited_without(uuid, &entry)? => Ok(Some(entry)),
+            Comparison::HostIsNewer => match self.entry(subject) {
+                Some(entry) if is_edited(&entry)? => Ok(Some(entry)),
                 _ => Ok(None),
             },
             Comparison::NotForUs(error) => {
-                log::warn!("VM {uuid}: the shared copy's entry {error}");
+                log::warn!("{}: the shared copy's entry {error}", subject.shown());
                 Ok(None)
             }
             Comparison::Same => Ok(None),
         }
     }
 
-    /// The change that gives the shared copy this host's entry of a VM; `None` if it already has it.
+    /// The change that gives the shared copy this host's entry; `None` if it already has it.
     #[must_use]
-    pub fn change(&self, uuid: &VmUuid, here: &Entry) -> Option<MapChange> {
-        let key = Entry::key(uuid);
+    pub fn change<S: Subject>(&self, subject: &S, here: &S::Entry) -> Option<MapChange> {
+        let key = subject.key();
         let old = self.values.get(&key).cloned();
-        let more = old.as_deref().and_then(|text| Entry::parse(text).ok()).map(|entry| entry.more).unwrap_or_default();
-        let new = Some(Entry { more, ..here.clone() }.to_text());
+        let there = old.as_deref().and_then(|text| subject.read(text).ok());
+        let new = Some(here.with_more(there.as_ref().map_or("", Versioned::more)).to_text());
         let map = MapField::PoolOtherConfig;
         (old != new).then(|| MapChange { map, object: self.pool.clone(), key, old, new })
     }
 
-    /// The change that removes a VM's entry; `None` if there is none.
+    /// The change that removes an entry; `None` if there is none.
     #[must_use]
-    pub fn removal(&self, uuid: &VmUuid) -> Option<MapChange> {
-        let key = Entry::key(uuid);
+    pub fn removal<S: Subject>(&self, subject: &S) -> Option<MapChange> {
+        let key = subject.key();
         let old = Some(self.values.get(&key)?.clone());
         Some(MapChange { map: MapField::PoolOtherConfig, object: self.pool.clone(), key, old, new: None })
     }

@@ -1,8 +1,10 @@
-//! Locks that keep two programs of this host (hook, plugin, `vgpu-admin`) from changing the same VM at the same time.
+//! Locks that keep two programs of this host (hook, plugin, `vgpu-admin`) from changing the same VM, or the GPU pools, at the same
+//! time.
 //!
 //! A lock is a one-byte range of a file, held by the open file (`F_OFD_SETLK` in fcntl(2)). A program can hold many of them, and
 //! they are released when it ends, even if it is killed. Changes of the database alone, which take milliseconds, need none.
 
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -28,11 +30,28 @@ const PAUSE: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub struct VmLocks(File);
 
-/// Locked VMs; unlocked when this is dropped.
+/// What is locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lockable {
+    Vm(VmUuid),
+    /// The GPU pools and all GPUs: they change rarely.
+    GpuPools,
+}
+
+impl fmt::Display for Lockable {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Vm(uuid) => write!(formatter, "VM {uuid} is"),
+            Self::GpuPools => formatter.write_str("the GPU pools are"),
+        }
+    }
+}
+
+/// Locked VMs and GPU pools; unlocked when this is dropped.
 #[derive(Debug)]
 pub struct LockedVms<'a> {
     locks: &'a VmLocks,
-    vms: Vec<VmUuid>,
+    locked: Vec<Lockable>,
 }
 
 impl VmLocks {
@@ -42,19 +61,23 @@ impl VmLocks {
         run_file::open(path).map(Self)
     }
 
-    /// Locks VMs: all of them, or none. [`LockError::Busy`] names a VM that another program held until the deadline.
+    /// Locks several: all of them, or none. [`LockError::Busy`] names one that another program held until the deadline.
     ///
     /// # Errors
     /// Another program holds one of them, or the system refuses.
-    pub fn lock(&self, vms: impl IntoIterator<Item = VmUuid>, deadline: Deadline) -> Result<LockedVms<'_>, LockError> {
+    pub fn lock(
+        &self,
+        wanted: impl IntoIterator<Item = Lockable>,
+        deadline: Deadline,
+    ) -> Result<LockedVms<'_>, LockError> {
         // In a fixed order, so that two programs never wait for each other.
-        let mut vms: Vec<_> = vms.into_iter().collect();
-        vms.sort_unstable();
-        let mut locked = LockedVms { locks: self, vms: Vec::new() };
-        for vm in vms {
-            while !locked.try_also(&vm)? {
+        let mut wanted: Vec<_> = wanted.into_iter().collect();
+        wanted.sort_unstable();
+        let mut locked = self.none();
+        for one in wanted {
+            while !locked.try_also(&one)? {
                 if deadline.remaining().is_none() {
-                    return Err(LockError::Busy(vm));
+                    return Err(LockError::Busy(one));
                 }
                 thread::sleep(PAUSE);
             }
@@ -62,17 +85,17 @@ impl VmLocks {
         Ok(locked)
     }
 
-    /// No VM yet; [`LockedVms::try_also`] adds those that are free.
+    /// Nothing yet; [`LockedVms::try_also`] adds those that are free.
     #[must_use]
     pub fn none(&self) -> LockedVms<'_> {
-        LockedVms { locks: self, vms: Vec::new() }
+        LockedVms { locks: self, locked: Vec::new() }
     }
 
-    fn set(&self, vm: &VmUuid, kind: libc::c_int) -> Result<(), Errno> {
+    fn set(&self, what: &Lockable, kind: libc::c_int) -> Result<(), Errno> {
         let range = libc::flock {
             l_type: libc::c_short::try_from(kind).map_err(|_| Errno::EINVAL)?,
             l_whence: libc::c_short::try_from(libc::SEEK_SET).map_err(|_| Errno::EINVAL)?,
-            l_start: place_of(vm),
+            l_start: place_of(what),
             l_len: 1,
             l_pid: 0,
         };
@@ -80,25 +103,25 @@ impl VmLocks {
     }
 }
 
-/// Why VMs are not locked.
+/// Why something is not locked.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    #[error("VM {0} is being changed by another program: try again")]
-    Busy(VmUuid),
+    #[error("{0} being changed by another program: try again")]
+    Busy(Lockable),
     /// The system refuses.
-    #[error("the VM cannot be locked: {0}")]
+    #[error("the VM or the GPU pools cannot be locked: {0}")]
     System(Errno),
 }
 
 impl LockedVms<'_> {
-    /// Locks another VM too, unless another program holds it. Returns whether it is locked.
+    /// Locks another one too, unless another program holds it. Returns whether it is locked.
     ///
     /// # Errors
     /// The system refuses.
-    pub fn try_also(&mut self, vm: &VmUuid) -> Result<bool, LockError> {
-        match self.locks.set(vm, libc::F_WRLCK) {
+    pub fn try_also(&mut self, wanted: &Lockable) -> Result<bool, LockError> {
+        match self.locks.set(wanted, libc::F_WRLCK) {
             Ok(()) => {
-                self.vms.push(*vm);
+                self.locked.push(*wanted);
                 Ok(true)
             }
             Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
@@ -109,26 +132,31 @@ impl LockedVms<'_> {
 
 impl Drop for LockedVms<'_> {
     fn drop(&mut self) {
-        for vm in &self.vms {
-            if let Err(error) = self.locks.set(vm, libc::F_UNLCK) {
-                log::warn!("VM {vm} stays locked until this program ends: {error}");
+        for locked in &self.locked {
+            if let Err(error) = self.locks.set(locked, libc::F_UNLCK) {
+                log::warn!("{locked} locked until this program ends: {error}");
             }
         }
     }
 }
 
-/// The offset of a VM's byte in the file. Two VMs with the same byte only wait for each other.
-fn place_of(vm: &VmUuid) -> i64 {
-    let (high, low) = vm.as_u64_pair();
-    i64::try_from((high ^ low) >> 2).unwrap_or_default()
+/// The offset of a byte in the file. Two VMs with the same byte only wait for each other; the GPU pools' byte is no VM's.
+fn place_of(what: &Lockable) -> i64 {
+    match what {
+        Lockable::Vm(uuid) => {
+            let (high, low) = uuid.as_u64_pair();
+            i64::try_from((high ^ low) >> 2).unwrap_or_default()
+        }
+        Lockable::GpuPools => 1 << 62,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn vm(number: u32) -> VmUuid {
-        format!("{number:08}-0000-4000-8000-000000000000").parse().unwrap()
+    fn vm(number: u32) -> Lockable {
+        Lockable::Vm(format!("{number:08}-0000-4000-8000-000000000000").parse().unwrap())
     }
 
     #[test]
@@ -139,10 +167,12 @@ mod tests {
         let now = || Deadline::after(Duration::ZERO);
         let held = one.lock([vm(1), vm(2)], now()).unwrap();
         assert!(matches!(other.lock([vm(3), vm(2)], now()), Err(LockError::Busy(busy)) if busy == vm(2)));
-        drop(one.lock([vm(3)], now()).unwrap());
+        drop(one.lock([vm(3), Lockable::GpuPools], now()).unwrap());
         assert!(!other.none().try_also(&vm(1)).unwrap());
         drop(held);
-        assert!(other.lock([vm(1), vm(2), vm(3)], now()).is_ok());
+        let held = other.lock([Lockable::GpuPools, vm(1), vm(2), vm(3)], now()).unwrap();
+        assert!(matches!(one.lock([Lockable::GpuPools], now()), Err(LockError::Busy(Lockable::GpuPools))));
+        drop(held);
     }
 
     #[test]

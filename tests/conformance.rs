@@ -7,6 +7,8 @@
 mod copies;
 #[path = "conformance/faults.rs"]
 mod faults;
+#[path = "conformance/gpus.rs"]
+mod gpus;
 #[path = "conformance/lifecycle.rs"]
 mod lifecycle;
 #[path = "conformance/literal.rs"]

@@ -114,7 +114,7 @@ pub unsafe extern "C" fn vgpu_db_check(db: *mut vgpu_db, callback: vgpu_check_ca
     with_handle(db, |handle| {
         let items = handle.resident.host().check_database();
         if let Some(callback) = callback {
-            for CheckItem { name, ok, message } in &items {
+            for CheckItem { name, ok, message, .. } in &items {
                 let (name, message) = (as_c(name), as_c(message));
                 // SAFETY: it is a function of the caller's, which takes two texts that live until it returns.
                 let stop = unsafe { callback(name.as_ptr(), c_int::from(*ok), message.as_ptr(), context) };

@@ -47,7 +47,7 @@ pub enum Error {
     #[error(transparent)]
     Lock(#[from] LockError),
     /// It happened several times in a row.
-    #[error("the VM's row was edited by hand at the same time: try again")]
+    #[error("the row was edited by hand at the same time: try again")]
     Contended,
     #[error("interrupted: nothing was changed")]
     Interrupted,
@@ -72,8 +72,8 @@ pub enum Error {
     DeviceArgsUnclear(String),
     #[error("'{0}' has no valid GPU pool or priority: register the VM with 'vgpu-admin register-vm'")]
     UnclearArgument(String),
-    #[error("the shared copy's entry of VM {vm_uuid} {error}")]
-    NewerFormat { vm_uuid: VmUuid, error: EntryError },
+    #[error("the shared copy's entry of {subject} {error}")]
+    NewerFormat { subject: String, error: EntryError },
     #[error("{} does not name this host (INSTALLATION_UUID): is it an XCP-ng host?", .0.display())]
     NotAHost(PathBuf),
     #[error("the resource pool has no host '{name}': expected a UUID or one of {known}")]

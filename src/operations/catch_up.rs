@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::model::VmUuid;
 use crate::shared_copy::SharedCopy;
 use crate::store::{DATABASE_TIMEOUT, Reading, Store};
-use crate::transaction::{take_over, take_over_all};
+use crate::transaction::{Scope, take_over, take_over_all};
 use crate::xenapi::Session;
 
 /// How long a request that only reads waits for XAPI, and then for the database.
@@ -91,7 +91,7 @@ impl<'a> Current<'a> {
             return Ok((Vec::new(), None));
         }
         host.store.set_timeout(CATCH_UP_TIMEOUT)?;
-        let taken = host.vm_locks().and_then(|locks| take_over(&host.store, shared, locks, &[]));
+        let taken = host.vm_locks().and_then(|locks| take_over(&host.store, shared, locks, Scope::default()));
         let taken = taken.unwrap_or_else(|error| {
             log::debug!("the changes of other hosts are not taken over now: {error}");
             News::default()

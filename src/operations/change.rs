@@ -7,7 +7,7 @@ use crate::model::{DeviceVmId, PoolId, Priority, VmUuid, fits_xapi};
 use crate::reply::{ChangeReply, XapiOutcome};
 use crate::settings::Defaults;
 use crate::store::{StoredVm, Writing};
-use crate::transaction::{Transaction, Vms};
+use crate::transaction::{Scope, Transaction, Vms};
 use crate::xenapi::{VmRecord, XapiVm};
 
 #[derive(Debug, Clone)]
@@ -158,9 +158,9 @@ fn change(host: &Host, uuids: &[VmUuid], dry_run: bool, change: &ChangeOfVm<'_>)
         uuids.iter().map(change).collect::<Result<Vec<_>, Error>>()
     };
     let changed = if dry_run {
-        transaction.rehearse_change(uuids, &change_each)?
+        transaction.rehearse_change(Scope::vms(uuids), &change_each)?
     } else {
-        transaction.change(uuids, true, &change_each)?
+        transaction.change(Scope::vms(uuids), true, &change_each)?
     };
     replies(host, uuids, changed, transaction.away(), dry_run)
 }

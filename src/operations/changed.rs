@@ -20,7 +20,7 @@ pub(super) fn replies(
     away: Option<&XapiError>,
     dry_run: bool,
 ) -> Result<Vec<ChangeReply>, Error> {
-    let Changed { value, told, vms } = changed;
+    let Changed { value, told, vms, .. } = changed;
     let reply = |(uuid, change): (&VmUuid, BeforeAndAfter)| {
         let outcome = told.iter().find(|(told, _)| told == uuid).map_or(XapiOutcome::Away, |(_, outcome)| *outcome);
         let vm = vms.get(uuid).unwrap_or(&XapiVm::Away);

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::model::{VmSettings, VmUuid, fits_xapi_character};
 use crate::reply::{ImportReply, PlannedChange, XapiOutcome};
 use crate::store::{Filter, Reading, StoredVm, Writing};
-use crate::transaction::{Changed, Transaction};
+use crate::transaction::{Changed, Scope, Transaction};
 
 /// The registered VMs as one file.
 ///
@@ -58,7 +58,7 @@ pub fn import(host: &Host, file: &ConfigFile, prune: bool, dry_run: bool) -> Res
         let vms = concerned(host, file, prune)?;
         // A VM that is registered after this is left alone: it is not locked.
         let locked: HashSet<_> = vms.iter().copied().collect();
-        let Changed { value, told, .. } = transaction.change(&vms, false, &|writing, vms| {
+        let Changed { value, told, .. } = transaction.change(Scope::vms(&vms), false, &|writing, vms| {
             let changes = put_all(writing, file, &|uuid| prune && locked.contains(uuid))?;
             for (uuid, vm) in vms {
                 if let Some(name) = vm.name() {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::deadline::Deadline;
 use crate::device_args;
-use crate::entry::News;
+use crate::entry::{GpuContent, GpuSubject, News, Subject};
 use crate::error::Error;
 use crate::model::{VmSettings, VmUuid};
 use crate::paths::Root;
@@ -64,6 +64,7 @@ fn describe(rebuilt: &Rebuilt, reply: &mut RecoverReply) -> Result<(), StoreErro
     reply.removals = saved.removals;
     reply.history = saved.history;
     reply.last_starts = saved.last_starts;
+    reply.gpu_pools = saved.gpu_pools;
     reply.from_history.clone_from(&saved.from_history);
     if saved.unreadable_pages > 0 {
         reply.notes.push(format!("{} pages of the tables cannot be read", saved.unreadable_pages));
@@ -83,6 +84,7 @@ fn complete(
     match xapi {
         Ok(xapi) => {
             keep_newer_rows(&writing, &xapi.shared, &rebuilt.saved().without_revision, reply)?;
+            keep_newer_gpu_rows(&writing, &xapi.shared, &rebuilt.saved().gpu_pools_without_revision, reply)?;
             take_over(&writing, &xapi.shared, reply)?;
             for (_, record) in &xapi.records {
                 if let Ok(uuid) = record.uuid.parse() {
@@ -100,6 +102,11 @@ fn complete(
         if let Registration::Unknown = writing.read().registration(vm_uuid)? {
             let why = "it was registered, but its settings are neither in the file nor in the shared copy".to_owned();
             reply.lost.push(LeftAlone { vm_uuid: *vm_uuid, why });
+        }
+    }
+    for subject in &rebuilt.saved().gpus_lost {
+        if writing.read().gpu_entry(subject)?.is_none() {
+            reply.notes.push(format!("{} served a GPU pool, but which is lost: assign it again", subject.shown()));
         }
     }
     reply.vms = writing.read().counts()?.total();
@@ -128,13 +135,36 @@ fn keep_newer_rows(
     Ok(())
 }
 
+/// The same for GPU pools and GPUs.
+fn keep_newer_gpu_rows(
+    writing: &Writing<'_>,
+    shared: &SharedCopy,
+    subjects: &[GpuSubject],
+    reply: &mut RecoverReply,
+) -> Result<(), StoreError> {
+    for subject in subjects {
+        let (Some(here), Comparison::CopyIsNewer(there)) =
+            (writing.read().gpu_entry(subject)?, shared.compare(subject, None))
+        else {
+            continue;
+        };
+        let is_removed = there.content == GpuContent::Gpu(None);
+        if here.changed_at > there.changed_at && here.content != there.content && !is_removed {
+            writing.count_gpu_after(subject, &here, &there)?;
+            let what = subject.shown();
+            reply.notes.push(format!("{what} has a change on this host that was not written to XAPI, and keeps it"));
+        }
+    }
+    Ok(())
+}
+
 /// The settings to compare, without the number: it may be chosen anew.
 fn content(settings: VmSettings) -> impl PartialEq {
     (settings.pool, settings.priority)
 }
 
 fn take_over(writing: &Writing<'_>, shared: &SharedCopy, reply: &mut RecoverReply) -> Result<(), Error> {
-    let News { entries, .. } = &shared.news(writing.read())?;
+    let News { entries, gpu_pools, .. } = &shared.news(writing.read())?;
     for (uuid, entry) in entries {
         match (writing.read().entry(uuid)?, entry.settings) {
             (None, Some(_)) => reply.filled_in.push(*uuid),
@@ -142,6 +172,12 @@ fn take_over(writing: &Writing<'_>, shared: &SharedCopy, reply: &mut RecoverRepl
             // The file had only lost the revision.
             (Some(here), there) if here.settings.map(content) == there.map(content) => {}
             (Some(_), _) => reply.newer_in_xapi.push(*uuid),
+        }
+    }
+    for (subject, entry) in gpu_pools {
+        let here = writing.read().gpu_entry(subject)?.map(|here| here.content);
+        if here.as_ref() != Some(&entry.content) {
+            reply.notes.push(format!("{} has newer settings in the shared copy, which were used", subject.shown()));
         }
     }
     for uuid in shared.vms() {

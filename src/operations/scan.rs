@@ -6,14 +6,17 @@ use super::Host;
 use super::catch_up::Current;
 use super::hosts::Answered;
 use super::running::running_everywhere;
+use super::serving::Serving;
 use super::sync::note_names;
 use crate::device_args::{self, FoundDevice};
 use crate::error::Error;
 use crate::model::{VmSettings, VmUuid};
-use crate::reply::{AdoptReply, AdoptedVm, LeftAlone, RunningReply, RunsWithReply, RunsWithState, ScannedVm};
+use crate::reply::{
+    AdoptReply, AdoptedVm, LeftAlone, RunningReply, RunsWithReply, RunsWithState, ScannedGpu, ScannedVm,
+};
 use crate::shared_copy::SharedCopy;
 use crate::store::{Registration, Writing};
-use crate::transaction::Transaction;
+use crate::transaction::{Scope, Transaction};
 use crate::xenapi::{HostRecord, VmRecord, XapiVm};
 
 /// Every VM of the resource pool, and what it runs with: by GPU pool, those without one last, then by name. Templates,
@@ -49,6 +52,20 @@ pub fn scan_vms(host: &Host) -> Result<Vec<ScannedVm>, Error> {
         rank(one).cmp(&rank(other)).then_with(|| one.vm_name.cmp(&other.vm_name)).then(one.vm_uuid.cmp(&other.vm_uuid))
     });
     Ok(vms)
+}
+
+/// Every physical GPU of every host, and the GPU pool that it serves: by host, then by address.
+///
+/// # Errors
+/// XAPI or the database cannot be used.
+pub fn scan_gpus(host: &Host) -> Result<Vec<ScannedGpu>, Error> {
+    let mut session = host.connect()?;
+    let hosts = session.hosts()?;
+    let vms = session.vm_records()?;
+    let gpus = session.gpus_of(&hosts, &vms.iter().map(|(_, record)| record).collect::<Vec<_>>())?;
+    let shared = SharedCopy::load(&mut session)?;
+    let serving = Serving::read(Current::with(host, &shared)?.read())?;
+    Ok(serving.scan(gpus, &hosts))
 }
 
 /// What a VM runs with, as the host said on which it runs.
@@ -136,7 +153,7 @@ fn note_adopted(reply: &mut AdoptReply, vm_uuid: VmUuid, adopted: Result<Option<
 
 /// Registers a VM with the argument that it has when it is locked; `None` if there is nothing to register any more.
 fn adopt_one(host: &Host, transaction: &mut Transaction<'_>, uuid: &VmUuid) -> Result<Option<AdoptedVm>, Error> {
-    let adopted = transaction.change(&[*uuid], false, &|writing, vms| {
+    let adopted = transaction.change(Scope::vms(&[*uuid]), false, &|writing, vms| {
         let Some(record) = vms.get(uuid).and_then(XapiVm::record) else { return Ok(None) };
         let found = device_args::find(&host.settings.device, record.args().unwrap_or_default());
         match (found, writing.read().registration(uuid)?) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Host;
+use super::gpu_sync::{known_hosts, prune_gpus, sync_gpu_pools};
 use crate::device_args;
 use crate::entry::Entry;
 use crate::error::Error;
@@ -11,8 +12,8 @@ use crate::plan::{Goal, Known, Plan, goal, plan};
 use crate::reply::{LeftAlone, PruneReply, SyncReply, XapiOutcome};
 use crate::shared_copy::SharedCopy;
 use crate::store::{Store, StoreError};
-use crate::transaction::{HeldSignals, Transaction, Vms};
-use crate::xenapi::{MapChange, MapField, Session, XapiVm};
+use crate::transaction::{HeldSignals, Scope, Transaction, Vms};
+use crate::xenapi::{MapChange, MapField, XapiVm};
 
 /// Takes over what other hosts have written, writes what they lack, and corrects the records of the VMs. A dry run says
 /// what would be done and changes nothing.
@@ -26,8 +27,10 @@ pub fn sync(host: &Host, dry_run: bool) -> Result<SyncReply, Error> {
     let copy = dry_run.then(|| host.store.copy_in_memory()).transpose()?;
     let store = copy.as_ref().unwrap_or(&host.store);
     let news = transaction.take_over_into(store, dry_run)?;
-    let has_other_hosts = transaction.ask(Session::hosts)?.is_some_and(|hosts| hosts.len() > 1);
-    let mut reply = SyncReply { dry_run, has_other_hosts, ..SyncReply::default() };
+    let hosts = known_hosts(&mut transaction)?;
+    let mut reply = SyncReply { dry_run, has_other_hosts: hosts.len() > 1, ..SyncReply::default() };
+    reply.gpu_pools = sync_gpu_pools(host, &mut transaction, store, &hosts, dry_run)?;
+    reply.gpu_pools.taken = news.gpu_pools.into_iter().map(|(subject, _)| subject).collect();
     reply.left_alone = transaction.shared().map(written_by_newer).unwrap_or_default();
     reply.taken = news.entries.into_iter().map(|(uuid, _)| uuid).collect();
     let entries = store.read().entries()?;
@@ -127,8 +130,8 @@ fn carry_out(host: &Host, transaction: &mut Transaction<'_>, uuid: &VmUuid, plan
     if planned.changes.is_empty() && host.store.read().is_noted(uuid, is_known)? {
         return Ok(Told::nothing());
     }
-    let _locked = transaction.lock(&[*uuid])?;
-    let vms = transaction.look_again(&[*uuid])?;
+    let _locked = transaction.lock(Scope::vms(&[*uuid]))?;
+    let vms = transaction.look_again(Scope::vms(&[*uuid]))?;
     // It may have been pruned.
     let Some(entry) = host.store.read().entry(uuid)? else { return Ok(Told::nothing()) };
     let Plan { changes, outcome } = plan_of(host, &host.store, transaction.shared(), &vms, uuid, &entry)?;
@@ -166,7 +169,7 @@ pub(super) fn note_names(host: &Host, vms: &Vms) -> Result<(), Error> {
 }
 
 /// Forgets the settings and removals of VMs that XAPI does not know, here and in the shared copy: of all such VMs, or of
-/// those in `only`. A dry run says what would be done and changes nothing.
+/// those in `only`. Without `only`, also the GPUs of hosts that XAPI does not know. A dry run says what would be done and changes nothing.
 ///
 /// # Errors
 /// XAPI or the database cannot be used; what was forgotten until then stays forgotten.
@@ -176,7 +179,7 @@ pub fn prune(host: &Host, only: Option<&VmUuids>, dry_run: bool) -> Result<Prune
     let here: Vec<_> = host.store.read().entries()?.into_iter().map(|(uuid, _)| uuid).collect();
     transaction.read_shared()?;
     let vms = transaction.look_all_up()?;
-    let Some(shared) = transaction.shared() else { return Ok(PruneReply { dry_run, pruned: Vec::new() }) };
+    let Some(shared) = transaction.shared() else { return Ok(PruneReply { dry_run, ..PruneReply::default() }) };
     let is_left_alone = |uuid: &VmUuid| {
         let newer = shared.written_by_newer(uuid);
         newer.inspect(|error| log::warn!("VM {uuid}: the shared copy's entry {error}")).is_some()
@@ -195,7 +198,9 @@ pub fn prune(host: &Host, only: Option<&VmUuids>, dry_run: bool) -> Result<Prune
             pruned.push(uuid);
         }
     }
-    Ok(PruneReply { dry_run, pruned })
+    // A list of VMs means those alone.
+    let pruned_gpus = if only.is_none() { prune_gpus(host, &mut transaction, dry_run)? } else { Vec::new() };
+    Ok(PruneReply { dry_run, pruned, pruned_gpus })
 }
 
 /// Forgets a VM, unless it was created meanwhile or another host has changed its settings.
@@ -205,8 +210,8 @@ fn forget(
     uuid: &VmUuid,
     seen: Option<&MapChange>,
 ) -> Result<bool, Error> {
-    let _locked = transaction.lock(&[*uuid])?;
-    let vms = transaction.look_again(&[*uuid])?;
+    let _locked = transaction.lock(Scope::vms(&[*uuid]))?;
+    let vms = transaction.look_again(Scope::vms(&[*uuid]))?;
     let removal = transaction.shared().and_then(|shared| shared.removal(uuid));
     if !matches!(vms.get(uuid), Some(XapiVm::Unknown)) || removal.as_ref() != seen {
         return Ok(false);

@@ -4,9 +4,10 @@
 //! Pure functions: they ask neither XAPI nor the database.
 
 mod goal;
+mod gpu_pool;
 
 use crate::device_args;
-use crate::entry::Entry;
+use crate::entry::{Entry, Subject};
 use crate::error::Error;
 use crate::model::VmUuid;
 use crate::reply::XapiOutcome;
@@ -15,6 +16,7 @@ use crate::shared_copy::{Comparison, SharedCopy};
 use crate::xenapi::{MapChange, MapField, PUT_ASIDE_KEY, Reference, VmRecord, XapiVm};
 
 pub use goal::{Goal, Origin, Unwanted, goal};
+pub use gpu_pool::plan_gpu_pool;
 
 /// What is known of a VM.
 #[derive(Debug, Clone, Copy)]
@@ -53,7 +55,7 @@ pub fn plan(device: &DeviceName, known: &Known<'_>, goal: &Goal) -> Result<Plan,
         && matches!(known.vm, XapiVm::Unknown)
         && shared.compare(known.uuid, None) == Comparison::Same;
     let is_to_be_shared = match shared.compare(known.uuid, known.here) {
-        Comparison::NotForUs(error) => return Err(Error::NewerFormat { vm_uuid: *known.uuid, error }),
+        Comparison::NotForUs(error) => return Err(Error::NewerFormat { subject: known.uuid.shown(), error }),
         Comparison::HostIsNewer => !is_pruned,
         // A requested change is written in this program's format.
         Comparison::Same => known.is_asked_for,

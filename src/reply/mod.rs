@@ -3,6 +3,8 @@
 //! Fields may be added, but never removed.
 
 mod chain;
+mod gpus;
+mod metrics;
 mod one_or_more;
 mod qemu_wrapper;
 mod resource_pool;
@@ -21,17 +23,19 @@ use crate::settings::DeviceName;
 use crate::store::StoredVm;
 
 pub use chain::{Link, LinkReply, VmCheckReply};
+pub use gpus::{NamedVm, ScannedGpu};
+pub use metrics::MetricsReply;
 pub use one_or_more::OneOrMore;
 pub use qemu_wrapper::{QemuWrapperReply, WrapperState};
 pub use resource_pool::{
-    AdoptReply, AdoptedVm, AppliedVm, ApplyReply, HistoryEntry, HistorySettings, ImportReply, PlannedChange,
-    PruneReply, RecoverReply, ScannedVm, SettingsReply, SyncReply,
+    AdoptReply, AdoptedVm, AppliedVm, ApplyReply, GpuPoolsSync, HistoryEntry, HistorySettings, ImportReply,
+    PlannedChange, PruneReply, RecoverReply, ScannedVm, SettingsReply, SyncReply,
 };
 pub use running::{RunningReply, RunningState, RunningVm, RunsWithReply, RunsWithState};
 pub use schema::{ErrorBody, ErrorReply, schema_of};
 pub use state::{
-    CheckReply, CheckedReply, CountByPool, CountByPriority, CountOfRunning, HostCheck, HostState, PoolCheckReply,
-    PoolReply, PoolsReply, StatusReply,
+    Attention, CheckReply, CheckedReply, CountByPool, CountByPriority, CountOfRunning, HostCheck, HostState,
+    PoolCheckReply, PoolReply, PoolsReply, StatusReply,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{LeftAlone, RunsWithReply};
-use crate::model::{DeviceVmId, PoolId, Priority, VmSettings, VmUuid};
+use crate::entry::GpuSubject;
+use crate::model::{DeviceVmId, Gpu, PoolId, Priority, VmSettings, VmUuid};
 use crate::store::HeldSettings;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -20,6 +21,19 @@ pub struct SyncReply {
     pub left_alone: Vec<LeftAlone>,
     #[serde(default)]
     pub has_other_hosts: bool,
+    #[serde(default)]
+    pub gpu_pools: GpuPoolsSync,
+}
+
+/// What a sync did with GPU pools (`pool:A`) and GPUs (`gpu:` with the host's UUID and the PCI address).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GpuPoolsSync {
+    /// Taken over from other hosts.
+    pub taken: Vec<GpuSubject>,
+    /// Written to the shared copy.
+    pub pushed: Vec<GpuSubject>,
+    /// Sentences for people.
+    pub left_alone: Vec<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -44,6 +58,9 @@ pub struct RecoverReply {
     /// Entries.
     pub history: usize,
     pub last_starts: usize,
+    /// GPU pools with a name, description or limit, and GPUs that serve a GPU pool, in the file.
+    #[serde(default)]
+    pub gpu_pools: usize,
     /// Registered VMs whose settings are lost.
     pub lost: Vec<LeftAlone>,
     /// Sentences for people.
@@ -54,15 +71,18 @@ impl RecoverReply {
     /// Whether nothing was found in the file.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.from_file == 0 && self.removals == 0 && self.history == 0 && self.last_starts == 0
+        self.from_file == 0 && self.gpu_pools == 0 && self.removals == 0 && self.history == 0 && self.last_starts == 0
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PruneReply {
     /// Nothing was changed.
     pub dry_run: bool,
     pub pruned: Vec<VmUuid>,
+    /// GPUs of hosts that XAPI does not know.
+    #[serde(default)]
+    pub pruned_gpus: Vec<Gpu>,
 }
 
 /// A VM of the resource pool, registered or not.

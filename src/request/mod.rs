@@ -14,8 +14,8 @@ use crate::error::Error;
 use crate::model::{DeviceVmId, PoolId, Priority, VmUuids};
 use crate::reply::{
     AdoptReply, ApplyReply, ChangeReply, CheckedReply, CountByPool, CountByPriority, HistoryEntry, ImportReply,
-    ListReply, OneOrMore, PoolsReply, PruneReply, RunningReply, ScannedVm, ShowReply, StatusReply, SyncReply,
-    VersionReply, schema_of,
+    ListReply, MetricsReply, OneOrMore, PoolsReply, PruneReply, RunningReply, ScannedGpu, ScannedVm, ShowReply,
+    StatusReply, SyncReply, VersionReply, schema_of,
 };
 
 /// Defines [`Request`] and [`Reply`]. A field has the argument's name, and its type determines how the argument is read and
@@ -173,6 +173,8 @@ requests! {
     } -> OneOrMore<ChangeReply>;
     /// Lists all VMs of the resource pool, registered or not.
     "scan_vms" = ScanVms {} -> Vec<ScannedVm>;
+    /// Lists the physical GPUs of every host.
+    "scan_gpus" = ScanGpus {} -> Vec<ScannedGpu>;
     /// Registers VMs that have an argument written by hand.
     "adopt" = Adopt {
         /// Change nothing.
@@ -225,6 +227,8 @@ requests! {
         /// Every host of the resource pool, not only this one.
         all_hosts: bool,
     } -> CheckedReply;
+    /// Returns numbers for a monitoring system.
+    "metrics" = Metrics {} -> MetricsReply;
     "version" = Version {} -> VersionReply;
 }
 

@@ -10,8 +10,8 @@ use crate::error::Error;
 use crate::plan::Goal;
 use crate::shared_copy::{Comparison, SharedCopy};
 use crate::store::{Registration, Store, StoreError};
-use crate::transaction::take_over;
-use crate::vm_lock::{LockError, LockedVms, VmLocks};
+use crate::transaction::{Scope, take_over};
+use crate::vm_lock::{LockError, Lockable, LockedVms, VmLocks};
 use crate::xenapi::VmRecord;
 
 pub(super) struct Reconciliation<'a> {
@@ -64,7 +64,7 @@ impl<'a> Reconciliation<'a> {
     }
 
     fn lock<'l>(&self, locks: &'l VmLocks) -> Result<LockedVms<'l>, LockError> {
-        locks.lock([self.start.vm_uuid], self.deadline.at_most(self.start.share(1)))
+        locks.lock([Lockable::Vm(self.start.vm_uuid)], self.deadline.at_most(self.start.share(1)))
     }
 
     /// The report of a boot that is already right; `None` if anything is left to do.
@@ -247,7 +247,7 @@ impl<'a> Reconciliation<'a> {
     /// are told must not change later.
     fn take_over(&self, shared: &SharedCopy, locks: &VmLocks, is_locked: bool) -> Result<(), Error> {
         let own = [self.start.vm_uuid];
-        take_over(self.store, shared, locks, if is_locked { &own } else { &[] })?;
+        take_over(self.store, shared, locks, Scope::vms(if is_locked { &own } else { &[] }))?;
         match self.registration()? {
             Registration::Registered(vm) if vm.number_is_provisional => {
                 let writing = self.store.write()?;

@@ -18,15 +18,40 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckItem {
     pub name: String,
+    /// Also true for a warning.
     pub ok: bool,
+    /// Somebody should look at it, but everything works as it was configured. Left out if false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub warning: bool,
     /// What was found and, if it is wrong, what to do.
     pub message: String,
+}
+
+/// The outcome of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Ok,
+    Warning,
+    Failed,
 }
 
 impl CheckItem {
     pub fn new(name: impl Into<String>, result: Result<String, String>) -> Self {
         let ok = result.is_ok();
-        Self { name: name.into(), ok, message: result.unwrap_or_else(|problem| problem) }
+        Self { name: name.into(), ok, warning: false, message: result.unwrap_or_else(|problem| problem) }
+    }
+
+    pub fn warning(name: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { name: name.into(), ok: true, warning: true, message: message.into() }
+    }
+
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        match (self.ok, self.warning) {
+            (false, _) => Verdict::Failed,
+            (true, true) => Verdict::Warning,
+            (true, false) => Verdict::Ok,
+        }
     }
 }
 

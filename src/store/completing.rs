@@ -2,7 +2,7 @@
 
 use rusqlite::params;
 
-use super::history::last_entry;
+use super::history::LastEntries;
 use super::rows::text_of_people;
 use super::writing::Writing;
 use super::{Store, StoreError};
@@ -12,7 +12,8 @@ impl Store {
     /// Completes rows that were inserted by hand, and records the removal of rows that have disappeared.
     pub(super) fn complete_rows(&self) -> Result<(), StoreError> {
         let sql = "SELECT EXISTS (SELECT 1 FROM vms_to_complete)";
-        if !self.connection.query_row(sql, [], |row| row.get::<_, bool>(0))? {
+        let lacks_something = self.connection.query_row(sql, [], |row| row.get::<_, bool>(0))?;
+        if !lacks_something && !self.read().gpu_rows_lack_something()? {
             return Ok(());
         }
         let writing = self.write()?;
@@ -20,8 +21,9 @@ impl Store {
         for vm in &vms {
             writing.note_if_vanished(vm)?;
         }
+        writing.complete_gpu_rows()?;
         // They were removed by hand, so no program signs for them.
-        writing.set_signed_until(last_entry(writing.transaction())?);
+        writing.set_signed_until(LastEntries::of(writing.transaction())?);
         for vm in &vms {
             writing.complete(vm)?;
         }
@@ -31,11 +33,12 @@ impl Store {
 }
 
 impl Writing<'_> {
-    /// Completes every VM that lacks something.
+    /// Completes every row that lacks something.
     ///
     /// # Errors
     /// The database cannot be written.
     pub fn complete_all(&self) -> Result<(), StoreError> {
+        self.complete_gpu_rows()?;
         self.vms_to_complete()?.iter().try_for_each(|uuid| self.complete(uuid))
     }
 

@@ -83,7 +83,7 @@ impl Reading<'_> {
     fn to_entry(self, row: &Row<'_>) -> Result<(VmUuid, Entry), StoreError> {
         let key: String = row.get(0)?;
         let bad = |column, invalid: InvalidValue| StoreError::BadRow {
-            vm_uuid: key.clone(),
+            row: format!("VM '{key}'"),
             column,
             value: invalid.value,
             expected: invalid.expected,
@@ -125,6 +125,7 @@ impl Writing<'_> {
         for (uuid, there) in &news.entries {
             edits.extend(self.read().hand_edit(uuid, there)?.map(|edit| (uuid, edit)));
         }
+        let gpu_edits = self.gpu_edits(news)?;
         // If one VM gives up a number and another gets it, that is no conflict, whichever comes first.
         for (uuid, _) in &news.entries {
             self.forget_number(uuid)?;
@@ -134,8 +135,10 @@ impl Writing<'_> {
             without_number.extend(self.take_over_one(uuid, entry, &news.carried)?);
         }
         without_number.iter().try_for_each(|(uuid, before)| self.renumber(uuid, before))?;
-        self.sign_as_taken_over(&news.entries, self.through())?;
+        self.take_over_gpu_pools(news)?;
+        self.sign_as_taken_over(news, self.through())?;
         edits.into_iter().try_for_each(|(uuid, edit)| self.make_again(uuid, edit))?;
+        self.make_gpu_edits_again(gpu_edits)?;
         self.sign_as_made_again()
     }
 
@@ -280,7 +283,7 @@ impl Writing<'_> {
     }
 }
 
-fn understood<T>(entry: Result<T, StoreError>) -> Option<T> {
+pub(super) fn understood<T>(entry: Result<T, StoreError>) -> Option<T> {
     entry.inspect_err(|error| log::error!("{error}")).ok()
 }
 

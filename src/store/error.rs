@@ -63,8 +63,8 @@ pub enum StoreError {
     #[error("the database cannot be written: the disk is full")]
     DiskFull,
     /// Neither a program nor a constraint would have let this in.
-    #[error("the row of VM '{vm_uuid}' has {column} '{value}', expected {expected}: correct or delete it with sqlite3")]
-    BadRow { vm_uuid: String, column: &'static str, value: String, expected: &'static str },
+    #[error("the row of {row} has {column} '{value}', expected {expected}: correct or delete it with sqlite3")]
+    BadRow { row: String, column: &'static str, value: String, expected: &'static str },
     #[error("the database cannot be used: {}", in_short(.0))]
     Sqlite(rusqlite::Error),
     #[error("the database could not be migrated to the newest schema: {0}; it was not changed")]

@@ -7,11 +7,11 @@
 
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::history::{HeldSettings, Through, held};
+use super::history::{GPU_POOLS, HeldSettings, Kept, Through, VMS, held};
 use super::rows::Reading;
 use super::writing::Writing;
 use super::{Store, StoreError};
-use crate::entry::{CLOCKS_MAY_DIFFER, Entry};
+use crate::entry::{CLOCKS_MAY_DIFFER, Entry, GpuSubject};
 use crate::model::{DeviceVmId, PoolId, Priority, VmSettings, VmUuid};
 
 /// What the history says of an edit that was made again.
@@ -56,27 +56,42 @@ impl Store {
     /// # Errors
     /// The database cannot be written.
     pub fn note_as_told(&self, uuid: &VmUuid) -> Result<(), StoreError> {
-        if !self.read().is_edited_by_hand(uuid)? {
+        self.note_edit_as_told(&VMS, &uuid.to_string())
+    }
+
+    /// The same for a GPU pool or a GPU.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn note_gpu_as_told(&self, subject: &GpuSubject) -> Result<(), StoreError> {
+        self.note_edit_as_told(&GPU_POOLS, &subject.to_string())
+    }
+
+    fn note_edit_as_told(&self, kept: &Kept, subject: &str) -> Result<(), StoreError> {
+        if !self.read().is_edited_by_hand(kept, subject)? {
             return Ok(());
         }
+        let Kept { history, key, .. } = kept;
         let writing = self.write()?;
-        writing.execute(
-            "UPDATE history SET changed_by = coalesce(changed_by || '; ', '') || ?2
-             WHERE vm_uuid = ?1 AND through = 'by hand' AND coalesce(changed_by, ?3) = ?3",
-            params![uuid.to_string(), TOLD, MADE_AGAIN],
-        )?;
+        let sql = format!(
+            "UPDATE {history} SET changed_by = coalesce(changed_by || '; ', '') || ?2
+             WHERE {key} = ?1 AND through = 'by hand' AND coalesce(changed_by, ?3) = ?3"
+        );
+        writing.execute(&sql, params![subject, TOLD, MADE_AGAIN])?;
         writing.commit()
     }
 }
 
 impl Reading<'_> {
-    /// Whether a VM's newest change was made by hand, and XAPI was not told of it.
-    fn is_edited_by_hand(&self, uuid: &VmUuid) -> Result<bool, StoreError> {
-        let sql = "
-            SELECT through = 'by hand' AND coalesce(changed_by, ?2) = ?2 FROM history JOIN vm_state USING (vm_uuid)
-            WHERE vm_uuid = ?1 AND pushed_revision < revision ORDER BY entry_id DESC LIMIT 1";
-        let mut statement = self.connection().prepare_cached(sql)?;
-        let edited = statement.query_row(params![uuid.to_string(), MADE_AGAIN], |row| row.get(0)).optional()?;
+    /// Whether a subject's newest change was made by hand, and XAPI was not told of it.
+    fn is_edited_by_hand(&self, kept: &Kept, subject: &str) -> Result<bool, StoreError> {
+        let Kept { history, state, key, .. } = kept;
+        let sql = format!(
+            "SELECT through = 'by hand' AND coalesce(changed_by, ?2) = ?2 FROM {history} JOIN {state} USING ({key})
+             WHERE {key} = ?1 AND pushed_revision < revision ORDER BY entry_id DESC LIMIT 1"
+        );
+        let mut statement = self.connection().prepare_cached(&sql)?;
+        let edited = statement.query_row(params![subject, MADE_AGAIN], |row| row.get(0)).optional()?;
         Ok(edited.unwrap_or_default())
     }
 
@@ -87,18 +102,17 @@ impl Reading<'_> {
     /// The database cannot be read.
     pub fn is_edited_without(&self, uuid: &VmUuid, there: &Entry) -> Result<bool, StoreError> {
         let Some(here) = self.entry(uuid)? else { return Ok(false) };
-        let sql = "SELECT EXISTS (SELECT 1 FROM vm_state WHERE vm_uuid = ?1 AND pushed_revision < ?2)";
-        let mut statement = self.connection().prepare_cached(sql)?;
-        let is_unknown: bool = statement.query_row(params![uuid.to_string(), there.revision], |row| row.get(0))?;
-        if !is_unknown || !self.is_edited_by_hand(uuid)? {
-            return Ok(false);
-        }
-        // A clearly older edit may come from a backup of the database.
-        let is_later = here.changed_at + CLOCKS_MAY_DIFFER >= there.changed_at;
-        if !is_later {
-            log::warn!("VM {uuid}: its row was edited by hand, and gives way to a later change on another host");
-        }
-        Ok(is_later)
+        let is_unknown = self.is_unknown_edit(&VMS, &uuid.to_string(), there.revision)?;
+        Ok(is_unknown && is_not_clearly_older(&format!("VM {uuid}"), here.changed_at, there.changed_at))
+    }
+
+    /// Whether a subject was edited by hand, XAPI was not told of the edit, and this host did not know of a revision then.
+    pub(super) fn is_unknown_edit(&self, kept: &Kept, subject: &str, revision: i64) -> Result<bool, StoreError> {
+        let Kept { state, key, .. } = kept;
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM {state} WHERE {key} = ?1 AND pushed_revision < ?2)");
+        let mut statement = self.connection().prepare_cached(&sql)?;
+        let is_unknown: bool = statement.query_row(params![subject, revision], |row| row.get(0))?;
+        Ok(is_unknown && self.is_edited_by_hand(kept, subject)?)
     }
 
     /// What a VM should have if another host has written this, and it cannot be taken over now.
@@ -120,13 +134,10 @@ impl Reading<'_> {
         let Some(whole) = self.entry(uuid)?.and_then(|entry| entry.settings) else {
             return Ok(Some(HandEdit::Removal));
         };
-        let sql = "
-            SELECT old_pool_id, old_priority, old_device_vm_id FROM history
-            WHERE vm_uuid = ?1 AND entry_id > (SELECT coalesce(max(entry_id), 0) FROM history
-                WHERE vm_uuid = ?1 AND (through <> 'by hand' OR coalesce(changed_by, ?2) <> ?2))
-            ORDER BY entry_id LIMIT 1";
         let before =
-            self.connection().query_row(sql, params![uuid.to_string(), MADE_AGAIN], |row: &Row<'_>| held(row, 0))?;
+            self.before_edit(&VMS, &uuid.to_string(), "old_pool_id, old_priority, old_device_vm_id", |row| {
+                held(row, 0)
+            })?;
         Ok(Some(match before {
             None => HandEdit::Registration(whole),
             Some(HeldSettings { pool, priority, vm_id }) => HandEdit::Change {
@@ -137,6 +148,33 @@ impl Reading<'_> {
             },
         }))
     }
+
+    /// What a subject had before it was edited by hand, as the history says.
+    pub(super) fn before_edit<T>(
+        &self,
+        kept: &Kept,
+        subject: &str,
+        columns: &str,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let Kept { history, key, .. } = kept;
+        let sql = format!(
+            "SELECT {columns} FROM {history}
+             WHERE {key} = ?1 AND entry_id > (SELECT coalesce(max(entry_id), 0) FROM {history}
+                 WHERE {key} = ?1 AND (through <> 'by hand' OR coalesce(changed_by, ?2) <> ?2))
+             ORDER BY entry_id LIMIT 1"
+        );
+        Ok(self.connection().query_row(&sql, params![subject, MADE_AGAIN], read)?)
+    }
+}
+
+/// A clearly older edit may come from a backup of the database.
+pub(super) fn is_not_clearly_older(subject: &str, edited_at: i64, changed_at: i64) -> bool {
+    let is_later = edited_at + CLOCKS_MAY_DIFFER >= changed_at;
+    if !is_later {
+        log::warn!("{subject}: its row was edited by hand, and gives way to a later change on another host");
+    }
+    is_later
 }
 
 impl Writing<'_> {
@@ -165,7 +203,10 @@ impl Writing<'_> {
     pub(super) fn sign_as_made_again(&self) -> Result<(), StoreError> {
         let before = self.signed_until();
         self.sign(|_| Through::ByHand)?;
-        self.execute("UPDATE history SET changed_by = ?2 WHERE entry_id > ?1", params![before, MADE_AGAIN])?;
+        for (history, before) in [(VMS.history, before.vms), (GPU_POOLS.history, before.gpu_pools)] {
+            let sql = format!("UPDATE {history} SET changed_by = ?2 WHERE entry_id > ?1");
+            self.execute(&sql, params![before, MADE_AGAIN])?;
+        }
         Ok(())
     }
 }

@@ -1,15 +1,16 @@
 //! Who changed what. Triggers record every change of the rows. Before it commits, a program's transaction signs its changes, one
-//! entry for each VM. An entry without a signature is a manual edit.
+//! entry for each VM, GPU pool and GPU. An entry without a signature is a manual edit.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 
+use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params};
 
 use super::StoreError;
 use super::rows::{Reading, text_of_people};
 use super::writing::Writing;
-use crate::entry::Entry;
+use crate::entry::News;
 use crate::model::{VmSettings, VmUuid};
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -137,86 +138,149 @@ pub(super) fn held(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<HeldS
     Ok(Some(HeldSettings { pool, priority: row.get(first + 1)?, vm_id: row.get(first + 2)? }))
 }
 
-pub(super) fn last_entry(connection: &Connection) -> Result<i64, StoreError> {
-    let sql = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'history'), 0)";
-    Ok(connection.query_row(sql, [], |row| row.get(0))?)
+/// Where a kind of subject is kept: its history, and what the programs keep about it.
+pub(super) struct Kept {
+    pub history: &'static str,
+    pub state: &'static str,
+    /// The column of both tables that names the subject.
+    pub key: &'static str,
+    /// What the history has of each change, as `old_…` and `new_…`.
+    columns: &'static [&'static str],
+}
+
+pub(super) const VMS: Kept =
+    Kept { history: "history", state: "vm_state", key: "vm_uuid", columns: &["pool_id", "priority", "device_vm_id"] };
+pub(super) const GPU_POOLS: Kept = Kept {
+    history: "gpu_history",
+    state: "gpu_state",
+    key: "subject",
+    columns: &["pool_id", "name", "description", "max_vms"],
+};
+
+impl Kept {
+    /// The columns with a prefix, and something after each.
+    fn columns(&self, prefix: &str, after: impl Fn(usize) -> String) -> String {
+        let columns = self.columns.iter().enumerate();
+        columns.map(|(index, column)| format!("{prefix}{column}{}", after(index))).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// The last entries of both histories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LastEntries {
+    pub vms: i64,
+    pub gpu_pools: i64,
+}
+
+impl LastEntries {
+    pub fn of(connection: &Connection) -> Result<Self, StoreError> {
+        let last = |table: &str| {
+            let sql = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = ?1), 0)";
+            connection.prepare_cached(sql)?.query_row([table], |row| row.get(0))
+        };
+        Ok(Self { vms: last(VMS.history)?, gpu_pools: last(GPU_POOLS.history)? })
+    }
 }
 
 /// An entry as the triggers left it.
 struct Noted {
     entry_id: i64,
-    vm_uuid: String,
-    from: Option<HeldSettings>,
-    to: Option<HeldSettings>,
+    key: String,
+    from: Vec<Value>,
+    to: Vec<Value>,
 }
 
 impl Writing<'_> {
-    /// Signs the changes since the last signature. Several changes of one VM are merged into one entry, or into none if its
-    /// settings are the same as before.
+    /// Signs the changes since the last signature. Several changes of one subject are merged into one entry, or into none if it
+    /// is the same as before.
     pub(super) fn sign(&self, through: impl Fn(&str) -> Through) -> Result<(), StoreError> {
+        let before = self.signed_until();
+        self.sign_in(&VMS, before.vms, &through)?;
+        self.sign_in(&GPU_POOLS, before.gpu_pools, &through)?;
+        self.set_signed_until(LastEntries::of(self.transaction())?);
+        Ok(())
+    }
+
+    fn sign_in(&self, kept: &Kept, after: i64, through: &dyn Fn(&str) -> Through) -> Result<(), StoreError> {
+        let Kept { history, .. } = kept;
         let mut first: HashMap<String, Noted> = HashMap::new();
-        for noted in self.unsigned()? {
-            match first.get_mut(&noted.vm_uuid) {
-                None => drop(first.insert(noted.vm_uuid.clone(), noted)),
+        for noted in self.unsigned(kept, after)? {
+            match first.get_mut(&noted.key) {
+                None => drop(first.insert(noted.key.clone(), noted)),
                 Some(first) => {
-                    self.execute("DELETE FROM history WHERE entry_id = ?1", [noted.entry_id])?;
+                    self.execute(&format!("DELETE FROM {history} WHERE entry_id = ?1"), [noted.entry_id])?;
                     first.to = noted.to;
                 }
             }
         }
-        for Noted { entry_id, vm_uuid, from, to } in first.into_values() {
-            let through = through(&vm_uuid);
+        let set = kept.columns("new_", |index| format!(" = ?{}", index + 4));
+        let sql = format!("UPDATE {history} SET through = ?2, changed_by = ?3, {set} WHERE entry_id = ?1");
+        for Noted { entry_id, key, from, to } in first.into_values() {
             if from == to {
-                self.execute("DELETE FROM history WHERE entry_id = ?1", [entry_id])?;
+                self.execute(&format!("DELETE FROM {history} WHERE entry_id = ?1"), [entry_id])?;
                 continue;
             }
-            let (pool, priority, vm_id) =
-                to.map_or((None, None, None), |to| (Some(to.pool), Some(to.priority), to.vm_id));
-            self.execute(
-                "UPDATE history SET new_pool_id = ?2, new_priority = ?3, new_device_vm_id = ?4, through = ?5, changed_by = ?6
-                 WHERE entry_id = ?1",
-                params![entry_id, pool, priority, vm_id, through.as_str(), self.user_for(through)],
-            )?;
+            let through = through(&key);
+            let by = self.user_for(through).map_or(Value::Null, Value::Text);
+            let signed = [Value::Integer(entry_id), Value::Text(through.as_str().to_owned()), by];
+            self.execute(&sql, rusqlite::params_from_iter(signed.into_iter().chain(to)))?;
         }
-        self.set_signed_until(last_entry(self.transaction())?);
         Ok(())
     }
 
     /// Signs changes that were taken over from another host, with their time there. Further changes that this made necessary
     /// are signed by `own`.
-    pub(super) fn sign_as_taken_over(&self, news: &[(VmUuid, Entry)], own: Through) -> Result<(), StoreError> {
+    pub(super) fn sign_as_taken_over(&self, news: &News, own: Through) -> Result<(), StoreError> {
         let before = self.signed_until();
-        let taken: HashSet<_> = news.iter().map(|(uuid, _)| uuid.to_string()).collect();
-        self.sign(|vm| if taken.contains(vm) { Through::AnotherHost } else { own })?;
-        for (uuid, entry) in news {
-            self.execute(
-                "UPDATE history SET changed_at = coalesce(datetime(?3, 'unixepoch'), changed_at)
-                 WHERE entry_id > ?1 AND vm_uuid = ?2",
-                params![before, uuid.to_string(), entry.changed_at],
-            )?;
+        let vms = news.entries.iter().map(|(uuid, entry)| (uuid.to_string(), entry.changed_at));
+        let gpu_pools = news.gpu_pools.iter().map(|(subject, entry)| (subject.to_string(), entry.changed_at));
+        let (vms, gpu_pools): (HashMap<_, _>, HashMap<_, _>) = (vms.collect(), gpu_pools.collect());
+        let is_taken = |key: &str| vms.contains_key(key) || gpu_pools.contains_key(key);
+        self.sign(|key| if is_taken(key) { Through::AnotherHost } else { own })?;
+        for (kept, taken, before) in [(&VMS, &vms, before.vms), (&GPU_POOLS, &gpu_pools, before.gpu_pools)] {
+            let Kept { history, key, .. } = kept;
+            let sql = format!(
+                "UPDATE {history} SET changed_at = coalesce(datetime(?3, 'unixepoch'), changed_at)
+                 WHERE entry_id > ?1 AND {key} = ?2"
+            );
+            for (subject, changed_at) in taken {
+                self.execute(&sql, params![before, subject, changed_at])?;
+            }
         }
         Ok(())
     }
 
-    /// Deletes the oldest entries so that at most `keep` remain. Edits by hand that XAPI was not told of are kept as well: their
-    /// entries say what was edited.
+    /// Deletes the oldest entries of each history so that at most `keep` remain. Edits by hand that XAPI was not told of are
+    /// kept as well: their entries say what was edited.
     pub(super) fn shorten_history(&self, keep: u32) -> Result<(), StoreError> {
-        let sql = "DELETE FROM history
-                   WHERE entry_id <= (SELECT entry_id FROM history ORDER BY entry_id DESC LIMIT 1 OFFSET ?1)
-                   AND NOT (through = 'by hand' AND EXISTS (SELECT 1 FROM vm_state
-                       WHERE vm_state.vm_uuid = history.vm_uuid AND pushed_revision < revision))";
-        self.execute(sql, [keep])?;
+        for Kept { history, state, key, .. } in [&VMS, &GPU_POOLS] {
+            let sql = format!(
+                "DELETE FROM {history}
+                 WHERE entry_id <= (SELECT entry_id FROM {history} ORDER BY entry_id DESC LIMIT 1 OFFSET ?1)
+                 AND NOT (through = 'by hand' AND EXISTS (SELECT 1 FROM {state}
+                     WHERE {state}.{key} = {history}.{key} AND pushed_revision < revision))"
+            );
+            self.execute(&sql, [keep])?;
+        }
         Ok(())
     }
 
-    fn unsigned(&self) -> Result<Vec<Noted>, StoreError> {
-        let sql = "
-            SELECT entry_id, vm_uuid, old_pool_id, old_priority, old_device_vm_id, new_pool_id, new_priority, new_device_vm_id
-            FROM history WHERE entry_id > ?1 ORDER BY entry_id";
-        let mut statement = self.transaction().prepare_cached(sql)?;
-        let noted = |row: &Row<'_>| {
-            Ok(Noted { entry_id: row.get(0)?, vm_uuid: row.get(1)?, from: held(row, 2)?, to: held(row, 5)? })
+    fn unsigned(&self, kept: &Kept, after: i64) -> Result<Vec<Noted>, StoreError> {
+        let Kept { history, key, columns, .. } = kept;
+        let (old, new) = (kept.columns("old_", |_| String::new()), kept.columns("new_", |_| String::new()));
+        let sql = format!("SELECT entry_id, {key}, {old}, {new} FROM {history} WHERE entry_id > ?1 ORDER BY entry_id");
+        let mut statement = self.transaction().prepare_cached(&sql)?;
+        let values = |row: &Row<'_>, first: usize| {
+            (first..first + columns.len()).map(|column| row.get(column)).collect::<Result<_, _>>()
         };
-        Ok(statement.query_map([self.signed_until()], noted)?.collect::<Result<_, _>>()?)
+        let noted = |row: &Row<'_>| {
+            Ok(Noted {
+                entry_id: row.get(0)?,
+                key: row.get(1)?,
+                from: values(row, 2)?,
+                to: values(row, 2 + columns.len())?,
+            })
+        };
+        Ok(statement.query_map([after], noted)?.collect::<Result<_, _>>()?)
     }
 }

@@ -10,6 +10,7 @@ mod entries;
 mod error;
 mod events;
 mod file;
+mod gpu_pools;
 mod hand_edits;
 mod history;
 mod listing;
@@ -29,10 +30,11 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use file::connect;
 
-pub use check::{CheckItem, check};
+pub use check::{CheckItem, Verdict, check};
 pub use damaged::Damaged;
 pub use error::StoreError;
 pub use events::Events;
+pub use gpu_pools::{GpuChange, HeldGpuSettings, StoredGpu};
 pub use history::{Change, HeldSettings, Through};
 pub use rebuilt::{Rebuilt, Saved};
 pub use records::{Counts, Filter, LastStart, Registration, StoredVm};

@@ -259,7 +259,7 @@ pub(super) fn text_of_people(row: &Row<'_>, column: usize) -> rusqlite::Result<O
 
 fn read_column<T>(vm_uuid: &str, column: &'static str, value: Result<T, InvalidValue>) -> Result<T, StoreError> {
     value.map_err(|InvalidValue { value, expected }| StoreError::BadRow {
-        vm_uuid: vm_uuid.to_owned(),
+        row: format!("VM '{vm_uuid}'"),
         column,
         value,
         expected,

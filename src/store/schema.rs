@@ -21,6 +21,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/0003_history.sql")),
     M::up(include_str!("../../migrations/0004_history_at_start_and_unknown_vms.sql")),
     M::up(include_str!("../../migrations/0005_vms_to_complete.sql")),
+    M::up(include_str!("../../migrations/0006_gpu_pools.sql")),
 ];
 
 /// The newest schema; `PRAGMA user_version` of an up-to-date database.

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 
 use rusqlite::{Transaction, params};
 
-use super::history::{Through, last_entry};
+use super::history::{LastEntries, Through};
 use super::rows::Reading;
 use super::{HistoryKeeping, StoreError};
 use crate::entry::LARGEST_REVISION;
@@ -16,15 +16,15 @@ pub struct Writing<'c> {
     transaction: Transaction<'c>,
     history: HistoryKeeping,
     user: RefCell<Option<String>>,
-    /// The last entry of the history before this change.
-    began_after: i64,
-    /// The last signed entry of the history.
-    signed_until: Cell<i64>,
+    /// The last entries of the histories before this change.
+    began_after: LastEntries,
+    /// The last signed entries of the histories.
+    signed_until: Cell<LastEntries>,
 }
 
 impl<'c> Writing<'c> {
     pub(super) fn new(transaction: Transaction<'c>, history: HistoryKeeping) -> Result<Self, StoreError> {
-        let began_after = last_entry(&transaction)?;
+        let began_after = LastEntries::of(&transaction)?;
         Ok(Self { transaction, history, user: RefCell::default(), began_after, signed_until: Cell::new(began_after) })
     }
 
@@ -41,12 +41,12 @@ impl<'c> Writing<'c> {
         if through == self.history.through { self.user.borrow().clone() } else { None }
     }
 
-    pub(super) fn signed_until(&self) -> i64 {
+    pub(super) fn signed_until(&self) -> LastEntries {
         self.signed_until.get()
     }
 
-    pub(super) fn set_signed_until(&self, entry: i64) {
-        self.signed_until.set(entry);
+    pub(super) fn set_signed_until(&self, entries: LastEntries) {
+        self.signed_until.set(entries);
     }
 
     pub(super) fn transaction(&self) -> &Transaction<'c> {
@@ -220,7 +220,7 @@ impl<'c> Writing<'c> {
     /// The change could not be written and has no effect.
     pub fn commit(self) -> Result<(), StoreError> {
         self.sign(|_| self.history.through)?;
-        if self.signed_until() > self.began_after {
+        if self.signed_until() != self.began_after {
             self.shorten_history(self.history.keep)?;
         }
         Ok(self.transaction.commit()?)

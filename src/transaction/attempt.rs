@@ -1,34 +1,58 @@
 //! One attempt at a change: rehearse it, plan, write XAPI, write the database; or put XAPI back.
 
-use super::{Change, HeldSignals, Pace, Told, Transaction, Vms, put_back, write};
-use crate::entry::Entry;
+use std::collections::BTreeMap;
+
+use super::{Change, Changed, HeldSignals, Pace, Scope, Transaction, Vms, put_back, write};
+use crate::entry::{Entry, GpuEntry, GpuSubject};
 use crate::error::Error;
 use crate::model::VmUuid;
-use crate::plan::{Goal, Known, Plan, Unwanted, plan};
+use crate::plan::{Goal, Known, Plan, Unwanted, plan, plan_gpu_pool};
 use crate::reply::XapiOutcome;
 use crate::store::Writing;
 use crate::xenapi::{MapChange, XapiVm};
 
-/// The VMs' entries before and after a change that was only tried out.
+/// The entries before and after a change that was only tried out.
 struct Rehearsal {
-    before: Vec<Option<Entry>>,
-    after: Vec<Option<Entry>>,
+    before: Entries,
+    after: Entries,
+}
+
+#[derive(PartialEq)]
+struct Entries {
+    /// In the order of the scope.
+    vms: Vec<Option<Entry>>,
+    gpu_pools: GpuEntries,
+}
+
+pub(super) type GpuEntries = BTreeMap<GpuSubject, GpuEntry>;
+
+/// What XAPI must be told.
+struct Plans {
+    vms: Vec<(VmUuid, Plan)>,
+    gpu_pools: Vec<(GpuSubject, Option<MapChange>)>,
+}
+
+impl Plans {
+    /// In the order of writing.
+    fn changes(&self) -> impl Iterator<Item = &[MapChange]> {
+        let gpu_pools = self.gpu_pools.iter().map(|(_, change)| change.as_slice());
+        gpu_pools.chain(self.vms.iter().map(|(_, plan)| plan.changes.as_slice()))
+    }
 }
 
 impl Transaction<'_> {
     /// One round of a change; `None` if a row was edited meanwhile.
     pub(super) fn attempt<T>(
         &mut self,
-        vms: &[VmUuid],
+        scope: Scope<'_>,
         all: bool,
-        known: &Vms,
+        known: Vms,
         change: &Change<'_, T>,
-    ) -> Result<Option<(T, Told)>, Error> {
-        let rehearsal = self.rehearse(vms, known, change)?;
-        let plans = self.plans(vms, known, &rehearsal, all)?;
+    ) -> Result<Option<Changed<T>>, Error> {
+        let (rehearsal, plans) = self.rehearse(scope, all, &known, change)?;
         let signals = HeldSignals::hold(self.host);
         let made = self.write(&plans, &signals)?;
-        let committed = self.commit(vms, known, &rehearsal, &plans, change);
+        let committed = self.commit(scope, &known, &rehearsal, &plans, change);
         if !matches!(committed, Ok(Some(_))) {
             self.put_back(&made);
         } else if let Some(shared) = &mut self.shared {
@@ -36,30 +60,57 @@ impl Transaction<'_> {
                 shared.apply(change);
             }
         }
-        let told = plans.into_iter().map(|(uuid, plan)| (uuid, plan.outcome)).collect();
-        Ok(committed?.map(|value| (value, told)))
+        let gpu_pools_told = self.told_of_gpu_pools(&plans.gpu_pools);
+        let told = plans.vms.into_iter().map(|(uuid, plan)| (uuid, plan.outcome)).collect();
+        Ok(committed?.map(|value| Changed { value, told, gpu_pools_told, vms: known }))
     }
 
-    fn rehearse<T>(&self, vms: &[VmUuid], known: &Vms, change: &Change<'_, T>) -> Result<Rehearsal, Error> {
+    fn rehearse<T>(
+        &self,
+        scope: Scope<'_>,
+        all: bool,
+        known: &Vms,
+        change: &Change<'_, T>,
+    ) -> Result<(Rehearsal, Plans), Error> {
         // Dropped without a commit.
         let writing = self.host.store.write()?;
-        let before = entries(&writing, vms)?;
+        let before = entries(&writing, scope)?;
         change(&writing, known)?;
-        Ok(Rehearsal { before, after: entries(&writing, vms)? })
-    }
-
-    fn plans(
-        &self,
-        vms: &[VmUuid],
-        known: &Vms,
-        rehearsal: &Rehearsal,
-        all: bool,
-    ) -> Result<Vec<(VmUuid, Plan)>, Error> {
-        let changed = vms.iter().zip(rehearsal.before.iter().zip(&rehearsal.after));
-        changed
+        let after = entries(&writing, scope)?;
+        let gpu_pools = self.gpu_plans(&writing, &before.gpu_pools, &after.gpu_pools)?;
+        drop(writing);
+        let vms = scope.vms.iter().zip(before.vms.iter().zip(&after.vms));
+        let vms = vms
             .filter(|(_, (before, after))| all || before != after)
             .map(|(uuid, (_, after))| Ok((*uuid, self.plan(uuid, after.as_ref(), self.vm(known, uuid))?)))
-            .collect()
+            .collect::<Result<_, Error>>()?;
+        Ok((Rehearsal { before, after }, Plans { vms, gpu_pools }))
+    }
+
+    /// What XAPI must be told of GPU pools and GPUs: of those that were changed, and of those that it was not told of before.
+    pub(super) fn gpu_plans(
+        &self,
+        writing: &Writing<'_>,
+        before: &GpuEntries,
+        after: &GpuEntries,
+    ) -> Result<Vec<(GpuSubject, Option<MapChange>)>, Error> {
+        let shared = self.shared.as_ref().filter(|_| self.session.is_ok());
+        let mut plans = Vec::new();
+        for (subject, entry) in after {
+            if before.get(subject) != Some(entry) || !writing.read().is_gpu_pushed(subject)? {
+                plans.push((*subject, plan_gpu_pool(shared, subject, entry, false)?));
+            }
+        }
+        Ok(plans)
+    }
+
+    /// What XAPI was told of the GPU pools.
+    pub(super) fn told_of_gpu_pools(&self, plans: &[(GpuSubject, Option<MapChange>)]) -> XapiOutcome {
+        match plans {
+            _ if self.session.is_err() => XapiOutcome::Away,
+            plans if plans.iter().any(|(_, change)| change.is_some()) => XapiOutcome::Written,
+            _ => XapiOutcome::AlreadyRight,
+        }
     }
 
     /// A VM that was not found is unknown; if XAPI is away, nothing is known of it.
@@ -80,26 +131,26 @@ impl Transaction<'_> {
     }
 
     /// Writes the plans, and returns what was written. If it fails, XAPI is put back.
-    fn write(&mut self, plans: &[(VmUuid, Plan)], signals: &HeldSignals) -> Result<Vec<MapChange>, Error> {
+    fn write(&mut self, plans: &Plans, signals: &HeldSignals) -> Result<Vec<MapChange>, Error> {
         let mut made = Vec::new();
         // A change of one VM may be a step of an operation that has many.
-        let counts = plans.len() > 1;
-        if counts {
-            self.host.progress.begin(plans.len());
+        let total = plans.changes().count();
+        if total > 1 {
+            self.host.progress.begin(total);
         }
-        for (_, plan) in plans {
+        for changes in plans.changes() {
             let Ok(session) = &mut self.session else { break };
             let written = if signals.has_come() {
                 Err(Error::Interrupted)
             } else {
-                write(session, &plan.changes, &Pace::full()).map_err(Error::from)
+                write(session, changes, &Pace::full()).map_err(Error::from)
             };
             if let Err(error) = written {
                 self.put_back(&made);
                 return Err(error);
             }
-            made.extend(plan.changes.iter().cloned());
-            if counts {
+            made.extend(changes.iter().cloned());
+            if total > 1 {
                 self.host.progress.step();
             }
         }
@@ -115,41 +166,72 @@ impl Transaction<'_> {
     /// Commits the rehearsed change; `None` if a row has changed since.
     fn commit<T>(
         &self,
-        vms: &[VmUuid],
+        scope: Scope<'_>,
         known: &Vms,
         rehearsal: &Rehearsal,
-        plans: &[(VmUuid, Plan)],
+        plans: &Plans,
         change: &Change<'_, T>,
     ) -> Result<Option<T>, Error> {
         let writing = self.host.store.write()?;
         writing.set_user(self.user.clone());
-        if entries(&writing, vms)? != rehearsal.before {
+        if entries(&writing, scope)? != rehearsal.before {
             return Ok(None);
         }
         let value = change(&writing, known)?;
+        let after = entries(&writing, scope)?;
+        if after.without_times() != rehearsal.after.without_times() {
+            return Ok(None);
+        }
         // The clock may have advanced since the rehearsal, and XAPI was told the time of the rehearsal.
-        for (uuid, (after, told)) in vms.iter().zip(entries(&writing, vms)?.into_iter().zip(&rehearsal.after)) {
-            if after.as_ref().map(without_time) != told.as_ref().map(without_time) {
-                return Ok(None);
-            }
+        for (uuid, (after, told)) in scope.vms.iter().zip(after.vms.iter().zip(&rehearsal.after.vms)) {
             if let Some(told) = told.as_ref().filter(|told| after.as_ref() != Some(told)) {
                 writing.count_and_time(uuid, told.revision, told.changed_at)?;
             }
         }
-        for (uuid, plan) in plans.iter().filter(|(_, plan)| plan.outcome != XapiOutcome::Away) {
+        for (subject, told) in &rehearsal.after.gpu_pools {
+            if after.gpu_pools.get(subject) != Some(told) {
+                writing.count_and_time_gpu(subject, told)?;
+            }
+        }
+        self.note_told(&writing, rehearsal, plans)?;
+        writing.commit()?;
+        Ok(Some(value))
+    }
+
+    /// Records what XAPI was told.
+    fn note_told(&self, writing: &Writing<'_>, rehearsal: &Rehearsal, plans: &Plans) -> Result<(), Error> {
+        for (uuid, plan) in plans.vms.iter().filter(|(_, plan)| plan.outcome != XapiOutcome::Away) {
             if let Some(entry) = writing.read().entry(uuid)? {
                 writing.mark_pushed(uuid, entry.revision, plan.outcome != XapiOutcome::UnknownVm)?;
             }
         }
-        writing.commit()?;
-        Ok(Some(value))
+        for (subject, _) in plans.gpu_pools.iter().filter(|_| self.session.is_ok()) {
+            if let Some(entry) = rehearsal.after.gpu_pools.get(subject) {
+                writing.mark_gpu_pushed(subject, entry.revision)?;
+            }
+        }
+        Ok(())
     }
 }
 
-fn entries(writing: &Writing<'_>, vms: &[VmUuid]) -> Result<Vec<Option<Entry>>, Error> {
-    vms.iter().map(|uuid| Ok(writing.read().entry(uuid)?)).collect()
+impl Entries {
+    fn without_times(&self) -> Self {
+        let vm = |entry: &Option<Entry>| entry.as_ref().map(|entry| Entry { changed_at: 0, ..entry.clone() });
+        let of_gpu =
+            |(subject, entry): (&GpuSubject, &GpuEntry)| (*subject, GpuEntry { changed_at: 0, ..entry.clone() });
+        Self { vms: self.vms.iter().map(vm).collect(), gpu_pools: self.gpu_pools.iter().map(of_gpu).collect() }
+    }
 }
 
-fn without_time(entry: &Entry) -> Entry {
-    Entry { changed_at: 0, ..entry.clone() }
+fn entries(writing: &Writing<'_>, scope: Scope<'_>) -> Result<Entries, Error> {
+    let vms = scope.vms.iter().map(|uuid| Ok(writing.read().entry(uuid)?)).collect::<Result<_, Error>>()?;
+    Ok(Entries { vms, gpu_pools: gpu_entries(writing, scope)? })
+}
+
+/// The entries of all GPU pools and GPUs, if they are in the scope.
+pub(super) fn gpu_entries(writing: &Writing<'_>, scope: Scope<'_>) -> Result<GpuEntries, Error> {
+    if !scope.gpu_pools {
+        return Ok(GpuEntries::new());
+    }
+    Ok(writing.read().gpu_entries()?.into_iter().collect())
 }

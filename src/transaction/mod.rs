@@ -10,6 +10,7 @@
 //! shell takes no lock: if a row has changed meanwhile, everything is put back and tried again.
 
 mod attempt;
+mod scope;
 mod signals;
 mod take_over;
 mod write;
@@ -28,9 +29,12 @@ use crate::store::{Store, Writing};
 use crate::vm_lock::{LockedVms, VM_LOCK_TIMEOUT};
 use crate::xenapi::{self, MapChange, Session, XapiError, XapiVm};
 
+pub use scope::Scope;
 pub use signals::HeldSignals;
 pub use take_over::{take_over, take_over_all};
 pub use write::{Pace, put_back, write};
+
+use attempt::gpu_entries;
 
 /// How often a change is tried if its row is edited by hand meanwhile.
 const ROUNDS: usize = 3;
@@ -58,6 +62,8 @@ pub struct Changed<T> {
     /// What the change itself returned.
     pub value: T,
     pub told: Told,
+    /// What XAPI was told of the GPU pools.
+    pub gpu_pools_told: XapiOutcome,
     /// The VMs as XAPI had them before.
     pub vms: Vms,
 }
@@ -104,12 +110,12 @@ impl<'a> Transaction<'a> {
         self.shared.as_ref()
     }
 
-    /// Keeps other programs of this host from changing these VMs.
+    /// Keeps other programs of this host from changing these VMs and, if they are in the scope, the GPU pools.
     ///
     /// # Errors
     /// Another program has locked one of them for longer than [`VM_LOCK_TIMEOUT`].
-    pub fn lock(&self, vms: &[VmUuid]) -> Result<LockedVms<'a>, Error> {
-        Ok(self.host.vm_locks()?.lock(vms.iter().copied(), Deadline::after(VM_LOCK_TIMEOUT))?)
+    pub fn lock(&self, scope: Scope<'_>) -> Result<LockedVms<'a>, Error> {
+        Ok(self.host.vm_locks()?.lock(scope.locks(), Deadline::after(VM_LOCK_TIMEOUT))?)
     }
 
     /// Calls XAPI with the full timeout; `None` if it is away and the caller may work without it.
@@ -150,8 +156,10 @@ impl<'a> Transaction<'a> {
 
     /// Looks up these VMs, and maybe others.
     fn look_these_up(&mut self, vms: &[VmUuid]) -> Result<Vms, Error> {
-        if let [one] = vms {
-            return Ok(HashMap::from([(*one, self.look_up(one)?)]));
+        match vms {
+            [] => return Ok(HashMap::new()),
+            [one] => return Ok(HashMap::from([(*one, self.look_up(one)?)])),
+            _ => {}
         }
         let mut known = self.look_all_up()?;
         for uuid in vms {
@@ -180,24 +188,24 @@ impl<'a> Transaction<'a> {
             None => Ok(News::default()),
             Some(shared) if is_copy => take_over_all(store, shared),
             Some(shared) => {
-                let news = take_over(store, shared, self.host.vm_locks()?, &[])?;
+                let news = take_over(store, shared, self.host.vm_locks()?, Scope::default())?;
                 contact::note(&self.host.root);
                 Ok(news)
             }
         }
     }
 
-    /// Changes VMs: all of them, or none. `change` runs twice: once to see its effect, and once for good. VMs that it does
+    /// Changes VMs and GPU pools: all of them, or none. `change` runs twice: once to see its effect, and once for good. VMs that it does
     /// not change are written to XAPI only if `all` is set.
     ///
     /// # Errors
     /// `change` fails, XAPI refuses, or the database cannot be written; nothing has changed then.
-    pub fn change<T>(&mut self, vms: &[VmUuid], all: bool, change: &Change<'_, T>) -> Result<Changed<T>, Error> {
-        let _locked = self.lock(vms)?;
+    pub fn change<T>(&mut self, scope: Scope<'_>, all: bool, change: &Change<'_, T>) -> Result<Changed<T>, Error> {
+        let _locked = self.lock(scope)?;
         for _ in 0..ROUNDS {
-            let known = self.look_again(vms)?;
-            if let Some((value, told)) = self.attempt(vms, all, &known, change)? {
-                return Ok(Changed { value, told, vms: known });
+            let known = self.look_again(scope)?;
+            if let Some(changed) = self.attempt(scope, all, known, change)? {
+                return Ok(changed);
             }
         }
         Err(Error::Contended)
@@ -207,19 +215,21 @@ impl<'a> Transaction<'a> {
     ///
     /// # Errors
     /// As [`Self::change`].
-    pub fn rehearse_change<T>(&mut self, vms: &[VmUuid], change: &Change<'_, T>) -> Result<Changed<T>, Error> {
-        let known = self.look_these_up(vms)?;
+    pub fn rehearse_change<T>(&mut self, scope: Scope<'_>, change: &Change<'_, T>) -> Result<Changed<T>, Error> {
+        let known = self.look_these_up(scope.vms)?;
         self.read_shared()?;
         let copy = self.host.store.copy_in_memory()?;
         self.take_over_into(&copy, true)?;
         let writing = copy.write()?;
+        let before = gpu_entries(&writing, scope)?;
         let value = change(&writing, &known)?;
+        let plans = self.gpu_plans(&writing, &before, &gpu_entries(&writing, scope)?)?;
         let told = |uuid: &VmUuid| {
             let plan = self.plan(uuid, writing.read().entry(uuid)?.as_ref(), self.vm(&known, uuid))?;
             Ok((*uuid, plan.outcome))
         };
-        let told = vms.iter().map(told).collect::<Result<_, Error>>()?;
-        Ok(Changed { value, told, vms: known })
+        let told = scope.vms.iter().map(told).collect::<Result<_, Error>>()?;
+        Ok(Changed { value, told, gpu_pools_told: self.told_of_gpu_pools(&plans), vms: known })
     }
 
     /// Makes a change in a copy of the database, and checks whether XAPI could be told of it.
@@ -244,8 +254,8 @@ impl<'a> Transaction<'a> {
     ///
     /// # Errors
     /// As [`Self::ask`], or the database cannot be written.
-    pub fn look_again(&mut self, locked: &[VmUuid]) -> Result<Vms, Error> {
-        let known = self.look_these_up(locked)?;
+    pub fn look_again(&mut self, locked: Scope<'_>) -> Result<Vms, Error> {
+        let known = self.look_these_up(locked.vms)?;
         self.read_shared()?;
         if let Some(shared) = &self.shared {
             take_over(&self.host.store, shared, self.host.vm_locks()?, locked)?;

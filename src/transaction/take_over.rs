@@ -2,33 +2,38 @@
 
 use std::collections::HashSet;
 
+use super::Scope;
 use crate::entry::News;
 use crate::error::Error;
-use crate::model::VmUuid;
 use crate::shared_copy::SharedCopy;
 use crate::store::{Store, StoreError};
-use crate::vm_lock::VmLocks;
+use crate::vm_lock::{Lockable, VmLocks};
 
 /// Takes over what other hosts have written, and returns it. A VM that another program of this host is changing is left to
-/// that program: it may yet put back what it has written. The caller has locked the VMs in `own`.
+/// that program, and so are the GPU pools: it may yet put back what it has written. The caller has locked `own`.
 ///
 /// # Errors
 /// The database cannot be written.
-pub fn take_over(store: &Store, shared: &SharedCopy, locks: &VmLocks, own: &[VmUuid]) -> Result<News, Error> {
+pub fn take_over(store: &Store, shared: &SharedCopy, locks: &VmLocks, own: Scope<'_>) -> Result<News, Error> {
     let mut news = shared.news(store.read())?;
     if news.is_empty() {
         return Ok(news);
     }
     let mut others = locks.none();
     let mut busy = HashSet::new();
-    for (uuid, _) in news.entries.iter().filter(|(uuid, _)| !own.contains(uuid)) {
-        if !others.try_also(uuid)? {
+    for (uuid, _) in news.entries.iter().filter(|(uuid, _)| !own.vms.contains(uuid)) {
+        if !others.try_also(&Lockable::Vm(*uuid))? {
             busy.insert(*uuid);
         }
     }
+    let has_gpu_pools = !news.gpu_pools.is_empty();
+    let may_change_gpu_pools = own.gpu_pools || (has_gpu_pools && others.try_also(&Lockable::GpuPools)?);
     // They may have changed before they were locked.
     news = shared.news(store.read())?;
     news.entries.retain(|(uuid, _)| !busy.contains(uuid));
+    if !may_change_gpu_pools {
+        news.gpu_pools.clear();
+    }
     write_down(store, &news)?;
     Ok(news)
 }

@@ -4,6 +4,7 @@
 //! (xapi-project/xen-api, `ocaml/xapi/api_server.ml`).
 
 mod calls;
+mod gpus;
 mod map_change;
 mod records;
 
@@ -18,6 +19,7 @@ use serde_json::{Value, json};
 use crate::deadline::Deadline;
 use crate::http::{Connection, HttpError};
 
+pub use gpus::XapiGpu;
 pub use map_change::MapChange;
 pub use records::{HostRecord, MapField, PUT_ASIDE_KEY, RebootKind, Reference, TaskRecord, VmRecord, XapiVm};
 

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::device_args::PLATFORM_KEY;
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(transparent)]
 pub struct Reference(pub(super) String);
 
@@ -127,6 +127,12 @@ pub struct VmRecord {
     pub domain_type: String,
     /// The host; `OpaqueRef:NULL` if it is halted.
     pub resident_on: Reference,
+    /// The host on which it starts if it can; `OpaqueRef:NULL` for none in particular.
+    #[serde(default)]
+    pub affinity: Reference,
+    /// The PCI devices that it has passed through while it runs.
+    #[serde(default, rename = "attached_PCIs")]
+    pub attached_pcis: Vec<Reference>,
     /// The domain on that host; -1 if it is halted.
     #[serde(default = "no_domain")]
     pub domid: i64,

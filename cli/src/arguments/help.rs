@@ -23,14 +23,14 @@ const GROUPS: &[(&str, &[&str])] = &[
             "apply",
         ],
     ),
-    ("GPU pools", &["list-pools"]),
-    ("Whole resource pool", &["scan-vms", "status", "sync", "adopt", "prune", "export", "import"]),
+    ("GPU pools", &["list-pools", "scan-gpus"]),
+    ("Whole resource pool", &["scan-vms", "status", "metrics", "sync", "adopt", "prune", "export", "import"]),
     ("This host", &["check", "recover", "qemu-wrapper"]),
     ("Help", &["schema", "help"]),
 ];
 
 /// What `vgpu-admin schema` describes: the commands that print JSON, and their errors.
-pub const WITH_SCHEMA: [&str; 21] = [
+pub const WITH_SCHEMA: [&str; 23] = [
     "register-vm",
     "show-vm",
     "list-vms",
@@ -41,8 +41,10 @@ pub const WITH_SCHEMA: [&str; 21] = [
     "history",
     "apply",
     "list-pools",
+    "scan-gpus",
     "scan-vms",
     "status",
+    "metrics",
     "sync",
     "adopt",
     "prune",

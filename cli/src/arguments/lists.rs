@@ -38,10 +38,13 @@ lists! {
     /// scan-vms
     AllVms: ALL_VMS = ["pool", "priority", "state", "host", "runs_with", "vm", "name"] and ["vm_id"]
         without ["state", "host"];
+    /// scan-gpus
+    Gpus: GPUS = ["pool", "gpu", "vendor", "device", "note"] and ["host", "address", "host_uuid"] without ["vendor"];
     /// history
     Changes: CHANGES = ["time", "from", "to", "by", "vm", "name"] and [] without ["vm"];
     /// list-pools
-    GpuPools: GPU_POOLS = ["pool", "vms", "high", "medium", "low"] and [] without [];
+    GpuPools: GPU_POOLS = ["pool", "vms", "high", "medium", "low"] and ["limit", "free", "gpus", "name", "description"]
+        without [];
     /// check
     Checks: CHECKS = ["state", "host", "check", "message"] and [] without [];
 }

@@ -2,88 +2,16 @@
 
 use std::fmt::Write;
 
-use vgpu_config::model::{PoolId, Priority, VmUuid};
-use vgpu_config::reply::{
-    CheckReply, CheckedReply, CountOfRunning, HostState, Link, LinkReply, PoolCheckReply, RecoverReply, StatusReply,
-    VmCheckReply,
-};
-use vgpu_config::store::CheckItem;
+use vgpu_config::model::VmUuid;
+use vgpu_config::reply::{CheckReply, CheckedReply, Link, LinkReply, PoolCheckReply, RecoverReply, VmCheckReply};
+use vgpu_config::store::{CheckItem, Verdict};
 use vgpu_config::text::one_line;
 
-use super::{labelled, verdict};
-use crate::screen::Shade;
+use super::{labelled, right_or_wrong, verdict};
 use crate::table::Cell;
 
-pub fn status(reply: &StatusReply) -> String {
-    let xapi = match &reply.xapi_problem {
-        None => "answers".to_owned(),
-        Some(problem) => problem.clone(),
-    };
-    let changes = match reply.not_in_xapi {
-        0 => "all in XAPI".to_owned(),
-        count => format!("{count} not in XAPI yet: written at the VM's next start or change"),
-    };
-    let rows = [
-        ("vgpu-config", reply.version.clone()),
-        ("Database", format!("{} (schema {})", reply.database, reply.schema)),
-        ("VMs", format!("{} registered", reply.vms)),
-        ("By GPU pool", format!("{} in {}, {} in {}", reply.by_pool.a, PoolId::A, reply.by_pool.b, PoolId::B)),
-        (
-            "By priority",
-            format!(
-                "{} {}, {} {}, {} {}",
-                reply.by_priority.high,
-                Priority::High,
-                reply.by_priority.medium,
-                Priority::Medium,
-                reply.by_priority.low,
-                Priority::Low
-            ),
-        ),
-        ("Running", running(reply.running)),
-        ("Changes", changes),
-        ("XAPI", xapi),
-        ("Device", reply.device.clone()),
-        ("on_error", reply.on_error.to_string()),
-        ("unregistered", reply.unregistered.to_string()),
-        ("deadline", format!("{} s", reply.deadline_seconds)),
-    ];
-    let mut text = labelled(rows.map(|(label, value)| vec![label.to_owned(), value]));
-    if !reply.hosts.is_empty() {
-        let heading = ["HOST", "VERSION", "STATE"].map(Cell::new).to_vec();
-        let hosts = std::iter::once(heading).chain(reply.hosts.iter().map(host_row));
-        let _ = write!(text, "\n\n{}", labelled(hosts));
-    }
-    text
-}
-
-fn running(count: Option<CountOfRunning>) -> String {
-    let Some(CountOfRunning { as_configured, pending, not_known }) = count else { return "not known".to_owned() };
-    let mut text = format!("{as_configured} with their settings");
-    // Writing to a string does not fail.
-    if pending > 0 {
-        let _ = write!(text, ", {pending} without: 'vgpu-admin apply --pending' reboots them");
-    }
-    if not_known > 0 {
-        let _ = write!(text, ", {not_known} not known: see 'vgpu-admin scan-vms'");
-    }
-    text
-}
-
-fn host_row(host: &HostState) -> Vec<Cell> {
-    let state = match host.problems.as_slice() {
-        [] => verdict(true),
-        [problem] => Cell::new(problem).shaded(Shade::Bad),
-        [problem, more @ ..] => {
-            let text = format!("{problem} (and {} more: vgpu-admin check --all-hosts)", more.len());
-            Cell::new(text).shaded(Shade::Bad)
-        }
-    };
-    vec![Cell::new(&host.host_name), Cell::or_nothing(host.version.as_ref()), state]
-}
-
 pub fn check(reply: &CheckReply) -> String {
-    format!("{}\n{}", checks(&reply.checks), summary(wrong(&reply.checks), reply.broken_link))
+    format!("{}\n{}", checks(&reply.checks), summary(&reply.checks, reply.broken_link))
 }
 
 /// One line for each link of the VM's chain, then why the first broken one is, and what to do.
@@ -91,10 +19,9 @@ pub fn check_vm(reply: &VmCheckReply) -> String {
     let name = reply.vm_name.as_deref().unwrap_or("no name");
     let state = reply.power_state.as_ref().map(|state| format!(", {}", state.to_lowercase())).unwrap_or_default();
     let on = reply.host_name.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();
-    let rows = reply
-        .links
-        .iter()
-        .map(|LinkReply { link, ok, value, .. }| vec![verdict(*ok), Cell::new(link.to_string()), Cell::new(value)]);
+    let rows = reply.links.iter().map(|LinkReply { link, ok, value, .. }| {
+        vec![right_or_wrong(*ok), Cell::new(link.to_string()), Cell::new(value)]
+    });
     let vm = one_line(&format!("VM {} ({name}){state}{on}", reply.vm_uuid));
     format!("{vm}\n{}\n{}", labelled(rows), broken_links(reply))
 }
@@ -116,8 +43,8 @@ fn broken_links(reply: &VmCheckReply) -> String {
 pub fn summary_of_check(reply: &CheckedReply) -> String {
     match reply {
         CheckedReply::Vm(reply) => broken_links(reply),
-        CheckedReply::ThisHost(reply) => summary(wrong(&reply.checks), reply.broken_link),
-        CheckedReply::AllHosts(reply) => summary(reply.hosts.iter().map(|host| wrong(&host.checks)).sum(), None),
+        CheckedReply::ThisHost(reply) => summary(&reply.checks, reply.broken_link),
+        CheckedReply::AllHosts(reply) => summary(reply.hosts.iter().flat_map(|host| &host.checks), None),
     }
 }
 
@@ -135,19 +62,26 @@ pub fn check_all_hosts(reply: &PoolCheckReply) -> String {
         }
         text.push('\n');
     }
-    text + &summary(reply.hosts.iter().map(|host| wrong(&host.checks)).sum(), None)
+    text + &summary(reply.hosts.iter().flat_map(|host| &host.checks), None)
 }
 
 fn checks(items: &[CheckItem]) -> String {
-    labelled(items.iter().map(|item| vec![verdict(item.ok), Cell::new(&item.name), Cell::new(&item.message)]))
+    labelled(items.iter().map(|item| vec![verdict(item.verdict()), Cell::new(&item.name), Cell::new(&item.message)]))
 }
 
-fn summary(wrong: usize, broken_link: Option<Link>) -> String {
-    match (wrong, broken_link) {
-        (0, _) => "All checks passed.".to_owned(),
-        (1, _) => "1 check failed.".to_owned(),
-        (_, None) => format!("{wrong} checks failed."),
-        (_, Some(link)) => format!("{wrong} checks failed. Begin with {link}: what follows it may depend on it."),
+fn summary<'a>(items: impl IntoIterator<Item = &'a CheckItem>, broken_link: Option<Link>) -> String {
+    let (mut failed, mut warnings) = (0_u64, 0_u64);
+    for item in items {
+        failed += u64::from(item.verdict() == Verdict::Failed);
+        warnings += u64::from(item.verdict() == Verdict::Warning);
+    }
+    let warned = if warnings > 0 { format!(", with {}", count(warnings, "warning")) } else { String::new() };
+    match (failed, broken_link) {
+        (0, _) => format!("All checks passed{warned}."),
+        (2.., Some(link)) => {
+            format!("{failed} checks failed{warned}. Begin with {link}: what follows it may depend on it.")
+        }
+        _ => format!("{} failed{warned}.", count(failed, "check")),
     }
 }
 

@@ -1,24 +1,28 @@
 //! Replies as text for people.
 
 mod change;
+mod gpus;
 mod health;
 mod pool;
 mod running;
 mod sheet;
+mod status;
 mod wrapper;
 
 use std::fmt::Write;
 
 use vgpu_config::Error;
-use vgpu_config::reply::{CheckedReply, OneOrMore, PoolsReply, ShowReply, VmReply};
+use vgpu_config::reply::{CheckedReply, OneOrMore, PoolReply, PoolsReply, ShowReply, VmReply};
 use vgpu_config::request::Reply;
+use vgpu_config::store::Verdict;
 use vgpu_config::text::one_line;
 
 use crate::screen::{self, Shade};
 use crate::table::{Cell, TooWide, layout};
 use change::changes;
-use health::{check, check_all_hosts, check_vm, status};
+use health::{check, check_all_hosts, check_vm};
 use pool::{adopted, imported, sync};
+use status::status;
 
 pub use change::question_before_removal;
 pub use health::{recovered, summary_of_check};
@@ -32,7 +36,7 @@ pub fn reply(reply: &Reply) -> Result<String, Error> {
         Reply::SetPool(reply) | Reply::SetPriority(reply) | Reply::UpdateVm(reply) => changes(change::CHANGED, reply),
         Reply::RemoveVm(reply) => changes("removed", reply),
         Reply::ShowVm(reply) => each(reply, "\n\n", shown),
-        Reply::ListVms(_) | Reply::ScanVms(_) | Reply::History(_) => list(reply),
+        Reply::ListVms(_) | Reply::ScanVms(_) | Reply::ScanGpus(_) | Reply::History(_) => list(reply),
         Reply::ListPools(reply) => pools(reply),
         Reply::Adopt(reply) => adopted(reply),
         Reply::Sync(reply) => sync(reply),
@@ -40,6 +44,7 @@ pub fn reply(reply: &Reply) -> Result<String, Error> {
         Reply::Import(reply) => imported(reply),
         Reply::Apply(reply) => applied(reply),
         Reply::Status(reply) => status(reply),
+        Reply::Metrics(reply) => reply.text.trim_end().to_owned(),
         Reply::Check(CheckedReply::Vm(reply)) => check_vm(reply),
         Reply::Check(CheckedReply::ThisHost(reply)) => check(reply),
         Reply::Check(CheckedReply::AllHosts(reply)) => check_all_hosts(reply),
@@ -59,8 +64,17 @@ fn labelled<C: Into<Cell>>(rows: impl IntoIterator<Item = Vec<C>>) -> String {
 }
 
 /// The outcome of a check.
-fn verdict(ok: bool) -> Cell {
-    if ok { Cell::new("ok").shaded(Shade::Good) } else { Cell::new("WRONG").shaded(Shade::Bad) }
+fn verdict(verdict: Verdict) -> Cell {
+    match verdict {
+        Verdict::Ok => Cell::new("ok").shaded(Shade::Good),
+        Verdict::Warning => Cell::new("warn").shaded(Shade::Doubtful),
+        Verdict::Failed => Cell::new("WRONG").shaded(Shade::Bad),
+    }
+}
+
+/// The outcome of a check that warns of nothing.
+fn right_or_wrong(ok: bool) -> Cell {
+    verdict(if ok { Verdict::Ok } else { Verdict::Failed })
 }
 
 /// What is said, on standard error, of a list that has nothing.
@@ -70,6 +84,7 @@ pub fn why_empty(reply: &Reply) -> Option<&'static str> {
             Some("no registered VM matches: register one with 'vgpu-admin register-vm'")
         }
         Reply::ScanVms(vms) if vms.is_empty() => Some("the resource pool has no VM"),
+        Reply::ScanGpus(gpus) if gpus.is_empty() => Some("XAPI knows no physical GPU on any host"),
         Reply::History(entries) if entries.is_empty() => Some("the history of this host is empty"),
         _ => None,
     }
@@ -120,11 +135,23 @@ pub fn add_notes(text: &mut String, notes: &[String]) {
     }
 }
 
-/// Pool A: X VMs (Y high, Z medium, W low)
+/// Pool A: X VMs (Y high, Z medium, W low); what else is known of it
 fn pools(reply: &PoolsReply) -> String {
-    let line = |pool: &vgpu_config::reply::PoolReply| {
+    let line = |pool: &PoolReply| {
         let vms = if pool.vms == 1 { "VM" } else { "VMs" };
-        format!("Pool {}: {} {vms} ({} high, {} medium, {} low)", pool.pool, pool.vms, pool.high, pool.medium, pool.low)
+        let counts = format!("{} {vms} ({} high, {} medium, {} low)", pool.vms, pool.high, pool.medium, pool.low);
+        let room = match (pool.max_vms, pool.free) {
+            (Some(max_vms), Some(free)) => Some(format!("{free} of {max_vms} free")),
+            _ => None,
+        };
+        let gpus = match pool.gpus {
+            0 => None,
+            1 => Some("1 GPU".to_owned()),
+            gpus => Some(format!("{gpus} GPUs")),
+        };
+        let name = pool.name.as_ref().map(ToString::to_string);
+        let parts: Vec<_> = [Some(counts), room, gpus, name].into_iter().flatten().collect();
+        one_line(&format!("Pool {}: {}", pool.pool, parts.join("; ")))
     };
     reply.pools.iter().map(line).collect::<Vec<_>>().join("\n")
 }

@@ -1,5 +1,6 @@
 //! Replies about the whole resource pool.
 
+use vgpu_config::entry::Subject;
 use vgpu_config::model::VmUuid;
 use vgpu_config::reply::{
     AdoptReply, AdoptedVm, AppliedVm, ApplyReply, HistorySettings, ImportReply, PlannedChange, PruneReply,
@@ -24,7 +25,8 @@ pub fn adopted(reply: &AdoptReply) -> String {
 
 pub fn pruned(reply: &PruneReply) -> String {
     let verb = if reply.dry_run { "would be deleted" } else { "deleted" };
-    let lines: Vec<_> = reply.pruned.iter().map(|vm| format!("{vm}  {verb}: XAPI does not know it")).collect();
+    let mut lines: Vec<_> = reply.pruned.iter().map(|vm| format!("{vm}  {verb}: XAPI does not know it")).collect();
+    lines.extend(reply.pruned_gpus.iter().map(|gpu| format!("GPU {gpu}  {verb}: XAPI does not know its host")));
     if lines.is_empty() { "XAPI knows every VM with settings.".to_owned() } else { lines.join("\n") }
 }
 
@@ -60,6 +62,10 @@ pub fn sync(reply: &SyncReply) -> String {
     let mut lines = done(&reply.taken, &taken);
     lines.extend(done(&reply.pushed, &pushed));
     lines.extend(done(&reply.repaired, repaired));
+    let gpu_pools = &reply.gpu_pools;
+    lines.extend(gpu_pools.taken.iter().map(|subject| format!("{}  {taken}", subject.shown())));
+    lines.extend(gpu_pools.pushed.iter().map(|subject| format!("{}  {pushed}", subject.shown())));
+    lines.extend(gpu_pools.left_alone.iter().map(|why| format!("left alone: {}", one_line(why))));
     lines.extend(reply.left_alone.iter().map(|left| format!("{}  left alone: {}", left.vm_uuid, one_line(&left.why))));
     match lines.as_slice() {
         [] if reply.has_other_hosts => "Nothing to do: this host, the other hosts and XAPI agree.".to_owned(),

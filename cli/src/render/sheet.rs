@@ -1,8 +1,8 @@
 //! Replies that are lists, as columns and rows.
 
 use vgpu_admin::arguments::{
-    ALL_VMS, AllVms, CHANGES, CHECKS, Changes, Checks, GPU_POOLS, GpuPools, List, ListStyle, REGISTERED_VMS,
-    RegisteredVms,
+    ALL_VMS, AllVms, CHANGES, CHECKS, Changes, Checks, GPU_POOLS, GPUS, GpuPools, Gpus, List, ListStyle,
+    REGISTERED_VMS, RegisteredVms,
 };
 use vgpu_config::Error;
 use vgpu_config::model::Priority;
@@ -10,7 +10,7 @@ use vgpu_config::reply::{CheckedReply, HistoryEntry, LinkReply, PoolReply, RunsW
 use vgpu_config::request::Reply;
 use vgpu_config::store::CheckItem;
 
-use super::{running, verdict};
+use super::{right_or_wrong, running, verdict};
 use crate::screen;
 use crate::table::{Cell, TooWide, layout, natural_width};
 
@@ -41,6 +41,7 @@ impl Sheet {
         Some(match reply {
             Reply::ListVms(reply) => Self::new::<RegisteredVms, _>(REGISTERED_VMS, reply.vms.iter().map(registered)),
             Reply::ScanVms(vms) => Self::new::<AllVms, _>(ALL_VMS, vms.iter().map(scanned)),
+            Reply::ScanGpus(gpus) => Self::new::<Gpus, _>(GPUS, gpus.iter().map(|gpu| super::gpus::row(gpu, gpus))),
             Reply::History(entries) => Self::new::<Changes, _>(CHANGES, entries.iter().map(changed)),
             Reply::ListPools(reply) => Self::new::<GpuPools, _>(GPU_POOLS, reply.pools.iter().map(gpu_pool)),
             // What is wrong is never shortened.
@@ -186,12 +187,23 @@ fn changed(entry: &HistoryEntry) -> [Cell; CHANGES.len()] {
 }
 
 fn gpu_pool(pool: &PoolReply) -> [Cell; GPU_POOLS.len()] {
-    [Cell::new(pool.pool.as_str()), number(pool.vms), number(pool.high), number(pool.medium), number(pool.low)]
+    [
+        Cell::new(pool.pool.as_str()),
+        number(pool.vms),
+        number(pool.high),
+        number(pool.medium),
+        number(pool.low),
+        pool.max_vms.map(|max_vms| number(max_vms.get())).unwrap_or_default(),
+        pool.free.map(number).unwrap_or_default(),
+        number(pool.gpus),
+        Cell::or_nothing(pool.name.as_ref()),
+        Cell::or_nothing(pool.description.as_ref()),
+    ]
 }
 
 fn checks(reply: &CheckedReply) -> Vec<[Cell; CHECKS.len()]> {
     let item = |item: &CheckItem, host: Option<&String>| {
-        [verdict(item.ok), Cell::or_nothing(host), Cell::new(&item.name), Cell::new(&item.message)]
+        [verdict(item.verdict()), Cell::or_nothing(host), Cell::new(&item.name), Cell::new(&item.message)]
     };
     match reply {
         CheckedReply::ThisHost(reply) => reply.checks.iter().map(|check| item(check, None)).collect(),
@@ -204,7 +216,7 @@ fn checks(reply: &CheckedReply) -> Vec<[Cell; CHECKS.len()]> {
             let link = |LinkReply { link, ok, value, problem }: &LinkReply| {
                 let message = problem.as_ref().map_or_else(|| value.clone(), |problem| format!("{value}: {problem}"));
                 [
-                    verdict(*ok),
+                    right_or_wrong(*ok),
                     Cell::or_nothing(reply.host_name.as_ref()),
                     Cell::new(link.to_string()),
                     Cell::new(message),

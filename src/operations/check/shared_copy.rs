@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 
 use super::{DATABASE_TIMEOUT, InXapi};
+use crate::entry::{GpuSubject, Subject};
 use crate::error::Error;
 use crate::paths::Root;
-use crate::shared_copy::Comparison;
+use crate::shared_copy::{Comparison, SharedCopy};
 use crate::store::{Store, StoreError};
 
 /// From this number of entries for VMs that no longer exist, `check` reports them: each 100 cost every VM's start about 15 ms
@@ -41,9 +42,9 @@ pub(super) fn agrees(root: &Root, in_xapi: &InXapi) -> Result<String, String> {
 /// The differences between this host's database and the shared copy.
 #[derive(Default)]
 struct Difference {
-    /// VMs with newer settings in the database.
+    /// VMs, GPU pools and GPUs with newer settings in the database.
     ahead: usize,
-    /// VMs with newer settings in the shared copy.
+    /// VMs, GPU pools and GPUs with newer settings in the shared copy.
     behind: usize,
     /// VMs in the shared copy that XAPI does not know.
     gone: usize,
@@ -51,17 +52,19 @@ struct Difference {
     not_for_us: Option<Error>,
 }
 
-fn difference(root: &Root, InXapi { shared, records, .. }: &InXapi) -> Result<Difference, Error> {
+fn difference(root: &Root, InXapi { shared, records, hosts, .. }: &InXapi) -> Result<Difference, Error> {
     let known: HashSet<_> = records.iter().map(|record| record.uuid.as_str()).collect();
     let gone = shared.vms().filter(|vm| !known.contains(vm.to_string().as_str())).count();
     let store = match Store::open_existing(&root.database(), DATABASE_TIMEOUT) {
         // The checks of the database report it.
         Err(StoreError::Missing(_)) => {
-            return Ok(Difference { behind: shared.vms().count(), gone, ..Difference::default() });
+            let behind = shared.vms().count() + shared.gpu_pools().count();
+            return Ok(Difference { behind, gone, ..Difference::default() });
         }
         store => store?,
     };
-    let behind = shared.news(store.read())?.entries.len();
+    let news = shared.news(store.read())?;
+    let behind = news.entries.len() + news.gpu_pools.len();
     let mut difference = Difference { behind, gone, ..Difference::default() };
     for (uuid, entry) in store.read().entries()? {
         // It was in the shared copy, and XAPI does not know the VM any more: it was pruned on another host.
@@ -69,7 +72,21 @@ fn difference(root: &Root, InXapi { shared, records, .. }: &InXapi) -> Result<Di
         let is_newer = shared.compare(&uuid, Some(&entry)) == Comparison::HostIsNewer;
         difference.ahead += usize::from(is_newer && !is_pruned);
     }
-    let newer = |vm_uuid| Some(Error::NewerFormat { vm_uuid, error: shared.written_by_newer(&vm_uuid)? });
-    difference.not_for_us = shared.vms().find_map(newer);
+    for (subject, entry) in store.read().gpu_entries()? {
+        // The same of a GPU whose host is gone.
+        let is_host = |gpu_host| hosts.values().any(|host| host.uuid.parse() == Ok(gpu_host));
+        let is_pruned = match subject {
+            GpuSubject::Gpu(gpu) => !is_host(gpu.host) && store.read().is_gpu_pushed(&subject)?,
+            GpuSubject::Pool(_) => false,
+        };
+        let is_newer = shared.compare(&subject, Some(&entry)) == Comparison::HostIsNewer;
+        difference.ahead += usize::from(is_newer && !is_pruned);
+    }
+    let of_vm = shared.vms().find_map(|vm_uuid| newer(shared, &vm_uuid));
+    difference.not_for_us = of_vm.or_else(|| shared.gpu_pools().find_map(|subject| newer(shared, &subject)));
     Ok(difference)
+}
+
+fn newer<S: Subject>(shared: &SharedCopy, subject: &S) -> Option<Error> {
+    Some(Error::NewerFormat { subject: subject.shown(), error: shared.written_by_newer(subject)? })
 }

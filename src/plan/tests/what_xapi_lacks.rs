@@ -58,6 +58,8 @@ fn record(args: Option<&str>, aside: Option<&str>) -> XapiVm {
         is_control_domain: false,
         domain_type: "hvm".to_owned(),
         resident_on: Reference::new("OpaqueRef:NULL"),
+        affinity: Reference::new("OpaqueRef:NULL"),
+        attached_pcis: Vec::new(),
         domid: -1,
         platform: map(device_args::PLATFORM_KEY, args),
         other_config: map(PUT_ASIDE_KEY, aside),

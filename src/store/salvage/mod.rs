@@ -3,6 +3,7 @@
 //! Pages that are reachable from the schema come first. The rows of unreachable pages are recognised by their columns. Free
 //! pages are skipped, because their rows are out of date.
 
+mod gpu_rows;
 mod pages;
 mod rows;
 #[cfg(test)]
@@ -14,6 +15,8 @@ use rusqlite::Connection;
 
 use super::{StoreError, schema};
 use crate::model::VmUuid;
+pub(super) use gpu_rows::{GpuHistoryRow, GpuRows, GpuStateRow};
+use gpu_rows::{GpuRow, PoolRow};
 use pages::{Pages, Record, Value};
 use rows::Fields;
 pub(super) use rows::{HistoryRow, StartRow, StateRow, VmRow};
@@ -26,6 +29,7 @@ pub(super) struct Salvage {
     pub history: BTreeMap<i64, HistoryRow>,
     /// The highest entry number ever used.
     pub history_sequence: i64,
+    pub gpu_rows: GpuRows,
     /// How many pages of the tables could not be read.
     pub unreadable_pages: usize,
     /// Rows of `vms` that are invalid, or older than another row of the same VM.
@@ -35,7 +39,8 @@ pub(super) struct Salvage {
 /// The tables and their columns in the newest schema.
 type Columns = BTreeMap<&'static str, Vec<String>>;
 
-const TABLES: [&str; 4] = ["vms", "vm_state", "last_starts", "history"];
+const TABLES: [&str; 8] =
+    ["vms", "vm_state", "last_starts", "history", "gpu_pools", "gpus", "gpu_state", "gpu_history"];
 
 impl Salvage {
     /// # Errors
@@ -50,7 +55,7 @@ impl Salvage {
     }
 
     fn count(&self) -> usize {
-        self.vms.len() + self.states.len() + self.starts.len() + self.history.len()
+        self.vms.len() + self.states.len() + self.starts.len() + self.history.len() + self.gpu_rows.count()
     }
 
     fn of_pages(pages: Pages<'_>, columns: &Columns) -> Self {
@@ -83,10 +88,12 @@ impl Salvage {
 
     fn read_sequence(&mut self, records: &[Record]) {
         for record in records {
-            if let [Value::Text(name), Value::Integer(number)] = record.values.as_slice()
-                && name == b"history"
-            {
-                self.history_sequence = *number;
+            if let [Value::Text(name), Value::Integer(number)] = record.values.as_slice() {
+                match name.as_slice() {
+                    b"history" => self.history_sequence = *number,
+                    b"gpu_history" => self.gpu_rows.history_sequence = *number,
+                    _ => {}
+                }
             }
         }
     }
@@ -109,15 +116,18 @@ impl Salvage {
                 let rank = |row: &StartRow| row.started_at.clone();
                 StartRow::read(fields).map(|row| keep_newer(&mut self.starts, row.uuid, row, rank));
             }
-            _ => {
+            "history" => {
                 HistoryRow::read(fields).map(|row| self.history.insert(row.entry_id, row));
             }
+            // One that is not valid has nothing to save.
+            table => drop(self.gpu_rows.keep(table, fields)),
         }
     }
 
     /// Adds stray rows only where others are missing: they may be out of date.
     fn fill_up(&mut self, strays: Self) {
-        let Self { vms, states, starts, history, .. } = strays;
+        let Self { vms, states, starts, history, gpu_rows, .. } = strays;
+        self.gpu_rows.fill_up(gpu_rows);
         fill_up(&mut self.vms, vms);
         fill_up(&mut self.states, states);
         fill_up(&mut self.starts, starts);
@@ -177,7 +187,13 @@ fn columns_of(table: &str, sql: &str) -> Option<Vec<String>> {
 fn table_by_shape(record: &Record, columns: &Columns) -> Option<&'static str> {
     let is_text = |column: usize| matches!(record.values.get(column), Some(Value::Text(_)));
     let is_null = |column: usize| matches!(record.values.get(column), Some(Value::Null));
+    let is_integer = |column: usize| matches!(record.values.get(column), Some(Value::Integer(_)));
+    let is_pool = |column: usize| matches!(record.values.get(column), Some(Value::Text(pool)) if matches!(pool.as_slice(), b"A" | b"B"));
     let table = match record.values.len() {
+        5 if is_pool(0) => "gpu_pools",
+        6 if is_text(0) && is_text(1) && is_pool(2) => "gpus",
+        4 if is_text(0) && is_integer(1) => "gpu_state",
+        13 if is_null(0) && is_text(1) && is_text(2) => "gpu_history",
         7 if is_null(0) && is_text(1) => "vms",
         12 if is_null(0) && is_text(1) && is_text(2) => "history",
         4 | 5 if is_text(1) && is_text(2) && is_text(3) => "last_starts",
@@ -189,7 +205,11 @@ fn table_by_shape(record: &Record, columns: &Columns) -> Option<&'static str> {
         "vms" => VmRow::read(fields).is_some(),
         "vm_state" => StateRow::read(fields).is_some(),
         "last_starts" => StartRow::read(fields).is_some(),
-        _ => HistoryRow::read(fields).is_some(),
+        "history" => HistoryRow::read(fields).is_some(),
+        "gpu_pools" => PoolRow::read(fields).is_some(),
+        "gpus" => GpuRow::read(fields).is_some(),
+        "gpu_state" => GpuStateRow::read(fields).is_some(),
+        _ => GpuHistoryRow::read(fields).is_some(),
     };
     makes_sense.then_some(table)
 }

@@ -6,7 +6,7 @@ use super::pages::{Record, Value};
 use crate::model::{DeviceVmId, PoolId, Priority, VmUuid};
 
 /// As in [`crate::entry::Entry`]: an invalid, too high revision would override every later change.
-const REVISIONS: RangeInclusive<i64> = 0..=1 << 53;
+pub(super) const REVISIONS: RangeInclusive<i64> = 0..=1 << 53;
 
 #[derive(Debug, Clone)]
 pub(in crate::store) struct VmRow {
@@ -68,7 +68,7 @@ impl Fields<'_> {
         self.record.values.get(self.columns.iter().position(|name| name == column)?)
     }
 
-    fn integer(&self, column: &str) -> Option<i64> {
+    pub fn integer(&self, column: &str) -> Option<i64> {
         match self.get(column)? {
             Value::Integer(number) => Some(*number),
             _ => None,
@@ -76,13 +76,18 @@ impl Fields<'_> {
     }
 
     /// Text that may have been typed by hand, stored as any type.
-    fn text(&self, column: &str) -> Option<String> {
+    pub fn text(&self, column: &str) -> Option<String> {
         match self.get(column)? {
             Value::Text(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
             Value::Integer(number) => Some(number.to_string()),
             Value::Real(number) => Some(number.to_string()),
             Value::Null | Value::Blob => None,
         }
+    }
+
+    /// The number of a row that a table has given.
+    pub fn rowid(&self) -> Option<i64> {
+        Some(self.record.rowid).filter(|entry| *entry > 0)
     }
 
     fn uuid(&self) -> Option<VmUuid> {
@@ -158,7 +163,7 @@ impl HistoryRow {
     pub(super) fn read(fields: Fields<'_>) -> Option<Self> {
         // The UUID is stored as it was written, and may be invalid.
         Some(Self {
-            entry_id: Some(fields.record.rowid).filter(|entry| *entry > 0)?,
+            entry_id: fields.rowid()?,
             changed_at: fields.text("changed_at")?,
             vm_uuid: fields.text("vm_uuid")?,
             vm_name: fields.text("vm_name"),

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use indexmap::IndexMap;
 
 pub use events::EventLog;
-pub use record::{NULL, Record, control_domain, from_value, host, map_of, pool, storable, task, vm};
+pub use record::{NULL, Record, control_domain, from_value, host, map_of, pci, pgpu, pool, storable, task, vm};
 pub use session::{Role, Session, SessionInfo};
 pub use table::{Class, Table};
 

@@ -30,6 +30,17 @@ pub fn task() -> Record {
     template(include_bytes!("../../records/task.json"))
 }
 
+/// The record of a PCI device, with the fields that clients see in v24.19: `attached_VMs` and those about functions are
+/// `internal_only` in `ocaml/idl/datamodel.ml`. Their order is a guess.
+pub fn pci() -> Record {
+    template(include_bytes!("../../records/pci.json"))
+}
+
+/// The record of a physical GPU, with the fields that clients see (`ocaml/idl/datamodel.ml`). Their order is a guess.
+pub fn pgpu() -> Record {
+    template(include_bytes!("../../records/pgpu.json"))
+}
+
 /// The record of dom0 itself.
 pub fn control_domain() -> Record {
     let mut record = vm();

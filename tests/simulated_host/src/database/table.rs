@@ -13,10 +13,12 @@ pub enum Class {
     Host,
     Pool,
     Task,
+    Pci,
+    Pgpu,
 }
 
 impl Class {
-    pub const ALL: [Self; 4] = [Self::Vm, Self::Host, Self::Pool, Self::Task];
+    pub const ALL: [Self; 6] = [Self::Vm, Self::Host, Self::Pool, Self::Task, Self::Pci, Self::Pgpu];
 
     /// As calls and errors spell it.
     pub fn name(self) -> &'static str {
@@ -25,6 +27,8 @@ impl Class {
             Self::Host => "host",
             Self::Pool => "pool",
             Self::Task => "task",
+            Self::Pci => "PCI",
+            Self::Pgpu => "PGPU",
         }
     }
 

@@ -3,6 +3,7 @@
 mod copies;
 mod device_model;
 mod events;
+mod gpus;
 mod hooks;
 mod layout;
 mod life;

@@ -1,8 +1,8 @@
 //! What a host tells the pool about the VMs on it.
 
-use super::Dom0;
 use super::operation::text;
 use super::rules::update_allowed_operations;
+use super::{Dom0, gpus};
 use crate::database::{Class, Database, NULL};
 use crate::error::ApiResult;
 use crate::wire::Value;
@@ -100,12 +100,17 @@ fn recorded_on(database: &Database, host: &str) -> Vec<String> {
 }
 
 fn note(database: &mut Database, host: &str, vm: &str, state: &str, domid: Option<i64>) {
-    let mut former = NULL.to_owned();
+    let (mut former, mut attach_pcis) = (NULL.to_owned(), false);
     if let Ok(record) = database.change(Class::Vm, vm) {
         former = text(record, "resident_on");
+        attach_pcis = (former == NULL) == domid.is_some();
         record.insert("power_state".to_owned(), state.into());
         record.insert("domid".to_owned(), Value::Int(domid.unwrap_or(-1)));
         record.insert("resident_on".to_owned(), if domid.is_some() { host } else { NULL }.into());
+    }
+    if attach_pcis {
+        let pcis = domid.map(|_| gpus::passed_through(database, host, vm)).unwrap_or_default();
+        let _ = database.set(Class::Vm, vm, "attached_PCIs", pcis);
     }
     update_allowed_operations(database, vm);
     for resident_on in [&former, host] {

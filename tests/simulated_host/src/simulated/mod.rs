@@ -1,5 +1,6 @@
 //! What a test has in hand.
 
+mod gpus;
 mod lifecycle;
 mod plugins;
 mod pool;

@@ -26,7 +26,7 @@ impl SimulatedHost {
         seed::create_vm(&self.dom0.pool, uuid, name);
     }
 
-    /// Puts a recorded object into XAPI's database: its class (`VM`, `host`, `pool`, `task`), its reference, and its
+    /// Puts a recorded object into XAPI's database: its class (`VM`, `host`, `pool`, `task`, `PCI`, `PGPU`), its reference, and its
     /// record in JSON.
     ///
     /// # Errors
@@ -105,7 +105,7 @@ impl SimulatedHost {
         self.change(uuid, |database, vm| database.set(Class::Vm, vm, "is_a_template", true))
     }
 
-    fn change(
+    pub(super) fn change(
         &self,
         uuid: &str,
         change: impl FnOnce(&mut Database, &str) -> Result<(), ApiError>,

@@ -9,7 +9,7 @@ use crate::database::{Class, Database};
 use crate::error::{ApiError, ApiResult};
 use crate::wire::Value;
 
-/// The classes that XAPI counts, in the order in which it lists them, as recorded. The simulated host has objects of four.
+/// The classes that XAPI counts, in the order in which it lists them, as recorded. The simulated host has objects of six.
 const COUNTED: [&str; 71] = [
     "vdi_nbd_server_info",
     "user",

@@ -61,12 +61,14 @@ const WRITABLE: [&str; 16] = [
 ];
 
 /// A record of each class, for the fields it has.
-static TEMPLATES: LazyLock<[(Class, Record); 4]> = LazyLock::new(|| {
+static TEMPLATES: LazyLock<[(Class, Record); 6]> = LazyLock::new(|| {
     [
         (Class::Vm, database::vm()),
         (Class::Host, database::host()),
         (Class::Pool, database::pool()),
         (Class::Task, database::task()),
+        (Class::Pci, database::pci()),
+        (Class::Pgpu, database::pgpu()),
     ]
 });
 
@@ -83,7 +85,7 @@ impl FieldMethod {
             "get_all_records" => Kind::GetAllRecords,
             "get_all_records_where" => Kind::GetAllRecordsWhere,
             "get_by_uuid" => Kind::GetByUuid,
-            "get_by_name_label" => Kind::GetByNameLabel,
+            "get_by_name_label" if template.contains_key("name_label") => Kind::GetByNameLabel,
             "get_record" => Kind::GetRecord,
             _ => {
                 if let Some(name) = method.strip_prefix("get_") {
@@ -121,7 +123,7 @@ impl FieldMethod {
                 Role::VmOperator
             }
             (_, Class::Vm) => Role::VmAdmin,
-            (_, Class::Host | Class::Pool) => Role::PoolOperator,
+            (_, Class::Host | Class::Pool | Class::Pci | Class::Pgpu) => Role::PoolOperator,
             (_, Class::Task) => Role::VmOperator,
         }
     }

@@ -15,6 +15,7 @@ pub fn run(client: &mut Client, arguments: &Arguments) -> Outcome {
         "host-call-plugin" => call_plugin(client, arguments),
         "vm-list" => list(client, arguments, "VM", &["uuid", "name-label", "power-state"]),
         "host-list" => list(client, arguments, "host", &["uuid", "name-label", "name-description"]),
+        "pci-list" => list(client, arguments, "PCI", &["uuid", "vendor-name", "device-name", "pci-id"]),
         "pool-list" => {
             let default = ["uuid", "name-label", "name-description", "master", "default-SR"];
             list(client, arguments, "pool", &default)

@@ -9,6 +9,7 @@ pub fn of_class(class: &str) -> Fields {
     match class {
         "VM" => VM,
         "host" => HOST,
+        "PCI" => PCI,
         _ => POOL,
     }
 }
@@ -50,6 +51,12 @@ const HOST: Fields = &[
     ("iscsi_iqn", " RW"), ("multipathing", " RW"), ("numa-affinity-policy", " RW"), ("pending-guidances", " RO"),
     ("tls-verification-enabled", " RO"), ("last-software-update", " RO"), ("latest-synced-updates-applied", " RO"),
     ("pending-guidances-recommended", " RO"), ("pending-guidances-full", " RO"), ("last-update-hash", " RO"),
+];
+
+#[rustfmt::skip]
+const PCI: Fields = &[
+    ("uuid", " RO"), ("vendor-name", " RO"), ("device-name", " RO"), ("driver-name", " RO"), ("pci-id", " RO"),
+    ("other-config", "MRW"),
 ];
 
 #[rustfmt::skip]

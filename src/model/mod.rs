@@ -1,14 +1,20 @@
 //! Basic types. Values are parsed when they enter the program and are valid from then on.
 
-use std::borrow::Cow;
+#[macro_use]
+mod macros;
+
+mod gpu_pool;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize, Serializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+pub use gpu_pool::{Gpu, GpuPoolSettings, PciAddress, PoolDescription, PoolName, VmLimit};
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{value}' is not valid: expected {expected}")]
@@ -24,37 +30,20 @@ impl InvalidValue {
     }
 }
 
-/// A VM's UUID in XAPI. Accepted in any case, printed in lower case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
-#[serde(try_from = "String")]
-pub struct VmUuid(Uuid);
+uuid_of_xapi!(
+    /// A VM's UUID in XAPI. Accepted in any case, printed in lower case.
+    VmUuid, "a VM's UUID such as 0f6b1b7e-9d5c-4c0e-8a53-1d2f3a4b5c6d (see 'xe vm-list')"
+);
+uuid_of_xapi!(
+    /// A host's UUID in XAPI. Accepted in any case, printed in lower case.
+    HostUuid, "a host's UUID such as 5c1b7a32-0d0e-4f5c-9c5f-3a0f4a6f6a01 (see 'xe host-list')"
+);
 
 impl VmUuid {
-    pub const EXPECTED: &'static str = "a VM's UUID such as 0f6b1b7e-9d5c-4c0e-8a53-1d2f3a4b5c6d (see 'xe vm-list')";
-
     /// The higher 64 bits first.
     #[must_use]
     pub fn as_u64_pair(&self) -> (u64, u64) {
         self.0.as_u64_pair()
-    }
-}
-
-impl FromStr for VmUuid {
-    type Err = InvalidValue;
-
-    /// Only the hyphenated form, because XAPI and `xe` use no other.
-    fn from_str(text: &str) -> Result<Self, InvalidValue> {
-        Uuid::from_str(text)
-            .ok()
-            .filter(|_| text.len() == uuid::fmt::Hyphenated::LENGTH)
-            .map(Self)
-            .ok_or_else(|| InvalidValue::new(text, Self::EXPECTED))
-    }
-}
-
-impl fmt::Display for VmUuid {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(self.0.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
     }
 }
 
@@ -260,33 +249,14 @@ pub struct VmSettings {
     pub vm_id: DeviceVmId,
 }
 
-/// Serialises these types as text, and describes it.
-macro_rules! text_in_serde {
-    ($($type:ident: $schema:tt),*) => {$(
-        impl JsonSchema for $type {
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($type).into()
-            }
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!($schema)
-            }
-        }
-        impl TryFrom<String> for $type {
-            type Error = InvalidValue;
-            fn try_from(text: String) -> Result<Self, InvalidValue> {
-                text.parse()
-            }
-        }
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-    )*};
-}
 text_in_serde!(
     VmUuid: {
         "description": "A VM's UUID in XAPI, in lower case",
+        "type": "string",
+        "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+    },
+    HostUuid: {
+        "description": "A host's UUID in XAPI, in lower case",
         "type": "string",
         "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
     },

@@ -1,28 +1,13 @@
 //! One VM's entry in the shared copy: its content, its format, and which of two entries is newer.
 
 use std::cmp::Ordering;
-use std::collections::HashSet;
 use std::fmt::Write;
-use std::ops::RangeInclusive;
 
+use super::{
+    EntryError, FORMAT, KEY_PREFIX, LONGEST_VALUE, REMOVED, Subject, Versioned, after_format, revision_of, time_of,
+    with_more,
+};
 use crate::model::{DeviceVmId, PoolId, Priority, VmSettings, VmUuid};
-
-/// The maximum length of a value, in bytes: XAPI's cost grows with every byte.
-pub const LONGEST_VALUE: usize = 48;
-
-/// The format that this program writes and understands.
-const FORMAT: &str = "1";
-const KEY_PREFIX: &str = "vgpu:";
-/// The largest valid revision. One that cannot be counted up any further would win over every later change. If a database
-/// counts past this, its entry says this revision, and the later change decides.
-pub const LARGEST_REVISION: i64 = 1 << 53;
-const REVISIONS: RangeInclusive<i64> = 0..=LARGEST_REVISION;
-/// The valid times, in seconds since 1970: until the end of the year 9999.
-const TIMES: RangeInclusive<i64> = 0..=253_402_300_799;
-/// How much the clocks of two hosts may differ, in seconds: only what lies further apart has a certain order.
-pub const CLOCKS_MAY_DIFFER: i64 = 600;
-/// Written for each value that a removed VM does not have.
-const REMOVED: &str = "-";
 
 /// What one host, or the shared copy, says of a VM.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,33 +22,6 @@ pub struct Entry {
     pub changed_at: i64,
     /// Fields that a later version of this program has added; they are kept.
     pub more: String,
-}
-
-/// What other hosts have written and this host has not taken over.
-#[derive(Debug, Clone, Default)]
-pub struct News {
-    /// The VMs with their newer entries.
-    pub entries: Vec<(VmUuid, Entry)>,
-    /// Every VM that has an entry in the shared copy.
-    pub carried: HashSet<VmUuid>,
-}
-
-impl News {
-    /// Whether there is nothing to take over.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-}
-
-/// Why a value cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum EntryError {
-    #[error("was written by a newer vgpu-config (format {0}) and is not changed: update this host")]
-    Newer(String),
-    /// No version of this program wrote it.
-    #[error("'{0}' is not valid")]
-    Damaged(String),
 }
 
 impl Entry {
@@ -85,15 +43,8 @@ impl Entry {
     /// A newer program wrote it, or no version of this program did.
     pub fn parse(text: &str) -> Result<Self, EntryError> {
         let damaged = || EntryError::Damaged(text.to_owned());
-        let mut fields = text.splitn(7, ' ');
-        match fields.next() {
-            Some(FORMAT) => {}
-            Some(format) if !format.is_empty() && format.bytes().all(|byte| byte.is_ascii_digit()) => {
-                return Err(EntryError::Newer(format.to_owned()));
-            }
-            _ => return Err(damaged()),
-        }
-        let [pool, priority, vm_id, revision, changed_at] = std::array::from_fn(|_| fields.next().unwrap_or_default());
+        let mut fields = after_format(text)?.splitn(6, ' ');
+        let [pool, priority, vm_id, count, changed_at] = std::array::from_fn(|_| fields.next().unwrap_or_default());
         let vm_id = if vm_id == REMOVED { None } else { Some(vm_id.parse().map_err(|_| damaged())?) };
         let settings = match (pool, vm_id) {
             (REMOVED, _) => None,
@@ -104,14 +55,11 @@ impl Entry {
                 vm_id,
             }),
         };
-        let number = |text: &str, range: RangeInclusive<i64>| {
-            text.parse().ok().filter(|number| range.contains(number)).ok_or_else(damaged)
-        };
         Ok(Self {
             settings,
             vm_id,
-            revision: number(revision, REVISIONS)?,
-            changed_at: number(changed_at, TIMES)?,
+            revision: revision_of(count).ok_or_else(damaged)?,
+            changed_at: time_of(changed_at).ok_or_else(damaged)?,
             more: fields.next().unwrap_or_default().to_owned(),
         })
     }
@@ -126,11 +74,7 @@ impl Entry {
         };
         // Writing to a string does not fail.
         let _ = write!(text, " {} {}", self.revision, self.changed_at);
-        let fits = text.len() + 1 + self.more.len() <= LONGEST_VALUE && !self.more.contains(char::is_control);
-        if !self.more.is_empty() && fits {
-            let _ = write!(text, " {}", self.more);
-        }
-        text
+        with_more(text, &self.more, LONGEST_VALUE)
     }
 
     /// Which of two entries of a VM is newer: the one with the higher revision, then the later change, then by content.
@@ -145,6 +89,44 @@ impl Entry {
         // A removed VM's number only helps if the VM returns; it is not content that two hosts could disagree about.
         let vm_id = self.settings.map(|settings| settings.vm_id);
         (self.revision, self.changed_at, content, vm_id)
+    }
+}
+
+impl Subject for VmUuid {
+    type Entry = Entry;
+
+    fn key(&self) -> String {
+        Entry::key(self)
+    }
+
+    fn of_key(key: &str) -> Option<Self> {
+        Entry::vm_of_key(key)
+    }
+
+    fn read(&self, text: &str) -> Result<Entry, EntryError> {
+        Entry::parse(text)
+    }
+
+    fn shown(&self) -> String {
+        format!("VM {self}")
+    }
+}
+
+impl Versioned for Entry {
+    fn compare(&self, other: &Self) -> Ordering {
+        Entry::compare(self, other)
+    }
+
+    fn to_text(&self) -> String {
+        Entry::to_text(self)
+    }
+
+    fn more(&self) -> &str {
+        &self.more
+    }
+
+    fn with_more(&self, more: &str) -> Self {
+        Self { more: more.to_owned(), ..self.clone() }
     }
 }
 

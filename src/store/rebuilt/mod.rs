@@ -1,11 +1,14 @@
 //! A new database from what could be read of a damaged one, in memory until it is complete.
 
+mod gpu_pools;
+
 use std::collections::{BTreeSet, HashMap};
 
 use rusqlite::{Connection, Params, params};
 
 use super::salvage::{HistoryRow, Salvage, StartRow, StateRow, VmRow};
 use super::{Store, StoreError, Through, schema};
+use crate::entry::GpuSubject;
 use crate::model::{DeviceVmId, PoolId, Priority, VmUuid};
 
 #[derive(Debug, Clone, Default)]
@@ -23,6 +26,12 @@ pub struct Saved {
     /// Entries.
     pub history: usize,
     pub last_starts: usize,
+    /// GPU pools with settings, and GPUs that serve a GPU pool.
+    pub gpu_pools: usize,
+    /// Those whose revision is lost.
+    pub gpu_pools_without_revision: Vec<GpuSubject>,
+    /// GPUs that served a GPU pool, which was not found.
+    pub gpus_lost: Vec<GpuSubject>,
 }
 
 #[derive(Debug)]
@@ -116,7 +125,8 @@ fn write(connection: &Connection, salvage: Salvage) -> Result<Saved, StoreError>
     let last = salvage.history.keys().copied().chain(remembered).chain([salvage.history_sequence]).max();
     connection.execute("DELETE FROM sqlite_sequence WHERE name = 'history'", [])?;
     connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('history', ?1)", [last.unwrap_or_default()])?;
-    saved.history = salvage.history.len();
+    gpu_pools::write(connection, &salvage.gpu_rows, &mut saved)?;
+    saved.history = salvage.history.len() + salvage.gpu_rows.history.len();
     saved.last_starts = salvage.starts.len();
     saved.rejected = salvage.rejected;
     Ok(saved)
