@@ -14,6 +14,7 @@ pub mod entry;
 pub mod error;
 mod host;
 mod http;
+mod limits;
 pub mod logging;
 pub mod model;
 pub mod operations;
