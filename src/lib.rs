@@ -14,6 +14,7 @@ pub mod entry;
 pub mod error;
 mod host;
 mod http;
+mod last_check;
 mod limits;
 pub mod logging;
 pub mod model;

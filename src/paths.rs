@@ -86,6 +86,12 @@ impl Root {
         self.join("var/run/vgpu/last-contact")
     }
 
+    /// How this host's last check ended, and by its modification time, when.
+    #[must_use]
+    pub fn last_check(&self) -> PathBuf {
+        self.join("var/run/vgpu/last-check")
+    }
+
     #[must_use]
     pub fn settings(&self) -> PathBuf {
         self.join("etc/vgpu/vgpu.toml")

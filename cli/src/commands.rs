@@ -51,6 +51,7 @@ pub fn run(root: Root, arguments: Arguments) -> Outcome {
         Command::UnassignGpu(OneGpu { gpu, dry_run }) => show(Request::UnassignGpu { gpu, dry_run }),
         Command::RemoveVm { vms, dry_run, yes } => remove_vms(&target, vms::selectors(vms.given())?, dry_run, yes),
         Command::ScanVms { .. } => show(Request::ScanVms {}),
+        Command::ScanGpus { .. } => show(Request::ScanGpus {}),
         Command::Adopt { dry_run } => show(Request::Adopt { dry_run }),
         Command::Export { file } => export(&target, &file),
         Command::Import { file, prune, force, dry_run } => {
@@ -62,6 +63,7 @@ pub fn run(root: Root, arguments: Arguments) -> Outcome {
         Command::History { vm, limit, .. } => show(Request::History { vm: vm.selector(), limit }),
         Command::Apply(options) => apply::run(&target, options),
         Command::Status => show(Request::Status {}),
+        Command::Metrics => show(Request::Metrics {}),
         Command::Check { vm, all_hosts, .. } => show(Request::Check { vm: vm.selector(), all_hosts }),
         Command::Recover { dry_run, yes, force } => recover(&target, dry_run, yes, force),
         Command::Schema { command } => schema::print(command.as_deref()),

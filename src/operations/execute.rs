@@ -7,9 +7,9 @@ use super::selector::{self, Meant};
 use super::single::{show_device, show_settings, visit_vms};
 use super::{
     Caller, Host, Importing, RegisterVm, SetGpuPool, UpdateVm, adopt, apply, assign_gpu, check, check_all_hosts,
-    check_vm, count_by_pool, count_by_priority, export, history, import, list_pools, list_vms, list_vms_as_json, prune,
-    register_vms, remove_vms, running, scan_vms, set_gpu_pool, show_pool, show_vms, status, sync, unassign_gpu,
-    update_vms, version,
+    check_vm, count_by_pool, count_by_priority, export, history, import, list_pools, list_vms, list_vms_as_json,
+    metrics, prune, register_vms, remove_vms, running, scan_gpus, scan_vms, set_gpu_pool, show_pool, show_vms, status,
+    sync, unassign_gpu, update_vms, version,
 };
 use crate::error::Error;
 use crate::host::Guest;
@@ -107,6 +107,7 @@ impl ThisHost {
                 Reply::RemoveVm(self.change(&vm, |host, uuids| remove_vms(host, uuids, dry_run))?)
             }
             Request::ScanVms {} => Reply::ScanVms(scan_vms(host()?)?),
+            Request::ScanGpus {} => Reply::ScanGpus(scan_gpus(host()?)?),
             Request::Adopt { dry_run } => Reply::Adopt(adopt(host()?, dry_run)?),
             Request::Sync { dry_run } => Reply::Sync(sync(host()?, dry_run)?),
             Request::Prune { vm_uuids, gpus, dry_run } => {
@@ -121,6 +122,7 @@ impl ThisHost {
             Request::Running {} => Reply::Running(running(&self.root, &self.caller)?),
             Request::Status {} => Reply::Status(status(host()?)?),
             Request::Check { vm, all_hosts } => Reply::Check(self.check(vm, all_hosts)?),
+            Request::Metrics {} => Reply::Metrics(metrics(host()?)?),
             Request::Version {} => Reply::Version(version()),
         })
     }

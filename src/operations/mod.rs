@@ -17,6 +17,7 @@ mod guests;
 mod history;
 mod hosts;
 mod installed;
+mod metrics;
 mod pending;
 mod programs;
 mod qemu_wrapper;
@@ -26,7 +27,9 @@ mod resident;
 mod running;
 mod scan;
 mod selector;
+mod serving;
 mod single;
+mod status;
 mod sync;
 
 pub use crate::host::{Caller, Guest, Host};
@@ -39,12 +42,14 @@ pub use gpu_assignment::{assign_gpu, unassign_gpu};
 pub use gpu_pools::{SetGpuPool, set_gpu_pool, show_pool};
 pub use history::history;
 pub use hosts::OtherHost;
+pub use metrics::metrics;
 pub use qemu_wrapper::{
     WrapperError, disable_qemu_wrapper, enable_qemu_wrapper, is_patched_script, qemu_wrapper_status,
 };
-pub use read::{count_by_pool, count_by_priority, list_pools, list_vms, list_vms_as_json, show_vms, status, version};
+pub use read::{count_by_pool, count_by_priority, list_pools, list_vms, list_vms_as_json, show_vms, version};
 pub use recover::recover;
 pub use resident::Resident;
 pub use running::running;
-pub use scan::{adopt, scan_vms};
+pub use scan::{adopt, scan_gpus, scan_vms};
+pub use status::status;
 pub use sync::{prune, sync};

@@ -15,13 +15,36 @@ use crate::error::Error;
 use crate::model::{DeviceVmId, VmSettings, VmUuid};
 use crate::reply::{AppliedVm, ApplyReply, CountOfRunning, LeftAlone, RunningReply, RunningState, RunningVm};
 use crate::shared_copy::{Comparison, SharedCopy};
-use crate::xenapi::{HostRecord, Reference, Session, VmRecord};
+use crate::xenapi::{HostRecord, Reference, Session, VmRecord, XapiError, XapiGpu};
 
 /// A running VM that gets its settings by a reboot.
 pub(super) struct Pending {
     pub vm: AppliedVm,
     pub reference: Reference,
     pub wanted: Option<VmSettings>,
+}
+
+/// Whether a registered VM runs with its settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum VmState {
+    AsConfigured,
+    /// It gets its settings at its next start or reboot.
+    Pending,
+    NotRunning,
+    NotKnown,
+}
+
+impl VmState {
+    pub const ALL: [Self; 4] = [Self::AsConfigured, Self::Pending, Self::NotRunning, Self::NotKnown];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AsConfigured => "as_configured",
+            Self::Pending => "pending",
+            Self::NotRunning => "not_running",
+            Self::NotKnown => "not_known",
+        }
+    }
 }
 
 /// What a running VM's QEMU has.
@@ -111,6 +134,33 @@ impl<'a> AllHosts<'a> {
             }
         }
         count
+    }
+
+    /// The physical GPUs of all hosts.
+    pub fn gpus(&self, session: &mut Session) -> Result<Vec<XapiGpu>, XapiError> {
+        session.gpus_of(&self.hosts, &self.records.iter().map(|(_, record)| record).collect::<Vec<_>>())
+    }
+
+    pub fn hosts(&self) -> &IndexMap<String, HostRecord> {
+        &self.hosts
+    }
+
+    /// The settings of every registered VM, and whether it runs with them.
+    pub fn states(&self) -> Vec<(VmSettings, VmState)> {
+        let records: HashMap<_, _> = self.records.iter().map(|(_, record)| (record.uuid.as_str(), record)).collect();
+        let vms: HashSet<_> = self.shared.vms().chain(self.here.keys().copied()).collect();
+        let state = |vm_uuid: VmUuid| {
+            let entry = self.shared.newest(&vm_uuid, self.here.get(&vm_uuid))?;
+            let record = records.get(vm_uuid.to_string().as_str()).filter(|record| record.has_domain());
+            let state = match record.map(|record| self.compare(vm_uuid, record, &entry)) {
+                None => VmState::NotRunning,
+                Some(Ok(Verdict::AsConfigured)) => VmState::AsConfigured,
+                Some(Ok(_)) => VmState::Pending,
+                Some(Err(_)) => VmState::NotKnown,
+            };
+            Some((entry.settings?, state))
+        };
+        vms.into_iter().filter_map(state).collect()
     }
 
     /// The VMs that are or were registered.

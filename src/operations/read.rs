@@ -1,23 +1,18 @@
 //! Operations that only read.
 
-use std::thread;
-
 use serde::Serializer;
 use serde::ser::SerializeSeq;
 
 use super::Host;
 use super::catch_up::Current;
-use super::check::states_of_all_hosts;
-use super::pending::AllHosts;
 use super::running::{self, NotHalted};
+use super::serving::Serving;
 use crate::error::Error;
 use crate::model::{PoolId, Priority, VmUuid};
 use crate::reply::{
-    CountByPool, CountByPriority, ListReply, PoolsReply, RunsWithReply, RunsWithState, StatusReply, VersionReply,
-    VmReply,
+    CountByPool, CountByPriority, ListReply, PoolReply, PoolsReply, RunsWithReply, RunsWithState, VersionReply, VmReply,
 };
-use crate::store::{self, Counts, Filter, StoredVm};
-use crate::xenapi::{self, XapiError};
+use crate::store::{self, Counts, Filter, Reading, StoredVm};
 
 /// Registered VMs: what is configured, and what each runs with.
 ///
@@ -88,14 +83,20 @@ fn known(runs_with: Option<RunsWithReply>) -> RunsWithReply {
     runs_with.unwrap_or_else(|| RunsWithReply::only(RunsWithState::NotKnown))
 }
 
-/// Both GPU pools, with the number of their VMs by priority.
+/// Both GPU pools: name, GPUs, the number of their VMs by priority, and how many more there may be.
 ///
 /// # Errors
 /// The database cannot be read.
 pub fn list_pools(host: &Host) -> Result<PoolsReply, Error> {
     let current = Current::of(host)?;
-    let counts = current.read().counts()?;
-    Ok(PoolsReply { as_of: current.as_of, ..counts.into() })
+    let pools = pools(current.read())?;
+    Ok(PoolsReply { total: pools.iter().map(|pool| pool.vms).sum(), pools, as_of: current.as_of })
+}
+
+pub(super) fn pools(read: Reading<'_>) -> Result<Vec<PoolReply>, Error> {
+    let (counts, serving) = (read.counts()?, Serving::read(read)?);
+    let reply = |pool| Ok(PoolReply::new(pool, &counts, read.gpu_pool(pool)?, serving.count(pool)));
+    PoolId::ALL.into_iter().map(reply).collect()
 }
 
 /// How many VMs each GPU pool has.
@@ -108,7 +109,7 @@ pub fn count_by_pool(host: &Host) -> Result<CountByPool, Error> {
     Ok(CountByPool { as_of: current.as_of, ..by_pool(&counts) })
 }
 
-fn by_pool(counts: &Counts) -> CountByPool {
+pub(super) fn by_pool(counts: &Counts) -> CountByPool {
     CountByPool { a: counts.of_pool(PoolId::A), b: counts.of_pool(PoolId::B), as_of: None }
 }
 
@@ -122,49 +123,9 @@ pub fn count_by_priority(host: &Host) -> Result<CountByPriority, Error> {
     Ok(CountByPriority { as_of: current.as_of, ..by_priority(&counts) })
 }
 
-fn by_priority(counts: &Counts) -> CountByPriority {
+pub(super) fn by_priority(counts: &Counts) -> CountByPriority {
     let of = |priority| counts.of_priority(priority);
     CountByPriority { high: of(Priority::High), medium: of(Priority::Medium), low: of(Priority::Low), as_of: None }
-}
-
-/// The state of vgpu-config on this host, and in short on every other.
-///
-/// # Errors
-/// The database cannot be read.
-pub fn status(host: &Host) -> Result<StatusReply, Error> {
-    // Both ask every host, and one that hangs is waited for.
-    let (root, caller) = (&host.root, &host.caller);
-    let (xapi, running) = thread::scope(|scope| {
-        let states = scope.spawn(|| {
-            let mut session = caller.connect(root, xenapi::XAPI_TIMEOUT)?;
-            states_of_all_hosts(root, &mut session)
-        });
-        let running = host.connect().map_err(Error::from).and_then(|mut session| AllHosts::look(host, &mut session));
-        let internal =
-            |_| Err(XapiError::Nonsense { call: "check".to_owned(), reason: "a panic, see the log".to_owned() });
-        (states.join().unwrap_or_else(internal), running.map(|all_hosts| all_hosts.count()))
-    });
-    let current = Current::of(host)?;
-    let counts = current.read().counts()?;
-    let (by_pool, by_priority) = (by_pool(&counts), by_priority(&counts));
-    Ok(StatusReply {
-        version: crate::VERSION.to_owned(),
-        database: host.root.database().display().to_string(),
-        schema: store::LATEST_SCHEMA,
-        vms: by_pool.a + by_pool.b,
-        by_pool,
-        by_priority,
-        not_in_xapi: host.store.read().count_unpushed()?,
-        xapi_answers: xapi.is_ok(),
-        xapi_problem: xapi.as_ref().err().map(ToString::to_string),
-        device: host.settings.device.as_str().to_owned(),
-        on_error: host.settings.on_error,
-        unregistered: host.settings.unregistered,
-        deadline_seconds: host.settings.deadline.as_duration().as_secs_f64(),
-        hosts: xapi.unwrap_or_default(),
-        running: running.ok(),
-        as_of: current.as_of,
-    })
 }
 
 #[must_use]

@@ -6,12 +6,15 @@ use super::Host;
 use super::catch_up::Current;
 use super::hosts::Answered;
 use super::running::running_everywhere;
+use super::serving::Serving;
 use super::sync::note_names;
 use crate::device_args::{self, FoundDevice};
 use crate::error::Error;
 use crate::limits::Room;
 use crate::model::{VmSettings, VmUuid};
-use crate::reply::{AdoptReply, AdoptedVm, LeftAlone, RunningReply, RunsWithReply, RunsWithState, ScannedVm};
+use crate::reply::{
+    AdoptReply, AdoptedVm, LeftAlone, RunningReply, RunsWithReply, RunsWithState, ScannedGpu, ScannedVm,
+};
 use crate::shared_copy::SharedCopy;
 use crate::store::{Registration, Writing};
 use crate::transaction::{Scope, Transaction};
@@ -50,6 +53,20 @@ pub fn scan_vms(host: &Host) -> Result<Vec<ScannedVm>, Error> {
         rank(one).cmp(&rank(other)).then_with(|| one.vm_name.cmp(&other.vm_name)).then(one.vm_uuid.cmp(&other.vm_uuid))
     });
     Ok(vms)
+}
+
+/// Every physical GPU of every host, and the GPU pool that it serves: by host, then by address.
+///
+/// # Errors
+/// XAPI or the database cannot be used.
+pub fn scan_gpus(host: &Host) -> Result<Vec<ScannedGpu>, Error> {
+    let mut session = host.connect()?;
+    let hosts = session.hosts()?;
+    let vms = session.vm_records()?;
+    let gpus = session.gpus_of(&hosts, &vms.iter().map(|(_, record)| record).collect::<Vec<_>>())?;
+    let shared = SharedCopy::load(&mut session)?;
+    let serving = Serving::read(Current::with(host, &shared)?.read())?;
+    Ok(serving.scan(gpus, &hosts))
 }
 
 /// What a VM runs with, as the host said on which it runs.

@@ -4,6 +4,8 @@
 
 mod chain;
 mod gpu_pools;
+mod gpus;
+mod metrics;
 mod one_or_more;
 mod qemu_wrapper;
 mod resource_pool;
@@ -25,6 +27,8 @@ pub use chain::{Link, LinkReply, VmCheckReply};
 pub use gpu_pools::{
     GpuChangeReply, GpuPoolChangeReply, GpuPoolReply, PlannedGpuChange, PlannedPoolChange, PoolGpu, ShowPoolReply,
 };
+pub use gpus::{NamedVm, ScannedGpu};
+pub use metrics::MetricsReply;
 pub use one_or_more::OneOrMore;
 pub use qemu_wrapper::{QemuWrapperReply, WrapperState};
 pub use resource_pool::{
@@ -35,8 +39,8 @@ pub use resource_pool::{
 pub use running::{RunningReply, RunningState, RunningVm, RunsWithReply, RunsWithState};
 pub use schema::{ErrorBody, ErrorReply, schema_of};
 pub use state::{
-    CheckReply, CheckedReply, CountByPool, CountByPriority, CountOfRunning, HostCheck, HostState, PoolCheckReply,
-    PoolReply, PoolsReply, StatusReply,
+    Attention, CheckReply, CheckedReply, CountByPool, CountByPriority, CountOfRunning, HostCheck, HostState,
+    PoolCheckReply, PoolReply, PoolsReply, StatusReply,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

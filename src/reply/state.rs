@@ -3,18 +3,31 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Link, VmCheckReply};
-use crate::model::{PoolId, Priority};
+use super::{Link, ScannedGpu, VmCheckReply};
+use crate::model::{GpuPoolSettings, PoolDescription, PoolId, PoolName, Priority, VmLimit};
 use crate::settings::{OnError, Unregistered};
 use crate::store::{CheckItem, Counts, Verdict};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PoolReply {
     pub pool: PoolId,
+    #[serde(default)]
+    pub name: Option<PoolName>,
+    #[serde(default)]
+    pub description: Option<PoolDescription>,
     pub vms: u64,
     pub high: u64,
     pub medium: u64,
     pub low: u64,
+    /// How many VMs it may have; `null` for any number.
+    #[serde(default)]
+    pub max_vms: Option<VmLimit>,
+    /// How many more it may have; `null` for any number.
+    #[serde(default)]
+    pub free: Option<u64>,
+    /// The physical GPUs that serve it, on all hosts.
+    #[serde(default)]
+    pub gpus: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -27,16 +40,22 @@ pub struct PoolsReply {
     pub as_of: Option<String>,
 }
 
-impl From<Counts> for PoolsReply {
-    fn from(counts: Counts) -> Self {
-        let pool = |pool| PoolReply {
+impl PoolReply {
+    pub(crate) fn new(pool: PoolId, counts: &Counts, settings: GpuPoolSettings, gpus: u64) -> Self {
+        let GpuPoolSettings { name, description, max_vms } = settings;
+        let vms = counts.of_pool(pool);
+        Self {
             pool,
-            vms: counts.of_pool(pool),
+            name,
+            description,
+            vms,
             high: counts.of(pool, Priority::High),
             medium: counts.of(pool, Priority::Medium),
             low: counts.of(pool, Priority::Low),
-        };
-        Self { pools: PoolId::ALL.map(pool).into(), total: counts.total(), as_of: None }
+            max_vms,
+            free: max_vms.map(|max_vms| u64::from(max_vms.get()).saturating_sub(vms)),
+            gpus,
+        }
     }
 }
 
@@ -82,9 +101,28 @@ pub struct StatusReply {
     /// How many VMs run with and without their settings; `null` if XAPI is away.
     #[serde(default)]
     pub running: Option<CountOfRunning>,
+    /// What needs attention: problems first, then warnings.
+    #[serde(default)]
+    pub attention: Vec<Attention>,
+    /// A, then B.
+    #[serde(default)]
+    pub pools: Vec<PoolReply>,
+    /// As `scan_gpus` returns them. Empty if XAPI is away.
+    #[serde(default)]
+    pub gpus: Vec<ScannedGpu>,
     /// Set if XAPI was away: when this host last had the settings of all hosts, UTC, or `unknown`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub as_of: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Attention {
+    /// The host that it is about; `null` if it is about all of them.
+    pub host_name: Option<String>,
+    /// A sentence for people: what it is, and what to do.
+    pub message: String,
+    /// Whether everything works all the same.
+    pub warning: bool,
 }
 
 /// The running VMs of the resource pool that are registered, or were and still run with a vGPU.

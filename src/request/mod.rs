@@ -16,8 +16,8 @@ use crate::error::Error;
 use crate::model::{DeviceVmId, Gpus, PoolDescription, PoolId, PoolName, Priority, VmLimit, VmUuids};
 use crate::reply::{
     AdoptReply, ApplyReply, ChangeReply, CheckedReply, CountByPool, CountByPriority, GpuChangeReply,
-    GpuPoolChangeReply, HistoryItem, ImportReply, ListReply, OneOrMore, PoolsReply, PruneReply, RunningReply,
-    ScannedVm, ShowPoolReply, ShowReply, StatusReply, SyncReply, VersionReply, schema_of,
+    GpuPoolChangeReply, HistoryItem, ImportReply, ListReply, MetricsReply, OneOrMore, PoolsReply, PruneReply,
+    RunningReply, ScannedGpu, ScannedVm, ShowPoolReply, ShowReply, StatusReply, SyncReply, VersionReply, schema_of,
 };
 
 /// Defines [`Request`] and [`Reply`]. A field has the argument's name, and its type determines how the argument is read and
@@ -204,6 +204,8 @@ requests! {
     } -> OneOrMore<ChangeReply>;
     /// Lists all VMs of the resource pool, registered or not.
     "scan_vms" = ScanVms {} -> Vec<ScannedVm>;
+    /// Lists the physical GPUs of every host.
+    "scan_gpus" = ScanGpus {} -> Vec<ScannedGpu>;
     /// Registers VMs that have an argument written by hand.
     "adopt" = Adopt {
         /// Change nothing.
@@ -260,6 +262,8 @@ requests! {
         /// Every host of the resource pool, not only this one.
         all_hosts: bool,
     } -> CheckedReply;
+    /// Returns numbers for a monitoring system.
+    "metrics" = Metrics {} -> MetricsReply;
     "version" = Version {} -> VersionReply;
 }
 

@@ -48,15 +48,15 @@ impl Session {
     /// XAPI is away or refuses.
     pub fn gpus(&mut self) -> Result<Vec<XapiGpu>, XapiError> {
         let hosts = self.hosts()?;
-        let vms: Vec<_> = self.vm_records()?.into_iter().map(|(_, record)| record).collect();
-        self.gpus_of(&hosts, &vms)
+        let vms = self.vm_records()?;
+        self.gpus_of(&hosts, &vms.iter().map(|(_, record)| record).collect::<Vec<_>>())
     }
 
     /// The same, for those who have the records of hosts and VMs already.
     pub(crate) fn gpus_of(
         &mut self,
         hosts: &IndexMap<String, HostRecord>,
-        vms: &[VmRecord],
+        vms: &[&VmRecord],
     ) -> Result<Vec<XapiGpu>, XapiError> {
         let gpus: IndexMap<String, GpuRecord> = self.call("PGPU.get_all_records", &json!([self.token]))?;
         let devices: IndexMap<String, PciRecord> = self.call("PCI.get_all_records", &json!([self.token]))?;
@@ -64,7 +64,7 @@ impl Session {
             let (host, device) = (hosts.get(record.host.as_str())?, devices.get(record.pci.as_str())?);
             let gpu = Gpu { host: host.uuid.parse().ok()?, address: device.pci_id.parse().ok()? };
             let has_it = |vm: &&VmRecord| vm.is_a_vm() && vm.has_passed_through(record, gpu.address, hosts);
-            let passed_through_to = vms.iter().filter(has_it);
+            let passed_through_to = vms.iter().copied().filter(has_it);
             Some(XapiGpu {
                 gpu,
                 host_name: host.name_label.clone(),

@@ -33,10 +33,12 @@ lists! {
         and ["configured", "in_xapi", "revision", "created_at", "updated_at"];
     /// scan-vms
     AllVms: ALL_VMS = ["pool", "priority", "state", "host", "runs_with", "vm", "name"] and ["vm_id"];
+    /// scan-gpus
+    Gpus: GPUS = ["pool", "gpu", "vendor", "device", "note"] and ["host", "address", "host_uuid"];
     /// history
     Changes: CHANGES = ["time", "from", "to", "by", "vm", "name"] and [];
     /// list-pools
-    GpuPools: GPU_POOLS = ["pool", "vms", "high", "medium", "low"] and [];
+    GpuPools: GPU_POOLS = ["pool", "vms", "high", "medium", "low"] and ["limit", "free", "gpus", "name", "description"];
     /// check
     Checks: CHECKS = ["state", "check", "message", "host"] and [];
 }

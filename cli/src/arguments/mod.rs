@@ -21,7 +21,7 @@ pub use gpu_pool::{AssignGpu, OneGpu, OnePool, PoolChange, SetGpuPool};
 pub use help::WITH_SCHEMA;
 pub use last_word::Assignment;
 pub use lists::{
-    ALL_VMS, AllVms, CHANGES, CHECKS, Changes, Checks, GPU_POOLS, GpuPools, List, ListOptions, ListStyle,
+    ALL_VMS, AllVms, CHANGES, CHECKS, Changes, Checks, GPU_POOLS, GPUS, GpuPools, Gpus, List, ListOptions, ListStyle,
     REGISTERED_VMS, RegisteredVms,
 };
 pub use options::{Apply, Change, RegisterVm, UpdateVm};
@@ -154,6 +154,12 @@ pub enum Command {
         #[command(flatten)]
         list: ListOptions<AllVms>,
     },
+    /// List the physical GPUs of all hosts, and the GPU pool that each serves
+    #[command(after_help = "Example:\n  vgpu-admin scan-gpus")]
+    ScanGpus {
+        #[command(flatten)]
+        list: ListOptions<Gpus>,
+    },
     /// Register the VMs that have a vGPU argument written by hand
     #[command(after_help = "Example:\n  vgpu-admin adopt --dry-run")]
     Adopt {
@@ -222,6 +228,9 @@ pub enum Command {
     /// Show the state of this host, and a summary of the others
     #[command(after_help = "Example:\n  vgpu-admin status")]
     Status,
+    /// Print numbers for a monitoring system, as OpenMetrics text
+    #[command(after_help = "Example:\n  vgpu-admin metrics")]
+    Metrics,
     /// Check everything from the settings to QEMU; changes nothing
     ///
     /// Check everything from the settings to QEMU, on this host, on all hosts or for one VM; changes nothing

@@ -30,7 +30,7 @@ impl Arguments {
         let refused = |message: &str| Err(clap::Error::raw(ErrorKind::ArgumentConflict, message));
         match (self.format, self.command.list_style()) {
             (Format::Csv, None) => refused(
-                "CSV is only for lists: list-vms, list-pools, scan-vms, history and check; use --format table or json",
+                "CSV is only for lists: list-vms, list-pools, scan-vms, scan-gpus, history and check; use --format table or json",
             ),
             (Format::Json, Some(style)) if !style.is_default() => refused(
                 "--columns, --sort and --no-header are for tables and CSV, and JSON has everything: leave them out",
@@ -48,6 +48,7 @@ impl Command {
             Self::ListVms { list, .. } => Some(list.into()),
             Self::ListPools { list } => Some(list.into()),
             Self::ScanVms { list } => Some(list.into()),
+            Self::ScanGpus { list } => Some(list.into()),
             Self::History { list, .. } => Some(list.into()),
             Self::Check { list, .. } => Some(list.into()),
             _ => None,

@@ -2,85 +2,13 @@
 
 use std::fmt::Write;
 
-use vgpu_config::model::{PoolId, Priority, VmUuid};
-use vgpu_config::reply::{
-    CheckReply, CountOfRunning, HostState, Link, LinkReply, PoolCheckReply, RecoverReply, StatusReply, VmCheckReply,
-};
+use vgpu_config::model::VmUuid;
+use vgpu_config::reply::{CheckReply, Link, LinkReply, PoolCheckReply, RecoverReply, VmCheckReply};
 use vgpu_config::store::{CheckItem, Verdict};
 use vgpu_config::text::one_line;
 
 use super::{labelled, right_or_wrong, verdict};
-use crate::screen::Shade;
 use crate::table::Cell;
-
-pub fn status(reply: &StatusReply) -> String {
-    let xapi = match &reply.xapi_problem {
-        None => "answers".to_owned(),
-        Some(problem) => problem.clone(),
-    };
-    let changes = match reply.not_in_xapi {
-        0 => "all in XAPI".to_owned(),
-        count => format!("{count} not in XAPI yet: written at the VM's next start or change"),
-    };
-    let rows = [
-        ("vgpu-config", reply.version.clone()),
-        ("Database", format!("{} (schema {})", reply.database, reply.schema)),
-        ("VMs", format!("{} registered", reply.vms)),
-        ("By GPU pool", format!("{} in {}, {} in {}", reply.by_pool.a, PoolId::A, reply.by_pool.b, PoolId::B)),
-        (
-            "By priority",
-            format!(
-                "{} {}, {} {}, {} {}",
-                reply.by_priority.high,
-                Priority::High,
-                reply.by_priority.medium,
-                Priority::Medium,
-                reply.by_priority.low,
-                Priority::Low
-            ),
-        ),
-        ("Running", running(reply.running)),
-        ("Changes", changes),
-        ("XAPI", xapi),
-        ("Device", reply.device.clone()),
-        ("on_error", reply.on_error.to_string()),
-        ("unregistered", reply.unregistered.to_string()),
-        ("deadline", format!("{} s", reply.deadline_seconds)),
-    ];
-    let mut text = labelled(rows.map(|(label, value)| vec![label.to_owned(), value]));
-    if !reply.hosts.is_empty() {
-        let heading = ["HOST", "VERSION", "STATE"].map(Cell::new).to_vec();
-        let hosts = std::iter::once(heading).chain(reply.hosts.iter().map(host_row));
-        let _ = write!(text, "\n\n{}", labelled(hosts));
-    }
-    text
-}
-
-fn running(count: Option<CountOfRunning>) -> String {
-    let Some(CountOfRunning { as_configured, pending, not_known }) = count else { return "not known".to_owned() };
-    let mut text = format!("{as_configured} with their settings");
-    // Writing to a string does not fail.
-    if pending > 0 {
-        let _ = write!(text, ", {pending} without: 'vgpu-admin apply --pending' reboots them");
-    }
-    if not_known > 0 {
-        let _ = write!(text, ", {not_known} not known: see 'vgpu-admin scan-vms'");
-    }
-    text
-}
-
-fn host_row(host: &HostState) -> Vec<Cell> {
-    let state = match host.problems.as_slice() {
-        [] if host.warnings.is_empty() => verdict(Verdict::Ok),
-        [] => verdict(Verdict::Warning),
-        [problem] => Cell::new(problem).shaded(Shade::Bad),
-        [problem, more @ ..] => {
-            let text = format!("{problem} (and {} more: vgpu-admin check --all-hosts)", more.len());
-            Cell::new(text).shaded(Shade::Bad)
-        }
-    };
-    vec![Cell::new(&host.host_name), Cell::or_nothing(host.version.as_ref()), state]
-}
 
 pub fn check(reply: &CheckReply) -> String {
     format!("{}\n{}", checks(&reply.checks), summary(&reply.checks, reply.broken_link))

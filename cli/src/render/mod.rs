@@ -2,16 +2,18 @@
 
 mod change;
 mod gpu_pool;
+mod gpus;
 mod health;
 mod pool;
 mod running;
 mod sheet;
+mod status;
 mod wrapper;
 
 use std::fmt::Write;
 
 use vgpu_config::Error;
-use vgpu_config::reply::{CheckedReply, OneOrMore, PoolsReply, ShowReply, VmReply};
+use vgpu_config::reply::{CheckedReply, OneOrMore, PoolReply, PoolsReply, ShowReply, VmReply};
 use vgpu_config::request::Reply;
 use vgpu_config::store::Verdict;
 use vgpu_config::text::one_line;
@@ -19,8 +21,9 @@ use vgpu_config::text::one_line;
 use crate::screen::{self, Shade};
 use crate::table::{Cell, TooWide, layout};
 use change::changes;
-use health::{check, check_all_hosts, check_vm, status};
+use health::{check, check_all_hosts, check_vm};
 use pool::{adopted, imported, sync};
+use status::status;
 
 pub use change::question_before_removal;
 pub use health::recovered;
@@ -38,7 +41,8 @@ pub fn reply(reply: &Reply) -> Result<String, Error> {
             "No registered VM matches. Register one with 'vgpu-admin register-vm'.".to_owned()
         }
         Reply::History(entries) if entries.is_empty() => "The history of this host is empty.".to_owned(),
-        Reply::ListVms(_) | Reply::ScanVms(_) | Reply::History(_) => list(reply),
+        Reply::ScanGpus(gpus) if gpus.is_empty() => "XAPI knows no physical GPU on any host.".to_owned(),
+        Reply::ListVms(_) | Reply::ScanVms(_) | Reply::ScanGpus(_) | Reply::History(_) => list(reply),
         Reply::ListPools(reply) => pools(reply),
         Reply::SetGpuPool(reply) => gpu_pool::changed(reply),
         Reply::ShowPool(reply) => gpu_pool::shown(reply),
@@ -49,6 +53,7 @@ pub fn reply(reply: &Reply) -> Result<String, Error> {
         Reply::Import(reply) => imported(reply),
         Reply::Apply(reply) => applied(reply),
         Reply::Status(reply) => status(reply),
+        Reply::Metrics(reply) => reply.text.trim_end().to_owned(),
         Reply::Check(CheckedReply::Vm(reply)) => check_vm(reply),
         Reply::Check(CheckedReply::ThisHost(reply)) => check(reply),
         Reply::Check(CheckedReply::AllHosts(reply)) => check_all_hosts(reply),
@@ -126,11 +131,23 @@ pub fn add_notes(text: &mut String, notes: &[String]) {
     }
 }
 
-/// Pool A: X VMs (Y high, Z medium, W low)
+/// Pool A: X VMs (Y high, Z medium, W low); what else is known of it
 fn pools(reply: &PoolsReply) -> String {
-    let line = |pool: &vgpu_config::reply::PoolReply| {
+    let line = |pool: &PoolReply| {
         let vms = if pool.vms == 1 { "VM" } else { "VMs" };
-        format!("Pool {}: {} {vms} ({} high, {} medium, {} low)", pool.pool, pool.vms, pool.high, pool.medium, pool.low)
+        let counts = format!("{} {vms} ({} high, {} medium, {} low)", pool.vms, pool.high, pool.medium, pool.low);
+        let room = match (pool.max_vms, pool.free) {
+            (Some(max_vms), Some(free)) => Some(format!("{free} of {max_vms} free")),
+            _ => None,
+        };
+        let gpus = match pool.gpus {
+            0 => None,
+            1 => Some("1 GPU".to_owned()),
+            gpus => Some(format!("{gpus} GPUs")),
+        };
+        let name = pool.name.as_ref().map(ToString::to_string);
+        let parts: Vec<_> = [Some(counts), room, gpus, name].into_iter().flatten().collect();
+        one_line(&format!("Pool {}: {}", pool.pool, parts.join("; ")))
     };
     reply.pools.iter().map(line).collect::<Vec<_>>().join("\n")
 }

@@ -1,8 +1,8 @@
 //! Replies that are lists, as columns and rows.
 
 use vgpu_admin::arguments::{
-    ALL_VMS, AllVms, CHANGES, CHECKS, Changes, Checks, GPU_POOLS, GpuPools, List, ListStyle, REGISTERED_VMS,
-    RegisteredVms,
+    ALL_VMS, AllVms, CHANGES, CHECKS, Changes, Checks, GPU_POOLS, GPUS, GpuPools, Gpus, List, ListStyle,
+    REGISTERED_VMS, RegisteredVms,
 };
 use vgpu_config::Error;
 use vgpu_config::model::Priority;
@@ -31,6 +31,7 @@ impl Sheet {
         Some(match reply {
             Reply::ListVms(reply) => Self::new::<RegisteredVms, _>(REGISTERED_VMS, reply.vms.iter().map(registered)),
             Reply::ScanVms(vms) => Self::new::<AllVms, _>(ALL_VMS, vms.iter().map(scanned)),
+            Reply::ScanGpus(gpus) => Self::new::<Gpus, _>(GPUS, gpus.iter().map(|gpu| super::gpus::row(gpu, gpus))),
             Reply::History(entries) => Self::new::<Changes, _>(CHANGES, entries.iter().map(changed)),
             Reply::ListPools(reply) => Self::new::<GpuPools, _>(GPU_POOLS, reply.pools.iter().map(gpu_pool)),
             Reply::Check(reply) => Self::new::<Checks, _>(CHECKS, checks(reply)),
@@ -171,7 +172,18 @@ fn changed(item: &HistoryItem) -> [Cell; CHANGES.len()] {
 }
 
 fn gpu_pool(pool: &PoolReply) -> [Cell; GPU_POOLS.len()] {
-    [Cell::new(pool.pool.as_str()), number(pool.vms), number(pool.high), number(pool.medium), number(pool.low)]
+    [
+        Cell::new(pool.pool.as_str()),
+        number(pool.vms),
+        number(pool.high),
+        number(pool.medium),
+        number(pool.low),
+        pool.max_vms.map(|max_vms| number(max_vms.get())).unwrap_or_default(),
+        pool.free.map(number).unwrap_or_default(),
+        number(pool.gpus),
+        Cell::or_nothing(pool.name.as_ref()),
+        Cell::or_nothing(pool.description.as_ref()),
+    ]
 }
 
 fn checks(reply: &CheckedReply) -> Vec<[Cell; CHECKS.len()]> {

@@ -51,6 +51,11 @@ pub const FUNCTIONS: &[Function] = &[
     ),
     function("scan_vms", "", "Returns all VMs of the resource pool, registered or not, and what each runs with."),
     function(
+        "scan_gpus",
+        "",
+        "Returns the physical GPUs of all hosts, the GPU pool that each serves, and the VMs that have it passed through.",
+    ),
+    function(
         "adopt",
         "dry_run",
         "Registers the VMs that have a vGPU argument written by hand, with its settings. Returns those VMs.",
@@ -93,6 +98,7 @@ pub const FUNCTIONS: &[Function] = &[
         "all_hosts; or vm_uuid or vm_name",
         "Checks this host, with all_hosts (true) every host, or one VM from its settings to its QEMU; changes nothing.",
     ),
+    function("metrics", "", "Returns numbers for a monitoring system, as OpenMetrics text."),
     function("version", "", "Returns the versions of vgpu-config and of its database's schema."),
 ];
 

@@ -2,12 +2,16 @@
 //!
 //! The checks follow the chain from the settings to QEMU: database, shared copy, XAPI, xenopsd, qemu-wrapper, QEMU.
 
+mod gpu_pools;
 mod links;
 mod one_vm;
 mod running_vms;
 mod shared_copy;
 
+use std::collections::HashSet;
 use std::time::Duration;
+
+use indexmap::IndexMap;
 
 use super::Caller;
 use super::device_model::{qemu_knows_device, wrapper_passes_arguments};
@@ -17,6 +21,7 @@ use super::installed;
 use crate::deadline::Deadline;
 use crate::device_args::PLATFORM_KEY;
 use crate::error::Error;
+use crate::last_check;
 use crate::model::VmUuid;
 use crate::paths::Root;
 use crate::reply::{CheckReply, HostCheck, HostState, Link, PoolCheckReply};
@@ -24,7 +29,7 @@ use crate::request::Request;
 use crate::settings::Settings;
 use crate::shared_copy::SharedCopy;
 use crate::store::{self, CheckItem};
-use crate::xenapi::{self, Reference, Session, VmRecord, XapiError};
+use crate::xenapi::{self, HostRecord, Reference, Session, VmRecord, XapiError};
 use crate::xenopsd::Xenopsd;
 
 pub use one_vm::check_vm;
@@ -45,12 +50,13 @@ pub fn check(root: &Root) -> CheckReply {
     checks.items.extend(installed::hook_and_plugin(root));
     checks.of(Link::Database, store::check(&root.database()));
     let log_in = || Session::log_in(&root.xapi_socket(), Deadline::after(xenapi::XAPI_TIMEOUT));
-    let mut running = None;
+    let (mut running, mut gpu_pools) = (None, Vec::new());
     match log_in().and_then(|mut session| Ok((InXapi::read(root, &mut session)?, session))) {
         Ok((in_xapi, mut session)) => {
             checks.of(Link::SharedCopy, [CheckItem::new("shared copy", shared_copy::agrees(root, &in_xapi))]);
             checks.of(Link::Xapi, [CheckItem::new("XAPI", platform_keys_pass(&mut session))]);
             checks.items.extend(guests::without_qemu(root, &in_xapi.records));
+            gpu_pools = gpu_pools::check(root, &mut session, &in_xapi);
             running = Some(running_vms::have_their_settings(root, &device, &in_xapi));
         }
         Err(error) => checks.of(Link::Xapi, [CheckItem::new("XAPI", Err(error.to_string()))]),
@@ -59,7 +65,9 @@ pub fn check(root: &Root) -> CheckReply {
     checks.of(Link::QemuWrapper, [CheckItem::new("qemu-wrapper", wrapper_passes_arguments(root))]);
     checks.of(Link::Qemu, [CheckItem::new("QEMU", qemu_knows_device(root, &device))]);
     checks.of(Link::Qemu, running.map(|running| CheckItem::new("running VMs", running)));
+    checks.items.extend(gpu_pools);
     let Checks { items, broken_link } = checks;
+    last_check::note(root, &items);
     CheckReply { ok: items.iter().all(|item| item.ok), version: crate::VERSION.to_owned(), checks: items, broken_link }
 }
 
@@ -80,10 +88,11 @@ impl Checks {
     }
 }
 
-/// What XAPI has of all VMs.
+/// What XAPI has of all VMs and hosts.
 struct InXapi {
     shared: SharedCopy,
     records: Vec<VmRecord>,
+    hosts: IndexMap<String, HostRecord>,
     /// This host.
     here: Option<Reference>,
 }
@@ -93,7 +102,7 @@ impl InXapi {
         let shared = SharedCopy::load(session)?;
         let records = session.vm_records()?.into_iter().map(|(_, record)| record).collect();
         let here = root.host_uuid().map(|uuid| session.host_by_uuid(&uuid)).transpose()?;
-        Ok(Self { shared, records, here })
+        Ok(Self { shared, records, hosts: session.hosts()?, here })
     }
 }
 
@@ -139,7 +148,16 @@ fn check_each_host(root: &Root, session: &mut Session) -> Result<Vec<HostCheck>,
             host.ok = host.checks.iter().all(|item| item.ok);
         }
     }
+    name_warnings_once(&mut hosts);
     Ok(hosts)
+}
+
+/// What every host warns of alike is about all of them: the first one says it.
+fn name_warnings_once(hosts: &mut [HostCheck]) {
+    let mut said = HashSet::new();
+    for host in hosts {
+        host.checks.retain(|item| !item.warning || said.insert((item.name.clone(), item.message.clone())));
+    }
 }
 
 fn host_check(Answered { host, answer }: Answered<CheckReply>) -> Result<HostCheck, XapiError> {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{DATABASE_TIMEOUT, InXapi};
-use crate::entry::Subject;
+use crate::entry::{GpuSubject, Subject};
 use crate::error::Error;
 use crate::paths::Root;
 use crate::shared_copy::{Comparison, SharedCopy};
@@ -44,7 +44,7 @@ pub(super) fn agrees(root: &Root, in_xapi: &InXapi) -> Result<String, String> {
 struct Difference {
     /// VMs, GPU pools and GPUs with newer settings in the database.
     ahead: usize,
-    /// Those with newer settings in the shared copy.
+    /// VMs, GPU pools and GPUs with newer settings in the shared copy.
     behind: usize,
     /// VMs in the shared copy that XAPI does not know.
     gone: usize,
@@ -52,13 +52,14 @@ struct Difference {
     not_for_us: Option<Error>,
 }
 
-fn difference(root: &Root, InXapi { shared, records, .. }: &InXapi) -> Result<Difference, Error> {
+fn difference(root: &Root, InXapi { shared, records, hosts, .. }: &InXapi) -> Result<Difference, Error> {
     let known: HashSet<_> = records.iter().map(|record| record.uuid.as_str()).collect();
     let gone = shared.vms().filter(|vm| !known.contains(vm.to_string().as_str())).count();
     let store = match Store::open_existing(&root.database(), DATABASE_TIMEOUT) {
         // The checks of the database report it.
         Err(StoreError::Missing(_)) => {
-            return Ok(Difference { behind: shared.vms().count(), gone, ..Difference::default() });
+            let behind = shared.vms().count() + shared.gpu_pools().count();
+            return Ok(Difference { behind, gone, ..Difference::default() });
         }
         store => store?,
     };
@@ -72,11 +73,17 @@ fn difference(root: &Root, InXapi { shared, records, .. }: &InXapi) -> Result<Di
         difference.ahead += usize::from(is_newer && !is_pruned);
     }
     for (subject, entry) in store.read().gpu_entries()? {
+        // The same of a GPU whose host is gone.
+        let is_host = |gpu_host| hosts.values().any(|host| host.uuid.parse() == Ok(gpu_host));
+        let is_pruned = match subject {
+            GpuSubject::Gpu(gpu) => !is_host(gpu.host) && store.read().is_gpu_pushed(&subject)?,
+            GpuSubject::Pool(_) => false,
+        };
         let is_newer = shared.compare(&subject, Some(&entry)) == Comparison::HostIsNewer;
-        difference.ahead += usize::from(is_newer && !store.read().is_gpu_pushed(&subject)?);
+        difference.ahead += usize::from(is_newer && !is_pruned);
     }
-    let not_for_us = shared.vms().find_map(|vm| newer(shared, &vm));
-    difference.not_for_us = not_for_us.or_else(|| shared.gpu_pools().find_map(|subject| newer(shared, &subject)));
+    let of_vm = shared.vms().find_map(|vm_uuid| newer(shared, &vm_uuid));
+    difference.not_for_us = of_vm.or_else(|| shared.gpu_pools().find_map(|subject| newer(shared, &subject)));
     Ok(difference)
 }
 

@@ -1,4 +1,4 @@
-//! Physical GPUs.
+//! Physical GPUs, and what depends on the host that has them.
 
 use super::SimulatedHost;
 use super::vms::set_key;
@@ -37,6 +37,12 @@ impl SimulatedHost {
         let named = named.join(",");
         let value = Some(named.as_str()).filter(|named| !named.is_empty());
         self.change(vm, |database, vm| set_key(database, Class::Vm, vm, "other_config", "pci", value))
+    }
+
+    /// Gives the host another name.
+    pub fn rename_host(&self, name: &str) {
+        let host = self.host_ref();
+        let _ = self.dom0.pool.write(|database| database.set(Class::Host, host, "name_label", name));
     }
 
     /// Says on which host a VM likes to start.
