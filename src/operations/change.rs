@@ -3,6 +3,7 @@
 use super::Host;
 use super::changed::replies;
 use crate::error::Error;
+use crate::limits::Room;
 use crate::model::{DeviceVmId, PoolId, Priority, VmUuid, fits_xapi};
 use crate::reply::{ChangeReply, XapiOutcome};
 use crate::settings::Defaults;
@@ -17,8 +18,6 @@ pub struct RegisterVm {
     pub vm_name: Option<String>,
     /// The settings that are given. The settings file has the defaults of the others, and the number is derived from the UUID.
     pub given: UpdateVm,
-    /// Register it even if XAPI does not know it.
-    pub force: bool,
     /// If it is registered already, change what is given.
     pub if_needed: bool,
 }
@@ -30,13 +29,16 @@ pub struct UpdateVm {
     pub priority: Option<Priority>,
     /// The device's number for the VM.
     pub vm_id: Option<DeviceVmId>,
+    /// For root: beyond the limit of the GPU pool. At a registration also if XAPI does not know the VM.
+    pub force: bool,
 }
 
 /// Registers VMs: from its next start on, the QEMU of each gets our device. A dry run says what would be done and changes
 /// nothing.
 ///
 /// # Errors
-/// A VM is registered already and that was not allowed for, XAPI does not know it, its number is another VM's, or the database or XAPI fails.
+/// A VM is registered already and that was not allowed for, XAPI does not know it, its number is another VM's, the GPU pool is full,
+/// or the database or XAPI fails.
 pub fn register_vms(host: &Host, requests: &[RegisterVm], dry_run: bool) -> Result<Vec<ChangeReply>, Error> {
     let mut names = requests.iter().filter_map(|request| request.vm_name.as_ref());
     if let Some(name) = names.find(|name| !fits_xapi(name)) {
@@ -44,7 +46,8 @@ pub fn register_vms(host: &Host, requests: &[RegisterVm], dry_run: bool) -> Resu
         return Err(Error::InvalidParam { name, value, expected: "a name without control characters".to_owned() });
     }
     let uuids: Vec<_> = requests.iter().map(|request| request.vm_uuid).collect();
-    let mut replies = change(host, &uuids, dry_run, &|writing, uuid, vm| {
+    let forced = requests.iter().any(|request| request.given.force);
+    let mut replies = change(host, &uuids, forced, dry_run, &|writing, uuid, vm| {
         let request = requests.iter().find(|request| request.vm_uuid == *uuid);
         let request = request.ok_or_else(|| Error::Internal(format!("VM {uuid} was not asked for")))?;
         match writing.read().vm(uuid)? {
@@ -61,7 +64,7 @@ pub fn register_vms(host: &Host, requests: &[RegisterVm], dry_run: bool) -> Resu
 fn register(writing: &Writing<'_>, request: &RegisterVm, defaults: Defaults, vm: &XapiVm) -> Result<(), Error> {
     let (uuid, given) = (request.vm_uuid, request.given);
     match vm {
-        XapiVm::Unknown if !request.force => return Err(Error::UnknownToXapi(uuid)),
+        XapiVm::Unknown if !request.given.force => return Err(Error::UnknownToXapi(uuid)),
         XapiVm::Known { record, .. } => refuse_what_never_starts(uuid, record)?,
         XapiVm::Unknown | XapiVm::Away => {}
     }
@@ -78,12 +81,13 @@ fn register(writing: &Writing<'_>, request: &RegisterVm, defaults: Defaults, vm:
 /// Changes VMs' GPU pool, priority or number.
 ///
 /// # Errors
-/// A VM is not registered, no change was given, the number is another VM's, or the database or XAPI fails.
+/// A VM is not registered, no change was given, the number is another VM's, the GPU pool is full (unless root forces it), or the
+/// database or XAPI fails.
 pub fn update_vms(host: &Host, uuids: &[VmUuid], given: &UpdateVm, dry_run: bool) -> Result<Vec<ChangeReply>, Error> {
     if given.pool.is_none() && given.priority.is_none() && given.vm_id.is_none() {
         return Err(Error::NothingToChange);
     }
-    change(host, uuids, dry_run, &|writing, uuid, vm| {
+    change(host, uuids, given.force, dry_run, &|writing, uuid, vm| {
         let before = registered(writing.read().vm(uuid)?, *uuid)?;
         update(writing, before, given, vm).map(Some)
     })
@@ -108,7 +112,7 @@ fn update(writing: &Writing<'_>, before: StoredVm, given: &UpdateVm, vm: &XapiVm
 /// # Errors
 /// A VM is not registered, or the database or XAPI fails.
 pub fn remove_vms(host: &Host, uuids: &[VmUuid], dry_run: bool) -> Result<Vec<ChangeReply>, Error> {
-    change(host, uuids, dry_run, &|writing, uuid, vm| {
+    change(host, uuids, false, dry_run, &|writing, uuid, vm| {
         refresh_name(writing, uuid, vm)?;
         let before = registered(writing.read().vm(uuid)?, *uuid)?;
         writing.remove(uuid)?;
@@ -148,14 +152,26 @@ fn refuse_number_of_another(writing: &Writing<'_>, uuid: &VmUuid, vm_id: Option<
 type ChangeOfVm<'c> = dyn Fn(&Writing<'_>, &VmUuid, &XapiVm) -> Result<Option<StoredVm>, Error> + 'c;
 
 /// Changes VMs in one transaction, and reports what was done with each.
-fn change(host: &Host, uuids: &[VmUuid], dry_run: bool, change: &ChangeOfVm<'_>) -> Result<Vec<ChangeReply>, Error> {
+fn change(
+    host: &Host,
+    uuids: &[VmUuid],
+    force: bool,
+    dry_run: bool,
+    change: &ChangeOfVm<'_>,
+) -> Result<Vec<ChangeReply>, Error> {
     let mut transaction = Transaction::begin(host, dry_run)?;
+    let may_overfill = force && transaction.is_roots()?;
     let change_each = |writing: &Writing<'_>, vms: &Vms| {
+        let room = Room::before(writing)?;
         let change = |uuid: &VmUuid| {
             let before = change(writing, uuid, vms.get(uuid).unwrap_or(&XapiVm::Away))?;
             Ok((before, writing.read().vm(uuid)?))
         };
-        uuids.iter().map(change).collect::<Result<Vec<_>, Error>>()
+        let changed = uuids.iter().map(change).collect::<Result<Vec<_>, Error>>()?;
+        if !may_overfill {
+            room.refuse_overflow(writing)?;
+        }
+        Ok(changed)
     };
     let changed = if dry_run {
         transaction.rehearse_change(Scope::vms(uuids), &change_each)?

@@ -60,12 +60,12 @@ fn change_in_library(host: &Host, vm_uuid: VmUuid, change: Change) -> Answer {
     let replies = match change {
         Change::Register((pool, priority), number) => {
             let vm_id = number.map(super::step::Number::get);
-            let given = UpdateVm { pool: Some(pool), priority: Some(priority), vm_id };
-            let request = RegisterVm { vm_uuid, vm_name: None, given, force: false, if_needed: false };
+            let given = UpdateVm { pool: Some(pool), priority: Some(priority), vm_id, force: false };
+            let request = RegisterVm { vm_uuid, vm_name: None, given, if_needed: false };
             operations::register_vms(host, &[request], false)
         }
         Change::Update((pool, priority)) => {
-            update(UpdateVm { pool: Some(pool), priority: Some(priority), vm_id: None })
+            update(UpdateVm { pool: Some(pool), priority: Some(priority), ..UpdateVm::default() })
         }
         Change::SetPool(pool) => update(UpdateVm { pool: Some(pool), ..UpdateVm::default() }),
         Change::SetPriority(priority) => update(UpdateVm { priority: Some(priority), ..UpdateVm::default() }),
