@@ -72,7 +72,10 @@ fn a_file_that_contradicts_itself_is_refused() {
     for (text, expected) in [
         (format!("version = 1\n{gpu}{gpu}"), "GPU 5c1b7a32-0d0e-4f5c-9c5f-3a0f4a6f6a01:0000:81:00.0 twice"),
         ("version = 1\n[[gpu_pool]]\npool = \"A\"\n[[gpu_pool]]\npool = \"A\"\n".to_owned(), "GPU pool A twice"),
-        ("version = 1\n[[gpu_pool]]\npool = \"A\"\nmax_vms = -1\n".to_owned(), "'-1' is not valid: expected a whole number from 0 to"),
+        (
+            "version = 1\n[[gpu_pool]]\npool = \"A\"\nmax_vms = -1\n".to_owned(),
+            "'-1' is not valid: expected a whole number from 0 to",
+        ),
     ] {
         dom0.root.write("file.toml", &text);
         let refused = dom0.root.admin_fails(&["import", &dom0.root.path("file.toml").display().to_string()]);
