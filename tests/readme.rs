@@ -56,6 +56,8 @@ fn the_examples_in_the_user_guide_print_what_they_say() {
     dom0.install_stock(&programs::folder().join("dom0-program"), Release::V8_3).unwrap();
     dom0.root.admin_ok(&["qemu-wrapper", "enable", "--restart-toolstack"]);
     create_vms(&dom0);
+    dom0.add_gpu("0000:81:00.0", "NVIDIA Corporation", "AD102GL [L40S]");
+    dom0.add_gpu("0000:82:00.0", "NVIDIA Corporation", "AD102GL [L40S]");
     let shell = Shell::on(dom0.root.folder()).with_clients();
     shell.run_all("docs/user-guide.md", &all_examples("docs/user-guide.md", 30));
 }
