@@ -104,6 +104,11 @@ fn the_examples_about_resource_pools_print_what_they_say() {
 }
 
 #[test]
+fn the_examples_about_gpu_pools_print_what_they_say() {
+    run("docs/gpu-pools.md", 7);
+}
+
+#[test]
 fn the_examples_about_the_qemu_wrapper_print_what_they_say() {
     run_on(&Dom0::stock(Release::V8_3), "docs/qemu-wrapper.md", 3);
 }
