@@ -67,6 +67,8 @@ fn pool() -> ResourcePool {
     pool.on(0).start(&uuid(1));
     pool.on(1).start(&uuid(2));
     let by_hand = Some("-device vgpu-stub,pool_id=B,priority=high");
+    pool.host(0).add_gpu("0000:81:00.0", "NVIDIA Corporation", "AD102GL [L40S]");
+    pool.host(0).pass_through(&uuid(3), &["0000:81:00.0"]).unwrap();
     pool.on(0).set_platform_key(&uuid(4), "device-model-args", by_hand).unwrap();
     pool.on(0).start(&uuid(5));
     pool.on(0).plugin("set_pool", &[("vm_uuid", &uuid(2)), ("pool", "B")]);
@@ -79,6 +81,8 @@ const COMMANDS: &[&[&str]] = &[
     &["list-vms", "--pool=B"],
     &["list-pools"],
     &["scan-vms"],
+    &["scan-gpus"],
+    &["metrics"],
     &["show-vm", "web01"],
     &["show-vm", "web01", "web02", "web03"],
     &["status"],
