@@ -5,7 +5,9 @@ use std::collections::{HashMap, HashSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{DeviceVmId, PoolId, Priority, VmUuid, fits_xapi};
+use crate::model::{
+    DeviceVmId, Gpu, HostUuid, PciAddress, PoolDescription, PoolId, PoolName, Priority, VmLimit, VmUuid, fits_xapi,
+};
 
 /// Of the file format.
 const VERSION: u32 = 1;
@@ -20,6 +22,8 @@ pub enum ConfigFileError {
     OtherVersion(u32),
     #[error("the file has VM {0} twice: remove one of the two")]
     Twice(VmUuid),
+    #[error("the file has {0} twice: remove one of the two")]
+    GpuTwice(String),
     #[error("the name of VM {vm_uuid} is '{}': expected one without control characters", name.escape_debug())]
     BadName { vm_uuid: VmUuid, name: String },
     #[error("the file has vm_id {vm_id} for VM {one} and for VM {other}: remove one of the two to have it derived")]
@@ -41,6 +45,42 @@ pub struct ConfigFile {
     pub as_of: Option<String>,
     #[serde(default)]
     pub vm: Vec<ConfigVm>,
+    /// The GPU pools with a name, a description or a limit. A pool that is left out stays as it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gpu_pool: Vec<ConfigPool>,
+    /// The GPUs that serve a GPU pool. A GPU that is left out stays as it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gpu: Vec<ConfigGpu>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConfigPool {
+    pub pool: PoolId,
+    /// If left out, the GPU pool has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<PoolName>,
+    /// If left out, the GPU pool has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<PoolDescription>,
+    /// How many VMs it may have. If left out, any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_vms: Option<VmLimit>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConfigGpu {
+    pub host_uuid: HostUuid,
+    pub pci_address: PciAddress,
+    pub pool: PoolId,
+}
+
+impl ConfigGpu {
+    #[must_use]
+    pub fn gpu(&self) -> Gpu {
+        Gpu { host: self.host_uuid, address: self.pci_address }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -59,7 +99,7 @@ pub struct ConfigVm {
 impl ConfigFile {
     #[must_use]
     pub fn new(vm: Vec<ConfigVm>) -> Self {
-        Self { version: VERSION, as_of: None, vm }
+        Self { version: VERSION, as_of: None, vm, gpu_pool: Vec::new(), gpu: Vec::new() }
     }
 
     /// Reads JSON if the text begins with a brace, otherwise TOML.
@@ -105,6 +145,13 @@ impl ConfigFile {
                 return Err(ConfigFileError::SharedNumber { vm_id, one, other: vm.vm_uuid });
             }
         }
-        Ok(())
+        let (mut pools, mut gpus) = (HashSet::new(), HashSet::new());
+        if let Some(twice) = self.gpu_pool.iter().find(|pool| !pools.insert(pool.pool)) {
+            return Err(ConfigFileError::GpuTwice(format!("GPU pool {}", twice.pool)));
+        }
+        match self.gpu.iter().find(|gpu| !gpus.insert(gpu.gpu())) {
+            Some(twice) => Err(ConfigFileError::GpuTwice(format!("GPU {}", twice.gpu()))),
+            None => Ok(()),
+        }
     }
 }

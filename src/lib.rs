@@ -15,6 +15,7 @@ pub mod error;
 mod host;
 mod http;
 mod last_check;
+mod limits;
 pub mod logging;
 pub mod model;
 pub mod operations;

@@ -102,7 +102,9 @@ fn subcommands_and_values_are_offered_with_a_space_or_an_equals_sign_before_them
     let root = root();
     for (line, expected) in [
         ("vgpu-admin reg", "register-vm"),
-        ("vgpu-admin set-", "set-pool set-priority"),
+        ("vgpu-admin set-", "set-pool set-priority set-gpu-pool"),
+        ("vgpu-admin show-pool ", "A B"),
+        ("vgpu-admin assign-gpu --pool=", "A B"),
         ("vgpu-admin --format json li", "list-vms list-pools"),
         ("vgpu-admin register-vm --po", "--pool"),
         ("vgpu-admin register-vm --pool ", "A B"),
@@ -114,7 +116,7 @@ fn subcommands_and_values_are_offered_with_a_space_or_an_equals_sign_before_them
         ("vgpu-admin list-vms --priority m", "medium"),
         ("vgpu-admin list-vms --pool=A --pri", "--priority"),
         ("vgpu-admin list-vms --format=", "table json csv"),
-        ("vgpu-admin list-pools --sort ", "pool vms high medium low"),
+        ("vgpu-admin list-pools --sort ", "pool vms high medium low limit free gpus name description"),
         ("vgpu-admin --format=j", "json"),
         ("vgpu-admin show-vm --vm-name=a:b --vm-u", "--vm-uuid"),
         ("vgpu-admin frobnicate --", "--format --host --verbose --help --version"),

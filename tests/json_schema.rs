@@ -64,11 +64,13 @@ fn pool() -> ResourcePool {
         pool.on(0).register(&uuid(number), "A", "low");
     }
     pool.on(0).plugin("register_vm", &[("vm_uuid", &uuid(9)), ("force", "true")]);
+    for address in ["0000:81:00.0", "0000:82:00.0", "0000:83:00.0"] {
+        pool.host(0).add_gpu(address, "NVIDIA Corporation", "AD102GL [L40S]");
+    }
+    pool.host(0).pass_through(&uuid(3), &["0000:83:00.0"]).unwrap();
     pool.on(0).start(&uuid(1));
     pool.on(1).start(&uuid(2));
     let by_hand = Some("-device vgpu-stub,pool_id=B,priority=high");
-    pool.host(0).add_gpu("0000:81:00.0", "NVIDIA Corporation", "AD102GL [L40S]");
-    pool.host(0).pass_through(&uuid(3), &["0000:81:00.0"]).unwrap();
     pool.on(0).set_platform_key(&uuid(4), "device-model-args", by_hand).unwrap();
     pool.on(0).start(&uuid(5));
     pool.on(0).plugin("set_pool", &[("vm_uuid", &uuid(2)), ("pool", "B")]);
@@ -81,8 +83,6 @@ const COMMANDS: &[&[&str]] = &[
     &["list-vms", "--pool=B"],
     &["list-pools"],
     &["scan-vms"],
-    &["scan-gpus"],
-    &["metrics"],
     &["show-vm", "web01"],
     &["show-vm", "web01", "web02", "web03"],
     &["status"],
@@ -103,6 +103,15 @@ const COMMANDS: &[&[&str]] = &[
     &["sync"],
     &["prune", "--dry-run"],
     &["prune", "--yes"],
+    &["scan-gpus"],
+    &["metrics"],
+    &["set-gpu-pool", "A", "--name=render", "--max-vms=9", "--dry-run"],
+    &["set-gpu-pool", "A", "--name=render", "--max-vms=9"],
+    &["assign-gpu", "A", "--gpu=xcp-ng-1:0000:81:00.0"],
+    &["show-pool", "A"],
+    &["list-pools"],
+    &["unassign-gpu", "--gpu=xcp-ng-1:0000:81:00.0"],
+    &["assign-gpu", "B", "--gpu=xcp-ng-1:0000:82:00.0"],
     &["history"],
     &["export"],
     &["recover", "--dry-run", "--force"],
@@ -117,7 +126,10 @@ fn real_replies_of_every_command_keep_to_its_schema() {
     for arguments in COMMANDS {
         schemas.run(root, arguments);
     }
-    root.write("vgpu.json", root.admin_ok(&["export", "--format=json"]).replace("\"high\"", "\"low\""));
+    root.write(
+        "vgpu.json",
+        root.admin_ok(&["export", "--format=json"]).replace("\"high\"", "\"low\"").replace("render", "other"),
+    );
     let file = root.path("vgpu.json").display().to_string();
     schemas.run(root, &["import", "--dry-run", &file]);
     schemas.run(root, &["import", &file]);

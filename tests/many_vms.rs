@@ -90,7 +90,7 @@ fn finding_what_other_hosts_have_written_reads_only_the_rows_of_the_vms_that_the
         let copy = SharedCopy::new(Reference::new("OpaqueRef:pool"), [(format!("vgpu:{VM}"), value)].into());
         read_by(|| {
             let store = Store::open(&root.database()).unwrap();
-            let News { entries, carried } = copy.news(store.read()).unwrap();
+            let News { entries, carried, .. } = copy.news(store.read()).unwrap();
             assert_eq!((entries[0].1.revision, entries.len(), carried.len()), (7, 1, 1));
         })
     });

@@ -156,8 +156,9 @@ fn a_guest_that_only_reads_neither_creates_nor_migrates_nor_changes_a_database()
     root.register(VM, "web01", "A", "high");
     let before = fs::read(root.database()).unwrap();
     let vm = VmSelector::Uuid(VM.parse().unwrap());
-    let refused =
-        reader(&root).execute(Request::SetPool { vm: vm.into(), pool: PoolId::B, dry_run: false }).unwrap_err();
+    let refused = reader(&root)
+        .execute(Request::SetPool { vm: vm.into(), pool: PoolId::B, force: false, dry_run: false })
+        .unwrap_err();
     assert_eq!(refused.code(), "VGPU_DB_ERROR");
     assert!(refused.to_string().contains("read-only"), "{refused}");
     assert_eq!(fs::read(root.database()).unwrap(), before);

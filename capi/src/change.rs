@@ -87,12 +87,12 @@ impl vgpu_change {
 /// pool_id: 'A' or 'B'; VGPU_UNSET_POOL for the default of the settings file.
 /// priority: VGPU_PRIORITY_LOW, VGPU_PRIORITY_MEDIUM or VGPU_PRIORITY_HIGH; VGPU_UNSET_PRIORITY for the default.
 /// device_vm_id: the device's number; VGPU_UNSET_VM_ID to have it derived from the UUID.
-/// flags: 0, or VGPU_FORCE to register a VM that XAPI does not know.
+/// flags: 0, or VGPU_FORCE to register a VM that XAPI does not know, or one too many for the GPU pool.
 /// change: filled in if VGPU_OK is returned; NULL if it is of no interest. Set change->size before.
 ///
 /// Returns VGPU_OK or an error; then nothing has changed:
 /// VGPU_INVALID_PARAM, VGPU_BUFFER_TOO_SMALL (change->size), VGPU_READ_ONLY, VGPU_ALREADY_EXISTS, VGPU_UNKNOWN_VM,
-/// VGPU_XAPI_ERROR, VGPU_BUSY, VGPU_ARGS_TOO_LONG, VGPU_ARGS_UNCLEAR, VGPU_NEWER_FORMAT, VGPU_SETTINGS_ERROR, VGPU_FILE_ERROR,
+/// VGPU_POOL_FULL, VGPU_XAPI_ERROR, VGPU_BUSY, VGPU_ARGS_TOO_LONG, VGPU_ARGS_UNCLEAR, VGPU_NEWER_FORMAT, VGPU_SETTINGS_ERROR, VGPU_FILE_ERROR,
 /// VGPU_DB_ERROR, VGPU_ERROR, or an error of the handle.
 ///
 /// If XAPI is away, only the database is changed: the function returns VGPU_OK, change->xapi is VGPU_XAPI_AWAY and
@@ -135,7 +135,7 @@ pub unsafe extern "C" fn vgpu_register_vm(
 /// Moves a VM to another GPU pool.
 ///
 /// vm_uuid, change, what is returned and how long it waits: as vgpu_register_vm(), but VGPU_NOT_FOUND if the VM is not
-/// registered.
+/// registered, and VGPU_POOL_FULL if the GPU pool has as many VMs as it may have.
 /// pool_id: 'A' or 'B'.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vgpu_set_pool(
@@ -147,7 +147,12 @@ pub unsafe extern "C" fn vgpu_set_pool(
     // SAFETY: C's callers pass a text or NULL, and a structure with its size or NULL.
     unsafe {
         carry_out(db, vm_uuid, change, |uuid| {
-            Ok(Request::SetPool { vm: VmSelector::Uuid(uuid).into(), pool: input::pool(pool_id)?, dry_run: false })
+            Ok(Request::SetPool {
+                vm: VmSelector::Uuid(uuid).into(),
+                pool: input::pool(pool_id)?,
+                force: false,
+                dry_run: false,
+            })
         })
     }
 }
@@ -196,7 +201,14 @@ pub unsafe extern "C" fn vgpu_update_vm(
         carry_out(db, vm_uuid, change, |uuid| {
             let (pool, priority) = (input::pool_or_unset(pool_id)?, input::priority_or_unset(priority)?);
             let vm_id = input::vm_id_or_unset(device_vm_id)?;
-            Ok(Request::UpdateVm { vm: VmSelector::Uuid(uuid).into(), pool, priority, vm_id, dry_run: false })
+            Ok(Request::UpdateVm {
+                vm: VmSelector::Uuid(uuid).into(),
+                pool,
+                priority,
+                vm_id,
+                force: false,
+                dry_run: false,
+            })
         })
     }
 }

@@ -44,6 +44,8 @@ pub const VGPU_IN_USE: c_int = -16;
 pub const VGPU_FORKED: c_int = -17;
 /// The caller's buffer or structure is too small for the answer.
 pub const VGPU_BUFFER_TOO_SMALL: c_int = -18;
+/// The GPU pool has as many VMs as it may have.
+pub const VGPU_POOL_FULL: c_int = -19;
 
 /// The code of an error of the library. An error that C programs have no code for is a [`VGPU_ERROR`], with its message.
 pub fn of(error: &Error) -> c_int {
@@ -60,6 +62,7 @@ pub fn of(error: &Error) -> c_int {
         "VGPU_ARGS_TOO_LONG" => VGPU_ARGS_TOO_LONG,
         "VGPU_ARGS_UNCLEAR" => VGPU_ARGS_UNCLEAR,
         "VGPU_NEWER_FORMAT" => VGPU_NEWER_FORMAT,
+        "VGPU_POOL_FULL" => VGPU_POOL_FULL,
         _ => VGPU_ERROR,
     }
 }
@@ -86,6 +89,7 @@ fn text(code: c_int) -> &'static CStr {
         VGPU_IN_USE => c"the handle is in use by another thread or by a callback",
         VGPU_FORKED => c"the handle was opened before fork: open one in this process",
         VGPU_BUFFER_TOO_SMALL => c"the buffer is too small",
+        VGPU_POOL_FULL => c"the GPU pool is full",
         _ => c"unknown code",
     }
 }
@@ -104,7 +108,7 @@ mod tests {
 
     #[test]
     fn every_code_has_a_text_of_its_own() {
-        let mut texts: Vec<_> = (VGPU_BUFFER_TOO_SMALL..=VGPU_STOPPED).map(text).collect();
+        let mut texts: Vec<_> = (VGPU_POOL_FULL..=VGPU_STOPPED).map(text).collect();
         assert!(!texts.contains(&text(2)));
         let all = texts.len();
         texts.sort_unstable();

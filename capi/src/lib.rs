@@ -22,6 +22,8 @@ mod lookup;
 
 mod list;
 
+mod pool;
+
 mod change;
 
 mod boundary;
@@ -36,8 +38,8 @@ pub use change::{
 pub use code::{
     VGPU_ALREADY_EXISTS, VGPU_ARGS_TOO_LONG, VGPU_ARGS_UNCLEAR, VGPU_BUFFER_TOO_SMALL, VGPU_BUSY, VGPU_DB_ERROR,
     VGPU_ERROR, VGPU_FILE_ERROR, VGPU_FORKED, VGPU_IN_USE, VGPU_INVALID_HANDLE, VGPU_INVALID_PARAM, VGPU_NEWER_FORMAT,
-    VGPU_NOT_FOUND, VGPU_OK, VGPU_READ_ONLY, VGPU_SETTINGS_ERROR, VGPU_STOPPED, VGPU_UNKNOWN_VM, VGPU_XAPI_ERROR,
-    vgpu_strerror,
+    VGPU_NOT_FOUND, VGPU_OK, VGPU_POOL_FULL, VGPU_READ_ONLY, VGPU_SETTINGS_ERROR, VGPU_STOPPED, VGPU_UNKNOWN_VM,
+    VGPU_XAPI_ERROR, vgpu_strerror,
 };
 pub use database::{
     VGPU_OPEN_DATABASE_ONLY, VGPU_OPEN_READ_ONLY, vgpu_check_callback, vgpu_db_check, vgpu_db_close,
@@ -50,3 +52,4 @@ pub use input::{
 pub use list::{vgpu_count_vms_by_pool, vgpu_count_vms_by_priority, vgpu_list_vms, vgpu_vm_callback};
 pub use lookup::{vgpu_get_vm_by_device_id, vgpu_get_vm_config, vgpu_get_vm_name};
 pub use output::vgpu_vm_config;
+pub use pool::{VGPU_NO_LIMIT, vgpu_get_pool, vgpu_pool};

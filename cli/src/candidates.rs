@@ -1,4 +1,4 @@
-//! What the completion offers for VMs: the registered ones, as this host's database has them.
+//! What the completion offers for VMs and GPUs: the registered and assigned ones, as this host's database has them.
 
 use std::ffi::OsStr;
 use std::time::Duration;
@@ -44,6 +44,14 @@ pub fn uuids(typed: &OsStr) -> Vec<CompletionCandidate> {
 pub fn names(typed: &OsStr) -> Vec<CompletionCandidate> {
     let names = registered().into_iter().filter_map(|vm| vm.name);
     starting_with(typed, names.filter(|name| !name.is_empty() && one_line(name) == *name))
+}
+
+/// The GPUs that serve a GPU pool.
+#[must_use]
+pub fn gpus(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let read = Store::open_existing(&Root::of_program(INSTALLED_AS).database(), TIMEOUT);
+    let gpus = read.and_then(|store| store.read().gpus()).unwrap_or_default();
+    starting_with(typed, gpus.into_iter().map(|gpu| gpu.gpu.to_string()))
 }
 
 fn starting_with(typed: &OsStr, words: impl Iterator<Item = String>) -> Vec<CompletionCandidate> {

@@ -4,7 +4,9 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use vgpu_admin::arguments::{Arguments, Assignment, Change, Command, Format, RegisterVm, UpdateVm};
+use vgpu_admin::arguments::{
+    Arguments, AssignGpu, Assignment, Change, Command, Format, OneGpu, PoolChange, RegisterVm, SetGpuPool, UpdateVm,
+};
 use vgpu_config::Error;
 use vgpu_config::config_file::{ConfigFile, FileFormat};
 use vgpu_config::operations;
@@ -27,28 +29,36 @@ pub fn run(root: Root, arguments: Arguments) -> Outcome {
         Command::RegisterVm(RegisterVm { vms, pool, priority, vm_id, force, dry_run }) => {
             show(Request::RegisterVm { vm: vms::to_register(vms.given())?, pool, priority, vm_id, force, dry_run })
         }
-        Command::SetPool(Assignment { vms, value: pool, dry_run }) => {
-            show(Request::SetPool { vm: vms::selectors(vms)?, pool, dry_run })
+        Command::SetPool(Assignment { vms, value: pool, force, dry_run }) => {
+            show(Request::SetPool { vm: vms::selectors(vms)?, pool, force, dry_run })
         }
-        Command::SetPriority(Assignment { vms, value: priority, dry_run }) => {
+        Command::SetPriority(Assignment { vms, value: priority, dry_run, .. }) => {
             show(Request::SetPriority { vm: vms::selectors(vms)?, priority, dry_run })
         }
-        Command::UpdateVm(UpdateVm { vms, change: Change { pool, priority, vm_id }, dry_run }) => {
-            show(Request::UpdateVm { vm: vms::selectors(vms.given())?, pool, priority, vm_id, dry_run })
+        Command::UpdateVm(UpdateVm { vms, change: Change { pool, priority, vm_id }, force, dry_run }) => {
+            show(Request::UpdateVm { vm: vms::selectors(vms.given())?, pool, priority, vm_id, force, dry_run })
         }
         Command::ShowVm { vms } => show(Request::ShowVm { vm: vms::selectors(vms.given())? }),
         Command::ListVms { pool, priority, .. } => show(Request::ListVms { pool, priority }),
         Command::ListPools { .. } => show(Request::ListPools {}),
+        Command::ShowPool { pool } => show(Request::ShowPool { pool: pool.given() }),
+        Command::SetGpuPool(SetGpuPool { pool, change: PoolChange { name, description, max_vms }, dry_run }) => {
+            show(Request::SetGpuPool { pool: pool.given(), name, description, max_vms, dry_run })
+        }
+        Command::AssignGpu(AssignGpu { pool, gpu: OneGpu { gpu, dry_run } }) => {
+            show(Request::AssignGpu { pool: pool.given(), gpu, dry_run })
+        }
+        Command::UnassignGpu(OneGpu { gpu, dry_run }) => show(Request::UnassignGpu { gpu, dry_run }),
         Command::RemoveVm { vms, dry_run, yes } => remove_vms(&target, vms::selectors(vms.given())?, dry_run, yes),
         Command::ScanVms { .. } => show(Request::ScanVms {}),
         Command::ScanGpus { .. } => show(Request::ScanGpus {}),
         Command::Adopt { dry_run } => show(Request::Adopt { dry_run }),
         Command::Export { file } => export(&target, &file),
-        Command::Import { file, prune, dry_run } => {
-            show(Request::Import { config: ConfigFile::parse(&text_of(&file)?)?, prune, dry_run })
+        Command::Import { file, prune, force, dry_run } => {
+            show(Request::Import { config: ConfigFile::parse(&text_of(&file)?)?, prune, force, dry_run })
         }
         Command::Sync { dry_run } => show(Request::Sync { dry_run }),
-        Command::Prune { dry_run: true, .. } => show(Request::Prune { vm_uuids: None, dry_run: true }),
+        Command::Prune { dry_run: true, .. } => show(Request::Prune { vm_uuids: None, gpus: None, dry_run: true }),
         Command::Prune { dry_run: false, yes } => prune(&target, yes),
         Command::History { vm, limit, .. } => show(Request::History { vm: vm.selector(), limit }),
         Command::Apply(options) => apply::run(&target, options),
@@ -99,20 +109,22 @@ fn remove_vms(target: &Target, vm: VmSelectors, dry_run: bool, yes: bool) -> Out
 
 fn prune(target: &Target, yes: bool) -> Outcome {
     if yes {
-        return target.show(Request::Prune { vm_uuids: None, dry_run: false });
+        return target.show(Request::Prune { vm_uuids: None, gpus: None, dry_run: false });
     }
-    let Reply::Prune(planned) = target.ask(Request::Prune { vm_uuids: None, dry_run: true })? else {
+    let Reply::Prune(planned) = target.ask(Request::Prune { vm_uuids: None, gpus: None, dry_run: true })? else {
         return Err(mixed_up());
     };
-    if planned.pruned.is_empty() {
-        return target.show(Request::Prune { vm_uuids: None, dry_run: true });
+    if planned.pruned.is_empty() && planned.pruned_gpus.is_empty() {
+        return target.show(Request::Prune { vm_uuids: None, gpus: None, dry_run: true });
     }
     let question = format!("{}\nDelete these settings?", render::pruned(&planned));
     if let Some(code) = refused("prune", &question, "Nothing was removed.", yes)? {
         return Ok(code);
     }
     // What was shown, and nothing that has come to it since.
-    target.show(Request::Prune { vm_uuids: Some(planned.pruned.into_iter().collect()), dry_run: false })
+    let vm_uuids = (!planned.pruned.is_empty()).then(|| planned.pruned.into_iter().collect());
+    let gpus = (!planned.pruned_gpus.is_empty()).then(|| planned.pruned_gpus.into_iter().collect());
+    target.show(Request::Prune { vm_uuids, gpus, dry_run: false })
 }
 
 fn export(target: &Target, file: &Path) -> Outcome {

@@ -17,14 +17,20 @@ impl Error {
             | Self::AmbiguousName { .. }
             | Self::AmbiguousHost { .. }
             | Self::NotAVm { .. }
-            | Self::NothingToChange => "VGPU_INVALID_PARAM",
+            | Self::NothingToChange
+            | Self::NothingToChangeInPool => "VGPU_INVALID_PARAM",
             Self::NotRegistered(_)
             | Self::NoSuchDevice(_)
             | Self::NoSuchName(_)
             | Self::Renamed { .. }
-            | Self::NoSuchHost { .. } => "VGPU_NOT_FOUND",
+            | Self::NoSuchHost { .. }
+            | Self::UnknownGpu { .. } => "VGPU_NOT_FOUND",
             Self::OtherHost { code, .. } => code,
-            Self::AlreadyRegistered(_) | Self::DeviceVmIdTaken { .. } => "VGPU_ALREADY_EXISTS",
+            Self::AlreadyRegistered(_) | Self::DeviceVmIdTaken { .. } | Self::GpuServesOther { .. } => {
+                "VGPU_ALREADY_EXISTS"
+            }
+            Self::GpuPassedThrough { .. } => "VGPU_GPU_IN_USE",
+            Self::PoolFull { .. } => "VGPU_POOL_FULL",
             Self::UnknownToXapi(_) | Self::NoSuchVm(_) => "VGPU_UNKNOWN_VM",
             Self::DeviceArgsTooLong { .. } => "VGPU_ARGS_TOO_LONG",
             Self::DeviceArgsUnclear(_) | Self::UnclearArgument(_) => "VGPU_ARGS_UNCLEAR",

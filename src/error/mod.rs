@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use crate::config_file::ConfigFileError;
 use crate::entry::EntryError;
-use crate::model::{DeviceVmId, InvalidValue, VmUuid};
+use crate::model::{DeviceVmId, Gpu, InvalidValue, PciAddress, PoolId, VmLimit, VmUuid};
 use crate::operations::WrapperError;
 use crate::settings::SettingsError;
 use crate::store::StoreError;
@@ -74,6 +74,21 @@ pub enum Error {
     UnclearArgument(String),
     #[error("the shared copy's entry of {subject} {error}")]
     NewerFormat { subject: String, error: EntryError },
+    #[error(
+        "GPU pool {pool} has {vms} of at most {max} VMs, and would get {more} more: move or remove VMs, raise the limit with \
+         'vgpu-admin set-gpu-pool --pool={pool} --max-vms=…', or add --force as root"
+    )]
+    PoolFull { pool: PoolId, vms: u64, max: VmLimit, more: u64 },
+    #[error("nothing to change: expected at least one of name, description and max_vms")]
+    NothingToChangeInPool,
+    #[error("XAPI knows no GPU {address} on host {host}: {}", known_gpus(known))]
+    UnknownGpu { host: String, address: PciAddress, known: Vec<PciAddress> },
+    #[error("GPU {gpu} serves GPU pool {pool}: run 'vgpu-admin unassign-gpu --gpu={gpu}' first")]
+    GpuServesOther { gpu: Gpu, pool: PoolId },
+    #[error(
+        "GPU {gpu} is passed through to {vms}, and cannot serve a GPU pool meanwhile (xe vm-param-get param-name=other-config param-key=pci)"
+    )]
+    GpuPassedThrough { gpu: Gpu, vms: String },
     #[error("{} does not name this host (INSTALLATION_UUID): is it an XCP-ng host?", .0.display())]
     NotAHost(PathBuf),
     #[error("the resource pool has no host '{name}': expected a UUID or one of {known}")]
@@ -132,6 +147,13 @@ impl fmt::Display for NamedVm {
             (None, _) => Ok(()),
         }
     }
+}
+
+fn known_gpus(known: &[PciAddress]) -> String {
+    if known.is_empty() {
+        return "it knows none there, see 'vgpu-admin scan-gpus'".to_owned();
+    }
+    format!("expected {}", known.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or "))
 }
 
 fn listed(vms: &[NamedVm]) -> String {

@@ -141,7 +141,8 @@ lines!(PoolName, PoolDescription);
 
 /// How many VMs a GPU pool may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
+#[serde(try_from = "i64")]
+#[schemars(with = "u32")]
 pub struct VmLimit(u32);
 
 impl VmLimit {

@@ -47,38 +47,48 @@ impl VmUuid {
     }
 }
 
-/// Several VMs' UUIDs, separated by commas as text.
+/// Several of a kind, separated by commas as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VmUuids(BTreeSet<VmUuid>);
+pub struct Several<T>(BTreeSet<T>);
+
+/// Several VMs' UUIDs.
+pub type VmUuids = Several<VmUuid>;
+/// Several GPUs.
+pub type Gpus = Several<Gpu>;
 
 impl VmUuids {
     pub const EXPECTED: &'static str = "VMs' UUIDs, separated by commas";
+}
 
+impl Gpus {
+    pub const EXPECTED: &'static str = "GPUs as host UUID, colon and PCI address, separated by commas";
+}
+
+impl<T: Ord> Several<T> {
     #[must_use]
-    pub fn contains(&self, uuid: &VmUuid) -> bool {
-        self.0.contains(uuid)
+    pub fn contains(&self, one: &T) -> bool {
+        self.0.contains(one)
     }
 }
 
-impl FromIterator<VmUuid> for VmUuids {
-    fn from_iter<T: IntoIterator<Item = VmUuid>>(uuids: T) -> Self {
-        Self(uuids.into_iter().collect())
+impl<T: Ord> FromIterator<T> for Several<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(all: I) -> Self {
+        Self(all.into_iter().collect())
     }
 }
 
-impl FromStr for VmUuids {
-    type Err = InvalidValue;
+impl<T: Ord + FromStr> FromStr for Several<T> {
+    type Err = ();
 
-    fn from_str(text: &str) -> Result<Self, InvalidValue> {
-        let uuids = text.split(',').map(|uuid| uuid.trim().parse());
-        uuids.collect::<Result<_, _>>().map(Self).map_err(|_: InvalidValue| InvalidValue::new(text, Self::EXPECTED))
+    fn from_str(text: &str) -> Result<Self, ()> {
+        text.split(',').map(|one| one.trim().parse().map_err(drop)).collect::<Result<_, _>>().map(Self)
     }
 }
 
-impl fmt::Display for VmUuids {
+impl<T: fmt::Display> fmt::Display for Several<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let uuids: Vec<_> = self.0.iter().map(ToString::to_string).collect();
-        formatter.pad(&uuids.join(","))
+        let all: Vec<_> = self.0.iter().map(ToString::to_string).collect();
+        formatter.pad(&all.join(","))
     }
 }
 

@@ -3,6 +3,7 @@
 use super::Host;
 use super::changed::replies;
 use crate::error::Error;
+use crate::limits::Room;
 use crate::model::{DeviceVmId, PoolId, Priority, VmUuid, fits_xapi};
 use crate::reply::{ChangeReply, XapiOutcome};
 use crate::store::{StoredVm, Writing};
@@ -18,7 +19,7 @@ pub struct RegisterVm {
     pub priority: Priority,
     /// The device's number for it; derived from the UUID if it is left out.
     pub vm_id: Option<DeviceVmId>,
-    /// Register it even if XAPI does not know it.
+    /// Register it even if XAPI does not know it and, for root, beyond the limit of the GPU pool.
     pub force: bool,
 }
 
@@ -29,13 +30,16 @@ pub struct UpdateVm {
     pub priority: Option<Priority>,
     /// The device's number for the VM.
     pub vm_id: Option<DeviceVmId>,
+    /// For root: beyond the limit of the GPU pool.
+    pub force: bool,
 }
 
 /// Registers VMs: from its next start on, the QEMU of each gets our device. A dry run says what would be done and changes
 /// nothing.
 ///
 /// # Errors
-/// A VM is registered already, XAPI does not know it, its number is another VM's, or the database or XAPI fails.
+/// A VM is registered already, XAPI does not know it, its number is another VM's, the GPU pool is full, or the database or XAPI
+/// fails.
 pub fn register_vms(host: &Host, requests: &[RegisterVm], dry_run: bool) -> Result<Vec<ChangeReply>, Error> {
     let mut names = requests.iter().filter_map(|request| request.vm_name.as_ref());
     if let Some(name) = names.find(|name| !fits_xapi(name)) {
@@ -43,7 +47,8 @@ pub fn register_vms(host: &Host, requests: &[RegisterVm], dry_run: bool) -> Resu
         return Err(Error::InvalidParam { name, value, expected: "a name without control characters".to_owned() });
     }
     let uuids: Vec<_> = requests.iter().map(|request| request.vm_uuid).collect();
-    let mut replies = change(host, &uuids, dry_run, &|writing, uuid, vm| {
+    let forced = requests.iter().any(|request| request.force);
+    let mut replies = change(host, &uuids, forced, dry_run, &|writing, uuid, vm| {
         let request = requests.iter().find(|request| request.vm_uuid == *uuid);
         let request = request.ok_or_else(|| Error::Internal(format!("VM {uuid} was not asked for")))?;
         register(writing, request, vm).map(|()| None)
@@ -73,12 +78,13 @@ fn register(writing: &Writing<'_>, request: &RegisterVm, vm: &XapiVm) -> Result<
 /// Changes VMs' GPU pool, priority or number.
 ///
 /// # Errors
-/// A VM is not registered, no change was given, the number is another VM's, or the database or XAPI fails.
+/// A VM is not registered, no change was given, the number is another VM's, the GPU pool is full (unless root forces it), or the
+/// database or XAPI fails.
 pub fn update_vms(host: &Host, uuids: &[VmUuid], update: &UpdateVm, dry_run: bool) -> Result<Vec<ChangeReply>, Error> {
     if update.pool.is_none() && update.priority.is_none() && update.vm_id.is_none() {
         return Err(Error::NothingToChange);
     }
-    change(host, uuids, dry_run, &|writing, uuid, vm| {
+    change(host, uuids, update.force, dry_run, &|writing, uuid, vm| {
         let before = registered(writing.read().vm(uuid)?, *uuid)?;
         refresh_name(writing, uuid, vm)?;
         refuse_number_of_another(writing, uuid, update.vm_id)?;
@@ -99,7 +105,7 @@ pub fn update_vms(host: &Host, uuids: &[VmUuid], update: &UpdateVm, dry_run: boo
 /// # Errors
 /// A VM is not registered, or the database or XAPI fails.
 pub fn remove_vms(host: &Host, uuids: &[VmUuid], dry_run: bool) -> Result<Vec<ChangeReply>, Error> {
-    change(host, uuids, dry_run, &|writing, uuid, vm| {
+    change(host, uuids, false, dry_run, &|writing, uuid, vm| {
         refresh_name(writing, uuid, vm)?;
         let before = registered(writing.read().vm(uuid)?, *uuid)?;
         writing.remove(uuid)?;
@@ -139,14 +145,26 @@ fn refuse_number_of_another(writing: &Writing<'_>, uuid: &VmUuid, vm_id: Option<
 type ChangeOfVm<'c> = dyn Fn(&Writing<'_>, &VmUuid, &XapiVm) -> Result<Option<StoredVm>, Error> + 'c;
 
 /// Changes VMs in one transaction, and reports what was done with each.
-fn change(host: &Host, uuids: &[VmUuid], dry_run: bool, change: &ChangeOfVm<'_>) -> Result<Vec<ChangeReply>, Error> {
+fn change(
+    host: &Host,
+    uuids: &[VmUuid],
+    force: bool,
+    dry_run: bool,
+    change: &ChangeOfVm<'_>,
+) -> Result<Vec<ChangeReply>, Error> {
     let mut transaction = Transaction::begin(host, dry_run)?;
+    let may_overfill = force && transaction.is_roots()?;
     let change_each = |writing: &Writing<'_>, vms: &Vms| {
+        let room = Room::before(writing)?;
         let change = |uuid: &VmUuid| {
             let before = change(writing, uuid, vms.get(uuid).unwrap_or(&XapiVm::Away))?;
             Ok((before, writing.read().vm(uuid)?))
         };
-        uuids.iter().map(change).collect::<Result<Vec<_>, Error>>()
+        let changed = uuids.iter().map(change).collect::<Result<Vec<_>, Error>>()?;
+        if !may_overfill {
+            room.refuse_overflow(writing)?;
+        }
+        Ok(changed)
     };
     let changed = if dry_run {
         transaction.rehearse_change(Scope::vms(uuids), &change_each)?

@@ -6,15 +6,16 @@ use std::ops::ControlFlow;
 use super::selector::{self, Meant};
 use super::single::{show_device, show_settings, visit_vms};
 use super::{
-    Caller, Host, RegisterVm, UpdateVm, adopt, apply, check, check_all_hosts, check_vm, count_by_pool,
-    count_by_priority, export, history, import, list_pools, list_vms, list_vms_as_json, metrics, prune, register_vms,
-    remove_vms, running, scan_gpus, scan_vms, show_vms, status, sync, update_vms, version,
+    Caller, Host, Importing, RegisterVm, SetGpuPool, UpdateVm, adopt, apply, assign_gpu, check, check_all_hosts,
+    check_vm, count_by_pool, count_by_priority, export, history, import, list_pools, list_vms, list_vms_as_json,
+    metrics, prune, register_vms, remove_vms, running, scan_gpus, scan_vms, set_gpu_pool, show_pool, show_vms, status,
+    sync, unassign_gpu, update_vms, version,
 };
 use crate::error::Error;
 use crate::host::Guest;
 use crate::model::{DeviceVmId, VmUuid};
 use crate::paths::Root;
-use crate::reply::{ApplyReply, ChangeReply, CheckedReply, HistoryEntry, OneOrMore, ShowReply, VmReply};
+use crate::reply::{ApplyReply, ChangeReply, CheckedReply, HistoryItem, OneOrMore, ShowReply, VmReply};
 use crate::request::{ApplyTo, NewVm, NewVms, Reply, Request, VmSelector, VmSelectors};
 use crate::store::{self, CheckItem, Filter};
 
@@ -76,23 +77,30 @@ impl ThisHost {
         let host = || self.host();
         Ok(match request {
             Request::RegisterVm { vm, pool, priority, vm_id, force, dry_run } => {
-                let update = UpdateVm { pool, priority, vm_id };
-                Reply::RegisterVm(self.register(vm, update, force, dry_run)?)
+                let update = UpdateVm { pool, priority, vm_id, force };
+                Reply::RegisterVm(self.register(vm, update, dry_run)?)
             }
             Request::ShowVm { vm } => Reply::ShowVm(self.show(&vm)?),
-            Request::SetPool { vm, pool, dry_run } => {
-                let update = UpdateVm { pool: Some(pool), ..UpdateVm::default() };
+            Request::SetPool { vm, pool, force, dry_run } => {
+                let update = UpdateVm { pool: Some(pool), force, ..UpdateVm::default() };
                 Reply::SetPool(self.update(&vm, update, dry_run)?)
             }
             Request::SetPriority { vm, priority, dry_run } => {
                 let update = UpdateVm { priority: Some(priority), ..UpdateVm::default() };
                 Reply::SetPriority(self.update(&vm, update, dry_run)?)
             }
-            Request::UpdateVm { vm, pool, priority, vm_id, dry_run } => {
-                Reply::UpdateVm(self.update(&vm, UpdateVm { pool, priority, vm_id }, dry_run)?)
+            Request::UpdateVm { vm, pool, priority, vm_id, force, dry_run } => {
+                Reply::UpdateVm(self.update(&vm, UpdateVm { pool, priority, vm_id, force }, dry_run)?)
             }
             Request::ListVms { pool, priority } => Reply::ListVms(list_vms(host()?, Filter { pool, priority })?),
             Request::ListPools {} => Reply::ListPools(list_pools(host()?)?),
+            Request::SetGpuPool { pool, name, description, max_vms, dry_run } => {
+                let change = SetGpuPool { name, description, max_vms };
+                Reply::SetGpuPool(set_gpu_pool(host()?, pool, &change, dry_run)?)
+            }
+            Request::ShowPool { pool } => Reply::ShowPool(show_pool(host()?, pool)?),
+            Request::AssignGpu { pool, gpu, dry_run } => Reply::AssignGpu(assign_gpu(host()?, pool, &gpu, dry_run)?),
+            Request::UnassignGpu { gpu, dry_run } => Reply::UnassignGpu(unassign_gpu(host()?, &gpu, dry_run)?),
             Request::CountByPool {} => Reply::CountByPool(count_by_pool(host()?)?),
             Request::CountByPriority {} => Reply::CountByPriority(count_by_priority(host()?)?),
             Request::RemoveVm { vm, dry_run } => {
@@ -102,9 +110,13 @@ impl ThisHost {
             Request::ScanGpus {} => Reply::ScanGpus(scan_gpus(host()?)?),
             Request::Adopt { dry_run } => Reply::Adopt(adopt(host()?, dry_run)?),
             Request::Sync { dry_run } => Reply::Sync(sync(host()?, dry_run)?),
-            Request::Prune { vm_uuids, dry_run } => Reply::Prune(prune(host()?, vm_uuids.as_ref(), dry_run)?),
+            Request::Prune { vm_uuids, gpus, dry_run } => {
+                Reply::Prune(prune(host()?, vm_uuids.as_ref(), gpus.as_ref(), dry_run)?)
+            }
             Request::Export {} => Reply::Export(export(host()?)?),
-            Request::Import { config, prune, dry_run } => Reply::Import(import(host()?, &config, prune, dry_run)?),
+            Request::Import { config, prune, force, dry_run } => {
+                Reply::Import(import(host()?, &config, Importing { prune, force, dry_run })?)
+            }
             Request::History { vm, limit } => Reply::History(self.history(vm, limit)?),
             Request::Apply { to, hard, dry_run } => Reply::Apply(self.apply(&to, hard, dry_run)?),
             Request::Running {} => Reply::Running(running(&self.root, &self.caller)?),
@@ -181,8 +193,7 @@ impl ThisHost {
     fn register(
         &self,
         vms: NewVms,
-        UpdateVm { pool, priority, vm_id }: UpdateVm,
-        force: bool,
+        UpdateVm { pool, priority, vm_id, force }: UpdateVm,
         dry_run: bool,
     ) -> Result<OneOrMore<ChangeReply>, Error> {
         let host = self.host()?;
@@ -200,7 +211,7 @@ impl ThisHost {
         one_or_more(register_vms(host, &vms, dry_run)?, is_list)
     }
 
-    fn history(&self, vm: Option<VmSelector>, limit: Option<u32>) -> Result<Vec<HistoryEntry>, Error> {
+    fn history(&self, vm: Option<VmSelector>, limit: Option<u32>) -> Result<Vec<HistoryItem>, Error> {
         let host = self.host()?;
         // Each entry names its VM: no note is needed if XAPI is away.
         let only = vm.map(|vm| selector::find_to_read(host, &vm)).transpose()?.map(|meant| meant.uuid);

@@ -2,16 +2,28 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::Host;
 use super::catch_up::Current;
+use super::{Host, gpu_file};
 use crate::config_file::{ConfigFile, ConfigVm};
 use crate::error::Error;
+use crate::limits::Room;
 use crate::model::{VmSettings, VmUuid, fits_xapi_character};
 use crate::reply::{ImportReply, PlannedChange, XapiOutcome};
 use crate::store::{Filter, Reading, StoredVm, Writing};
 use crate::transaction::{Changed, Scope, Transaction};
 
-/// The registered VMs as one file.
+/// How a file is imported.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Importing {
+    /// Remove the VMs that are not in the file.
+    pub prune: bool,
+    /// For root: beyond the limits of the GPU pools.
+    pub force: bool,
+    /// Change nothing.
+    pub dry_run: bool,
+}
+
+/// The registered VMs, GPU pools and GPUs as one file.
 ///
 /// # Errors
 /// The database cannot be read.
@@ -30,25 +42,38 @@ pub fn export(host: &Host) -> Result<ConfigFile, Error> {
         Ok::<(), Error>(())
     })?;
     let mut file = ConfigFile::new(vms);
+    gpu_file::add_gpu_pools(&mut file, current.read())?;
     file.as_of = current.as_of;
     Ok(file)
 }
 
-/// Changes the registered VMs to those of a file: all of it, or nothing. VMs that the file does not name stay as they are,
-/// unless `prune` asks for their removal. A dry run says what would be done and changes nothing.
+/// Changes the registered VMs, GPU pools and GPUs to those of a file: all of it, or nothing. What the file does not name stays as
+/// it is, unless `prune` asks for the removal of VMs. A dry run says what would be done and changes nothing.
 ///
 /// # Errors
-/// A `vm_id` is another VM's, or the database or XAPI fails; nothing has changed then.
-pub fn import(host: &Host, file: &ConfigFile, prune: bool, dry_run: bool) -> Result<ImportReply, Error> {
+/// A `vm_id` is another VM's, a GPU pool is full, or the database or XAPI fails; nothing has changed then.
+pub fn import(host: &Host, file: &ConfigFile, importing: Importing) -> Result<ImportReply, Error> {
+    let Importing { prune, force, dry_run } = importing;
     if prune {
         refuse_file_that_may_lack_vms(file)?;
     }
     let mut transaction = Transaction::begin(host, dry_run)?;
-    let (changes, told) = if dry_run {
+    let may_overfill = force && transaction.is_roots()?;
+    let put_all = |writing: &Writing<'_>, may_be_removed: &dyn Fn(&VmUuid) -> bool| {
+        // A limit of the file counts too.
+        let gpu_changes = gpu_file::put(writing, file)?;
+        let room = Room::before(writing)?;
+        let changes = put_all(writing, file, may_be_removed)?;
+        if !may_overfill {
+            room.refuse_overflow(writing)?;
+        }
+        Ok::<_, Error>((changes, gpu_changes))
+    };
+    let ((changes, gpu_changes), told) = if dry_run {
         transaction.read_shared()?;
         let copy = host.store.copy_in_memory()?;
         transaction.take_over_into(&copy, dry_run)?;
-        (put_all(&copy.write()?, file, &|_| prune)?, Vec::new())
+        (put_all(&copy.write()?, &|_| prune)?, Vec::new())
     } else {
         if prune {
             // A VM that only another host has heard of is removed too.
@@ -58,8 +83,9 @@ pub fn import(host: &Host, file: &ConfigFile, prune: bool, dry_run: bool) -> Res
         let vms = concerned(host, file, prune)?;
         // A VM that is registered after this is left alone: it is not locked.
         let locked: HashSet<_> = vms.iter().copied().collect();
-        let Changed { value, told, .. } = transaction.change(Scope::vms(&vms), false, &|writing, vms| {
-            let changes = put_all(writing, file, &|uuid| prune && locked.contains(uuid))?;
+        let scope = Scope { vms: &vms, gpu_pools: !file.gpu_pool.is_empty() || !file.gpu.is_empty() };
+        let Changed { value, told, .. } = transaction.change(scope, false, &|writing, vms| {
+            let changes = put_all(writing, &|uuid| prune && locked.contains(uuid))?;
             for (uuid, vm) in vms {
                 if let Some(name) = vm.name() {
                     writing.set_name(uuid, name)?;
@@ -77,7 +103,9 @@ pub fn import(host: &Host, file: &ConfigFile, prune: bool, dry_run: bool) -> Res
             .away()
             .map(|why| format!("{why}. Only the database was changed; XAPI is updated at each VM's next start.")),
     );
-    Ok(ImportReply { dry_run, changes, unchanged, notes })
+    let (gpu_pools, gpus) = gpu_changes;
+    notes.extend(gpu_file::notes(&mut transaction, file));
+    Ok(ImportReply { dry_run, changes, unchanged, gpu_pools, gpus, notes })
 }
 
 fn refuse_file_that_may_lack_vms(file: &ConfigFile) -> Result<(), Error> {

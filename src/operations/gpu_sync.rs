@@ -83,19 +83,24 @@ fn is_gone(subject: &GpuSubject, hosts: &KnownHosts) -> bool {
     matches!(subject, GpuSubject::Gpu(gpu) if !hosts.contains(&gpu.host.to_string()))
 }
 
-/// Forgets the GPUs of hosts that XAPI does not know, here and in the shared copy, which was read before. A dry run says what
+/// Forgets the GPUs that are meant, of hosts that XAPI does not know, here and in the shared copy, which was read before. A dry run says what
 /// would be done.
 ///
 /// # Errors
 /// XAPI or the database cannot be used.
-pub(super) fn prune_gpus(host: &Host, transaction: &mut Transaction<'_>, dry_run: bool) -> Result<Vec<Gpu>, Error> {
+pub(super) fn prune_gpus(
+    host: &Host,
+    transaction: &mut Transaction<'_>,
+    is_meant: &dyn Fn(&Gpu) -> bool,
+    dry_run: bool,
+) -> Result<Vec<Gpu>, Error> {
     // Before the hosts: a host that joins the resource pool meanwhile has no GPU among them.
     let here = host.store.read().gpu_entries()?.into_iter().map(|(subject, _)| subject);
     let there = transaction.shared().map(|shared| shared.gpu_pools().collect::<Vec<_>>()).unwrap_or_default();
     let all: BTreeSet<_> = here.chain(there).collect();
     let hosts = known_hosts(transaction)?;
     let gone = all.into_iter().filter_map(|subject| match subject {
-        GpuSubject::Gpu(gpu) if is_gone(&subject, &hosts) => Some(gpu),
+        GpuSubject::Gpu(gpu) if is_meant(&gpu) && is_gone(&subject, &hosts) => Some(gpu),
         _ => None,
     });
     let mut gone: Vec<_> = gone.collect();

@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
+use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
 
 use crate::deadline::Deadline;
@@ -37,19 +38,9 @@ impl OtherHost {
     pub fn find(root: &Root, wanted: &str) -> Result<Self, Error> {
         let mut session = Session::log_in(&root.xapi_socket(), Deadline::after(REQUEST_TIMEOUT))?;
         let hosts = session.hosts()?;
-        let is_meant = |host: &HostRecord| host.uuid.eq_ignore_ascii_case(wanted) || host.name_label == wanted;
-        let mut found = hosts.iter().filter(|(_, host)| is_meant(host));
-        match (found.next(), found.count()) {
-            (Some((reference, host)), 0) => {
-                Ok(Self { session, host: Reference::new(reference), name: host.name_label.clone() })
-            }
-            (Some(_), others) => Err(Error::AmbiguousHost { name: wanted.to_owned(), count: others + 1 }),
-            (None, _) => {
-                let mut names: Vec<_> = hosts.values().map(|host| host.name_label.as_str()).collect();
-                names.sort_unstable();
-                Err(Error::NoSuchHost { name: wanted.to_owned(), known: names.join(", ") })
-            }
-        }
+        let (reference, host) = find_host(&hosts, wanted)?;
+        let (host, name) = (Reference::new(reference), host.name_label.clone());
+        Ok(Self { session, host, name })
     }
 
     /// # Errors
@@ -97,6 +88,27 @@ fn of_host(host: &str, error: XapiError) -> Error {
         XapiError::TimedOut => Error::NoAnswerYet { host: host.to_owned() },
         XapiError::Refused { code, params, .. } => Error::OtherHost { host: host.to_owned(), code, params },
         error => Error::Xapi(error),
+    }
+}
+
+/// The host with a UUID or a name, and its reference.
+///
+/// # Errors
+/// There is none, or several have the name.
+pub(super) fn find_host<'h>(
+    hosts: &'h IndexMap<String, HostRecord>,
+    wanted: &str,
+) -> Result<(&'h str, &'h HostRecord), Error> {
+    let is_meant = |host: &HostRecord| host.uuid.eq_ignore_ascii_case(wanted) || host.name_label == wanted;
+    let mut found = hosts.iter().filter(|(_, host)| is_meant(host));
+    match (found.next(), found.count()) {
+        (Some((reference, host)), 0) => Ok((reference, host)),
+        (Some(_), others) => Err(Error::AmbiguousHost { name: wanted.to_owned(), count: others + 1 }),
+        (None, _) => {
+            let mut names: Vec<_> = hosts.values().map(|host| host.name_label.as_str()).collect();
+            names.sort_unstable();
+            Err(Error::NoSuchHost { name: wanted.to_owned(), known: names.join(", ") })
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use super::serving::Serving;
 use super::sync::note_names;
 use crate::device_args::{self, FoundDevice};
 use crate::error::Error;
+use crate::limits::Room;
 use crate::model::{VmSettings, VmUuid};
 use crate::reply::{
     AdoptReply, AdoptedVm, LeftAlone, RunningReply, RunsWithReply, RunsWithState, ScannedGpu, ScannedVm,
@@ -141,7 +142,7 @@ fn note_adopted(reply: &mut AdoptReply, vm_uuid: VmUuid, adopted: Result<Option<
         // It was registered in the meantime, or has lost its argument.
         Ok(None) => {}
         Ok(Some(adopted)) => reply.adopted.push(adopted),
-        Err(error @ (Error::UnclearArgument(_) | Error::NewerFormat { .. })) => {
+        Err(error @ (Error::UnclearArgument(_) | Error::NewerFormat { .. } | Error::PoolFull { .. })) => {
             reply.left_alone.push(left_alone(&error));
         }
         Err(error) => reply.failed.push(left_alone(&error)),
@@ -171,7 +172,9 @@ fn register(writing: &Writing<'_>, uuid: &VmUuid, record: &VmRecord, found: &Fou
         None => None,
     };
     let vm_id = found.vm_id.filter(|_| owner.is_none());
+    let room = Room::before(writing)?;
     writing.insert(uuid, Some(&record.name_label), pool, priority, vm_id)?;
+    room.refuse_overflow(writing)?;
     let registered = writing.read().vm(uuid)?.ok_or_else(|| Error::Internal(format!("VM {uuid} has disappeared")))?;
     Ok(AdoptedVm {
         vm_uuid: *uuid,

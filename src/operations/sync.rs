@@ -7,7 +7,7 @@ use super::gpu_sync::{known_hosts, prune_gpus, sync_gpu_pools};
 use crate::device_args;
 use crate::entry::Entry;
 use crate::error::Error;
-use crate::model::{VmUuid, VmUuids};
+use crate::model::{Gpu, Gpus, VmUuid, VmUuids};
 use crate::plan::{Goal, Known, Plan, goal, plan};
 use crate::reply::{LeftAlone, PruneReply, SyncReply, XapiOutcome};
 use crate::shared_copy::SharedCopy;
@@ -166,11 +166,17 @@ pub(super) fn note_names(host: &Host, vms: &Vms) -> Result<(), Error> {
 }
 
 /// Forgets the settings and removals of VMs that XAPI does not know, here and in the shared copy: of all such VMs, or of
-/// those in `only`. Without `only`, also the GPUs of hosts that XAPI does not know. A dry run says what would be done and changes nothing.
+/// those in `only`; and the GPUs of hosts that XAPI does not know, or those in `only_gpus`. If one list is given, the other kind
+/// stays. A dry run says what would be done and changes nothing.
 ///
 /// # Errors
 /// XAPI or the database cannot be used; what was forgotten until then stays forgotten.
-pub fn prune(host: &Host, only: Option<&VmUuids>, dry_run: bool) -> Result<PruneReply, Error> {
+pub fn prune(
+    host: &Host,
+    only: Option<&VmUuids>,
+    only_gpus: Option<&Gpus>,
+    dry_run: bool,
+) -> Result<PruneReply, Error> {
     let mut transaction = Transaction::begin_with_xapi(host, dry_run)?;
     // In this order: a VM that is created and registered meanwhile is among the records, or is in neither of the other two.
     let here: Vec<_> = host.store.read().entries()?.into_iter().map(|(uuid, _)| uuid).collect();
@@ -182,9 +188,10 @@ pub fn prune(host: &Host, only: Option<&VmUuids>, dry_run: bool) -> Result<Prune
         newer.inspect(|error| log::warn!("VM {uuid}: the shared copy's entry {error}")).is_some()
     };
     let is_dead = |uuid: &VmUuid| !vms.contains_key(uuid) && !is_left_alone(uuid);
-    let is_meant = |uuid: &VmUuid| only.is_none_or(|only| only.contains(uuid));
-    let all: BTreeSet<_> = shared.vms().chain(here).collect();
-    let dead = all.into_iter().filter(|uuid| is_meant(uuid) && is_dead(uuid));
+    let all = only.is_none() && only_gpus.is_none();
+    let is_meant = |uuid: &VmUuid| all || only.is_some_and(|only| only.contains(uuid));
+    let known: BTreeSet<_> = shared.vms().chain(here).collect();
+    let dead = known.into_iter().filter(|uuid| is_meant(uuid) && is_dead(uuid));
     // With the entry that makes it one to forget: for each VM the shared copy is read again.
     let dead: Vec<_> = dead.map(|uuid| (uuid, shared.removal(&uuid))).collect();
     let mut pruned = Vec::new();
@@ -193,8 +200,8 @@ pub fn prune(host: &Host, only: Option<&VmUuids>, dry_run: bool) -> Result<Prune
             pruned.push(uuid);
         }
     }
-    // A list of VMs means those alone.
-    let pruned_gpus = if only.is_none() { prune_gpus(host, &mut transaction, dry_run)? } else { Vec::new() };
+    let is_meant = |gpu: &Gpu| all || only_gpus.is_some_and(|only| only.contains(gpu));
+    let pruned_gpus = prune_gpus(host, &mut transaction, &is_meant, dry_run)?;
     Ok(PruneReply { dry_run, pruned, pruned_gpus })
 }
 

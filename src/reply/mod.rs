@@ -3,6 +3,7 @@
 //! Fields may be added, but never removed.
 
 mod chain;
+mod gpu_pools;
 mod gpus;
 mod metrics;
 mod one_or_more;
@@ -23,13 +24,17 @@ use crate::settings::DeviceName;
 use crate::store::StoredVm;
 
 pub use chain::{Link, LinkReply, VmCheckReply};
+pub use gpu_pools::{
+    GpuChangeReply, GpuPoolChangeReply, GpuPoolReply, PlannedGpuChange, PlannedPoolChange, PoolGpu, ShowPoolReply,
+};
 pub use gpus::{NamedVm, ScannedGpu};
 pub use metrics::MetricsReply;
 pub use one_or_more::OneOrMore;
 pub use qemu_wrapper::{QemuWrapperReply, WrapperState};
 pub use resource_pool::{
-    AdoptReply, AdoptedVm, AppliedVm, ApplyReply, GpuPoolsSync, HistoryEntry, HistorySettings, ImportReply,
-    PlannedChange, PruneReply, RecoverReply, ScannedVm, SettingsReply, SyncReply,
+    AdoptReply, AdoptedVm, AppliedVm, ApplyReply, GpuHistoryEntry, GpuHistorySettings, GpuPoolsSync, HistoryEntry,
+    HistoryItem, HistorySettings, ImportReply, PlannedChange, PruneReply, RecoverReply, ScannedVm, SettingsReply,
+    SyncReply,
 };
 pub use running::{RunningReply, RunningState, RunningVm, RunsWithReply, RunsWithState};
 pub use schema::{ErrorBody, ErrorReply, schema_of};

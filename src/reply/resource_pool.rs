@@ -3,10 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{LeftAlone, RunsWithReply};
+use super::{LeftAlone, PlannedGpuChange, PlannedPoolChange, RunsWithReply};
 use crate::entry::GpuSubject;
 use crate::model::{DeviceVmId, Gpu, PoolId, Priority, VmSettings, VmUuid};
-use crate::store::HeldSettings;
+use crate::store::{HeldGpuSettings, HeldSettings};
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SyncReply {
@@ -136,6 +136,12 @@ pub struct ImportReply {
     pub changes: Vec<PlannedChange>,
     /// How many VMs of the file already have its settings.
     pub unchanged: usize,
+    /// The GPU pools that are changed.
+    #[serde(default)]
+    pub gpu_pools: Vec<PlannedPoolChange>,
+    /// The GPUs that serve a GPU pool from now on, or another one.
+    #[serde(default)]
+    pub gpus: Vec<PlannedGpuChange>,
     /// Sentences for the administrator.
     pub notes: Vec<String>,
 }
@@ -208,6 +214,57 @@ pub struct HistoryEntry {
     pub changed_by: Option<String>,
     /// The host on which it was changed; `null` if it was another host.
     pub host_uuid: Option<String>,
+}
+
+/// A change in the history: of a VM, or of a GPU pool or GPU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum HistoryItem {
+    Vm(HistoryEntry),
+    GpuPool(GpuHistoryEntry),
+}
+
+impl HistoryItem {
+    #[must_use]
+    pub fn changed_at(&self) -> &str {
+        match self {
+            Self::Vm(entry) => &entry.changed_at,
+            Self::GpuPool(entry) => &entry.changed_at,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GpuHistoryEntry {
+    /// UTC, by the clock of the host on which it was changed.
+    pub changed_at: String,
+    /// `pool:A` or `pool:B`; or `gpu:` with the host's UUID and the PCI address.
+    pub subject: String,
+    pub from: GpuHistorySettings,
+    pub to: GpuHistorySettings,
+    /// As [`HistoryEntry::through`].
+    pub through: String,
+    /// The user; `null` if not known.
+    pub changed_by: Option<String>,
+    /// The host on which it was changed; `null` if it was another host.
+    pub host_uuid: Option<String>,
+}
+
+/// As stored in a row.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GpuHistorySettings {
+    /// The GPU pool that the GPU served; `null` for none.
+    pub pool: Option<String>,
+    /// Of a GPU pool.
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub max_vms: Option<i64>,
+}
+
+impl From<HeldGpuSettings> for GpuHistorySettings {
+    fn from(HeldGpuSettings { pool, name, description, max_vms }: HeldGpuSettings) -> Self {
+        Self { pool, name, description, max_vms }
+    }
 }
 
 /// Settings as stored in a row.

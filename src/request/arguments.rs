@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::gpu::GpuSelector;
 use crate::config_file::{ConfigFile, FileFormat};
 use crate::error::Error;
-use crate::model::{DeviceVmId, InvalidValue, PoolId, Priority, VmUuid, VmUuids};
+use crate::model::{DeviceVmId, Gpus, InvalidValue, PoolId, Priority, VmUuid, VmUuids};
 
 /// A call's arguments by name. An empty one counts as left out, because that is easier in scripts that call `xe`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -101,18 +102,24 @@ impl Argument for bool {
 }
 
 /// A list that is there and empty is refused: it must not be mistaken for no list, which means all.
-impl Argument for Option<VmUuids> {
-    fn read(field: &'static str, arguments: &mut Arguments) -> Result<Self, Error> {
-        let parse = |text: String| text.parse().map_err(|invalid| Error::invalid(field, invalid));
-        arguments.0.remove(field).map(parse).transpose()
-    }
+macro_rules! lists {
+    ($($type:ty),*) => {$(
+        impl Argument for Option<$type> {
+            fn read(field: &'static str, arguments: &mut Arguments) -> Result<Self, Error> {
+                let Some(text) = arguments.0.remove(field) else { return Ok(None) };
+                let invalid = |()| Error::invalid(field, InvalidValue { value: text.clone(), expected: <$type>::EXPECTED });
+                text.parse().map(Some).map_err(invalid)
+            }
 
-    fn write(&self, field: &'static str, arguments: &mut Arguments) {
-        if let Some(uuids) = self {
-            arguments.put(field, uuids.to_string());
+            fn write(&self, field: &'static str, arguments: &mut Arguments) {
+                if let Some(several) = self {
+                    arguments.put(field, several.to_string());
+                }
+            }
         }
-    }
+    )*};
 }
+lists!(VmUuids, Gpus);
 
 impl Argument for ConfigFile {
     fn read(field: &'static str, arguments: &mut Arguments) -> Result<Self, Error> {
@@ -154,4 +161,4 @@ macro_rules! words_of_the_model {
         }
     )*};
 }
-words_of_the_model!(VmUuid, PoolId, Priority, DeviceVmId);
+words_of_the_model!(VmUuid, PoolId, Priority, DeviceVmId, GpuSelector);

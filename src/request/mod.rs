@@ -1,21 +1,23 @@
 //! Requests and their replies: one table for the plugin, `vgpu-admin` and `--host`.
 
 mod arguments;
+mod gpu;
 mod vm;
 
 use arguments::Argument;
 use schemars::Schema;
 
 pub use arguments::Arguments;
+pub use gpu::{GpuSelector, HostSelector, OrNone};
 pub use vm::{ApplyTo, NewVm, NewVms, VmSelector, VmSelectors};
 
 use crate::config_file::{ConfigFile, FileFormat};
 use crate::error::Error;
-use crate::model::{DeviceVmId, PoolId, Priority, VmUuids};
+use crate::model::{DeviceVmId, Gpus, PoolDescription, PoolId, PoolName, Priority, VmLimit, VmUuids};
 use crate::reply::{
-    AdoptReply, ApplyReply, ChangeReply, CheckedReply, CountByPool, CountByPriority, HistoryEntry, ImportReply,
-    ListReply, MetricsReply, OneOrMore, PoolsReply, PruneReply, RunningReply, ScannedGpu, ScannedVm, ShowReply,
-    StatusReply, SyncReply, VersionReply, schema_of,
+    AdoptReply, ApplyReply, ChangeReply, CheckedReply, CountByPool, CountByPriority, GpuChangeReply,
+    GpuPoolChangeReply, HistoryItem, ImportReply, ListReply, MetricsReply, OneOrMore, PoolsReply, PruneReply,
+    RunningReply, ScannedGpu, ScannedVm, ShowPoolReply, ShowReply, StatusReply, SyncReply, VersionReply, schema_of,
 };
 
 /// Defines [`Request`] and [`Reply`]. A field has the argument's name, and its type determines how the argument is read and
@@ -120,7 +122,7 @@ requests! {
         priority: Option<Priority>,
         /// The device's number; by default derived from the UUID.
         vm_id: Option<DeviceVmId>,
-        /// Even if XAPI does not know the VM.
+        /// Even if XAPI does not know the VM and, for root, beyond the limit of the GPU pool.
         force: bool,
         /// Change nothing.
         dry_run: bool,
@@ -133,6 +135,8 @@ requests! {
     "set_pool" = SetPool {
         vm: VmSelectors,
         pool: PoolId,
+        /// For root: beyond the limit of the GPU pool.
+        force: bool,
         /// Change nothing.
         dry_run: bool,
     } -> OneOrMore<ChangeReply>;
@@ -149,6 +153,8 @@ requests! {
         pool: Option<PoolId>,
         priority: Option<Priority>,
         vm_id: Option<DeviceVmId>,
+        /// For root: beyond the limit of the GPU pool.
+        force: bool,
         /// Change nothing.
         dry_run: bool,
     } -> OneOrMore<ChangeReply>;
@@ -159,6 +165,33 @@ requests! {
     } -> ListReply;
     /// Counts the VMs of each GPU pool by priority.
     "list_pools" = ListPools {} -> PoolsReply;
+    /// Sets the name, description and limit of a GPU pool; what is not given stays.
+    "set_gpu_pool" = SetGpuPool {
+        pool: PoolId,
+        name: Option<OrNone<PoolName>>,
+        description: Option<OrNone<PoolDescription>>,
+        /// How many VMs it may have.
+        max_vms: Option<OrNone<VmLimit>>,
+        /// Change nothing.
+        dry_run: bool,
+    } -> GpuPoolChangeReply;
+    /// Shows a GPU pool with its GPUs, and how many VMs it has and may have.
+    "show_pool" = ShowPool {
+        pool: PoolId,
+    } -> ShowPoolReply;
+    /// Lets a GPU serve a GPU pool.
+    "assign_gpu" = AssignGpu {
+        pool: PoolId,
+        gpu: GpuSelector,
+        /// Change nothing.
+        dry_run: bool,
+    } -> GpuChangeReply;
+    /// Lets a GPU serve no GPU pool.
+    "unassign_gpu" = UnassignGpu {
+        gpu: GpuSelector,
+        /// Change nothing.
+        dry_run: bool,
+    } -> GpuChangeReply;
     /// Counts the VMs of each GPU pool.
     "count_by_pool" = CountByPool {} -> CountByPool;
     /// Counts the VMs of each priority.
@@ -183,10 +216,12 @@ requests! {
         /// Change nothing.
         dry_run: bool,
     } -> SyncReply;
-    /// Deletes the settings of VMs that XAPI does not know.
+    /// Deletes the settings of VMs, and the GPUs of hosts, that XAPI does not know.
     "prune" = Prune {
-        /// Only these, separated by commas.
+        /// Only these VMs, separated by commas.
         vm_uuids: Option<VmUuids>,
+        /// Only these GPUs, separated by commas.
+        gpus: Option<Gpus>,
         /// Change nothing.
         dry_run: bool,
     } -> PruneReply;
@@ -197,6 +232,8 @@ requests! {
         config: ConfigFile,
         /// Remove the VMs that are not in the file.
         prune: bool,
+        /// For root: beyond the limits of the GPU pools.
+        force: bool,
         /// Change nothing.
         dry_run: bool,
     } -> ImportReply;
@@ -205,7 +242,7 @@ requests! {
         vm: Option<VmSelector>,
         /// At most this many entries.
         limit: Option<u32>,
-    } -> Vec<HistoryEntry>;
+    } -> Vec<HistoryItem>;
     /// Reboots running VMs that do not have their settings.
     "apply" = Apply {
         to: ApplyTo,
@@ -258,6 +295,7 @@ impl Reply {
             Self::ListPools(reply) => reply.as_of.as_deref(),
             Self::CountByPool(reply) => reply.as_of.as_deref(),
             Self::CountByPriority(reply) => reply.as_of.as_deref(),
+            Self::ShowPool(reply) => reply.as_of.as_deref(),
             Self::Status(reply) => reply.as_of.as_deref(),
             Self::Export(config) => config.as_of.as_deref(),
             _ => None,

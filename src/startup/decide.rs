@@ -5,9 +5,18 @@ use super::reconcile::Reconciliation;
 use super::report::{Deciding, Report};
 use crate::device_args::{self, FoundDevice};
 use crate::error::Error;
+use crate::limits::Room;
 use crate::model::{PoolId, Priority, VmSettings, VmUuid};
 use crate::plan::{Goal, Origin, Unwanted, goal};
-use crate::store::{Registration, StoreError};
+use crate::store::{Registration, StoreError, StoredVm};
+
+/// What has become of a registration.
+enum Inserted {
+    /// With the number of the last change.
+    Stored(Option<StoredVm>, i64),
+    /// The GPU pool has as many VMs as it may have.
+    Full(String),
+}
 
 impl Reconciliation<'_> {
     pub(super) fn goal(&self, registration: &Registration, args: Option<&str>) -> Result<Goal, Error> {
@@ -44,10 +53,15 @@ impl Reconciliation<'_> {
         let uuid = &self.start.vm_uuid;
         let insert = || {
             let writing = self.store.write()?;
+            let room = Room::before(&writing)?;
             writing.insert_by_default(uuid, pool, priority)?;
+            // The start is not refused: it goes on without a registration.
+            if let Err(error @ Error::PoolFull { .. }) = room.refuse_overflow(&writing) {
+                return Ok(Inserted::Full(error.to_string()));
+            }
             let vm = writing.read().vm(uuid)?;
             writing.commit()?;
-            Ok::<_, StoreError>((vm, self.store.read().last_change(uuid)?))
+            Ok::<_, StoreError>(Inserted::Stored(vm, self.store.read().last_change(uuid)?))
         };
         // The program that has the VM's lock may be registering it.
         let inserted = match hindrance {
@@ -55,12 +69,19 @@ impl Reconciliation<'_> {
             None => insert().map_err(|error| error.to_string()),
         };
         let problem = match inserted {
-            Ok((Some(vm), last_change)) => {
+            Ok(Inserted::Full(why)) => {
+                report.problems.push(format!("the VM is not registered: {why}"));
+                return (
+                    origin.map_or(Goal::LeaveAlone, |origin| Goal::HaveNot(Unwanted::Inherited { origin })),
+                    false,
+                );
+            }
+            Ok(Inserted::Stored(Some(vm), last_change)) => {
                 report.registered_now = true;
                 report.last_change = last_change;
                 return (Goal::Have(vm.settings), true);
             }
-            Ok((None, _)) => "it has disappeared from the database".to_owned(),
+            Ok(Inserted::Stored(None, _)) => "it has disappeared from the database".to_owned(),
             Err(why) => why,
         };
         report.problems.push(format!("the VM could not be registered: {problem}"));

@@ -100,6 +100,17 @@ impl<'a> Transaction<'a> {
         Ok((session, user))
     }
 
+    /// Whether root asks: here, or through the plugin.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub fn is_roots(&mut self) -> Result<bool, Error> {
+        match self.host.caller {
+            Caller::Root | Caller::RootWithoutXapi => Ok(true),
+            Caller::Session(_) => Ok(self.ask(Session::is_local_superuser)?.unwrap_or_default()),
+        }
+    }
+
     /// Why XAPI is away; `None` if it is not.
     pub fn away(&self) -> Option<&XapiError> {
         self.session.as_ref().err()

@@ -30,6 +30,14 @@ impl Session {
         Some(if originator.is_empty() { name } else { format!("{name} ({originator})") })
     }
 
+    /// Whether the session is root's, as opposed to that of a user with a role.
+    ///
+    /// # Errors
+    /// XAPI is away or refuses.
+    pub fn is_local_superuser(&mut self) -> Result<bool, XapiError> {
+        self.call("session.get_is_local_superuser", &json!([self.token, self.token]))
+    }
+
     /// `None` if XAPI does not know the VM.
     ///
     /// # Errors

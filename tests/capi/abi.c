@@ -31,6 +31,19 @@ int main(void)
     FIELD(vgpu_vm_config, as_of);
     FIELD(vgpu_vm_config, vm_name);
     FIELD(vgpu_vm_config, reserved);
+    SIZE(vgpu_pool);
+    FIELD(vgpu_pool, size);
+    FIELD(vgpu_pool, max_vms);
+    FIELD(vgpu_pool, vms);
+    FIELD(vgpu_pool, high);
+    FIELD(vgpu_pool, medium);
+    FIELD(vgpu_pool, low);
+    FIELD(vgpu_pool, gpus);
+    FIELD(vgpu_pool, pool_id);
+    FIELD(vgpu_pool, as_of);
+    FIELD(vgpu_pool, name);
+    FIELD(vgpu_pool, description);
+    FIELD(vgpu_pool, reserved);
     SIZE(vgpu_change);
     FIELD(vgpu_change, size);
     FIELD(vgpu_change, changed);
@@ -57,6 +70,8 @@ int main(void)
     CODE(VGPU_IN_USE);
     CODE(VGPU_FORKED);
     CODE(VGPU_BUFFER_TOO_SMALL);
+    CODE(VGPU_POOL_FULL);
+    CODE(VGPU_NO_LIMIT);
     CODE(VGPU_PRIORITY_LOW);
     CODE(VGPU_PRIORITY_MEDIUM);
     CODE(VGPU_PRIORITY_HIGH);

@@ -146,6 +146,22 @@ static void reading(struct vgpu_db *db)
     CHECK(vm.revision == 77);
 }
 
+static void pools(struct vgpu_db *db)
+{
+    struct vgpu_pool pool;
+    memset(&pool, 0, sizeof pool);
+    pool.size = sizeof pool;
+    IS_OK(db, vgpu_get_pool(db, 'A', &pool));
+    CHECK(pool.size == sizeof pool && pool.pool_id == 'A' && pool.max_vms == VGPU_NO_LIMIT);
+    CHECK(pool.vms == 2 && pool.high == 1 && pool.medium == 0 && pool.low == 1 && pool.gpus == 0);
+    CHECK(strcmp(pool.name, "") == 0 && strcmp(pool.description, "") == 0 && strcmp(pool.as_of, "") == 0);
+    RETURNS(VGPU_INVALID_PARAM, "pool_id: 'C'", db, vgpu_get_pool(db, 'C', &pool));
+    RETURNS(VGPU_INVALID_PARAM, "pool is NULL", db, vgpu_get_pool(db, 'A', NULL));
+    pool.size = 8;
+    RETURNS(VGPU_BUFFER_TOO_SMALL, "pool: size 8", db, vgpu_get_pool(db, 'A', &pool));
+    CHECK(pool.vms == 2);
+}
+
 static void names(struct vgpu_db *db)
 {
     char name[400], given[301];
@@ -269,7 +285,7 @@ static void reading_only(const char *path)
 static void words(void)
 {
     int code;
-    for (code = VGPU_BUFFER_TOO_SMALL - 1; code <= VGPU_STOPPED + 1; code++)
+    for (code = VGPU_POOL_FULL - 1; code <= VGPU_STOPPED + 1; code++)
         CHECK(strlen(vgpu_strerror(code)) > 0);
     CHECK(strcmp(vgpu_strerror(VGPU_OK), "done") == 0 && strcmp(vgpu_strerror(-99), "unknown code") == 0);
     CHECK(strchr(vgpu_version(), '.') != NULL);
@@ -287,6 +303,7 @@ int main(int argc, char **argv)
     what_a_change_refuses(db);
     reading(db);
     reading_only(argv[1]);
+    pools(db);
     names(db);
     listing(db);
     watching(db);

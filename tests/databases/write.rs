@@ -9,6 +9,7 @@ fn main() {
     let file = env::args_os().nth(1).expect("usage: write-database FILE");
     let dom0 = Dom0::new();
     with_xapi(&dom0);
+    gpu_pools(&dom0);
     without_xapi(&dom0);
     by_hand(&dom0);
     fs::copy(dom0.root.database(), file).expect("the file can be written");
@@ -47,12 +48,24 @@ fn with_xapi(dom0: &Dom0) {
     dom0.plugin("set_priority", &[("vm_uuid", &uuid(10)), ("priority", "high")]);
 }
 
+/// GPU pools, of which XAPI was told.
+fn gpu_pools(dom0: &Dom0) {
+    dom0.plugin("set_gpu_pool", &[("pool", "A"), ("name", "O'Brien \"漢字\""), ("max_vms", "100")]);
+    dom0.plugin("set_gpu_pool", &[("pool", "A"), ("description", "for CAD")]);
+    for (address, pool) in [("0000:81:00.0", "A"), ("0000:82:00.0", "B")] {
+        dom0.add_gpu(address, "NVIDIA Corporation", "AD102GL [L40S]");
+        dom0.plugin("assign_gpu", &[("pool", pool), ("gpu", &format!("{}:{address}", dom0.host_uuid()))]);
+    }
+    dom0.plugin("unassign_gpu", &[("gpu", &format!("{}:0000:82:00.0", dom0.host_uuid()))]);
+}
+
 /// What XAPI was not told.
 fn without_xapi(dom0: &Dom0) {
     dom0.set_fault(Service::Xapi, Fault::Absent).expect("the socket can be closed");
     dom0.root.admin_ok(&["register-vm", "--vm-uuid", &uuid(11), "--pool=B", "--priority=medium"]);
     dom0.root.admin_ok(&["set-pool", "--vm-uuid", &uuid(1), "--pool=A"]);
     dom0.root.admin_ok(&["remove-vm", "--yes", "--vm-uuid", &uuid(8)]);
+    dom0.root.admin_ok(&["set-gpu-pool", "B", "--name=not told"]);
     dom0.clear_faults().expect("the socket can be opened");
 }
 
@@ -61,9 +74,11 @@ fn by_hand(dom0: &Dom0) {
     dom0.sql(&format!(
         "INSERT INTO vms (vm_uuid, vm_name, pool_id, priority) VALUES ('{}', 'by hand', 'A', 1);
          UPDATE vms SET priority = 0 WHERE vm_uuid = '{}';
-         DELETE FROM vms WHERE vm_uuid = '{}'",
+         DELETE FROM vms WHERE vm_uuid = '{}';
+         INSERT INTO gpus (host_uuid, pci_address, pool_id) VALUES ('{}', '0000:83:00.0', 'B')",
         uuid(12).to_uppercase(),
         uuid(2),
-        uuid(9)
+        uuid(9),
+        dom0.host_uuid()
     ));
 }

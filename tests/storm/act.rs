@@ -5,7 +5,7 @@ use simulated_host::{Fault, Service};
 use vgpu_config::config_file::{ConfigFile, ConfigVm};
 use vgpu_config::entry::Entry;
 use vgpu_config::model::VmUuid;
-use vgpu_config::operations;
+use vgpu_config::operations::{self, Importing};
 
 use super::args;
 use super::boots::BootKind;
@@ -89,7 +89,7 @@ impl World<'_> {
     fn prune(&mut self, host: usize) -> Outcome {
         let gone: Vec<_> = self.vms.iter().copied().filter(|vm| !self.is_alive(vm)).collect();
         self.ledger.forgot(gone);
-        let reply = self.library(host).and_then(|host| answer(operations::prune(&host, None, false)));
+        let reply = self.library(host).and_then(|host| answer(operations::prune(&host, None, None, false)));
         self.note(host, &reply, |_| Told::default())
     }
 
@@ -184,7 +184,9 @@ impl World<'_> {
                 .collect(),
         );
         let import = |world: &mut Self| {
-            world.library(host).and_then(|host| answer(operations::import(&host, &file, prune, false)))
+            world
+                .library(host)
+                .and_then(|host| answer(operations::import(&host, &file, Importing { prune, ..Importing::default() })))
         };
         let reply = self.undoing(host, cut, import)?;
         self.note(host, &reply, |reply| {

@@ -64,7 +64,7 @@ fn change_in_library(host: &Host, vm_uuid: VmUuid, change: Change) -> Answer {
             operations::register_vms(host, &[request], false)
         }
         Change::Update((pool, priority)) => {
-            update(UpdateVm { pool: Some(pool), priority: Some(priority), vm_id: None })
+            update(UpdateVm { pool: Some(pool), priority: Some(priority), ..UpdateVm::default() })
         }
         Change::SetPool(pool) => update(UpdateVm { pool: Some(pool), ..UpdateVm::default() }),
         Change::SetPriority(priority) => update(UpdateVm { priority: Some(priority), ..UpdateVm::default() }),

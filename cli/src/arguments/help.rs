@@ -23,14 +23,14 @@ const GROUPS: &[(&str, &[&str])] = &[
             "apply",
         ],
     ),
-    ("GPU pools", &["list-pools", "scan-gpus"]),
+    ("GPU pools", &["list-pools", "show-pool", "set-gpu-pool", "assign-gpu", "unassign-gpu", "scan-gpus"]),
     ("Whole resource pool", &["scan-vms", "status", "metrics", "sync", "adopt", "prune", "export", "import"]),
     ("This host", &["check", "recover", "qemu-wrapper"]),
     ("Help", &["schema", "help"]),
 ];
 
 /// What `vgpu-admin schema` describes: the commands that print JSON, and their errors.
-pub const WITH_SCHEMA: [&str; 23] = [
+pub const WITH_SCHEMA: [&str; 27] = [
     "register-vm",
     "show-vm",
     "list-vms",
@@ -41,6 +41,10 @@ pub const WITH_SCHEMA: [&str; 23] = [
     "history",
     "apply",
     "list-pools",
+    "show-pool",
+    "set-gpu-pool",
+    "assign-gpu",
+    "unassign-gpu",
     "scan-gpus",
     "scan-vms",
     "status",

@@ -14,6 +14,8 @@ use crate::words::{self, Value};
 pub struct Assignment<T> {
     pub vms: GivenVms,
     pub value: T,
+    /// Beyond the limit of the GPU pool.
+    pub force: bool,
     /// Only show what would be done.
     pub dry_run: bool,
 }
@@ -29,6 +31,9 @@ struct PoolWords {
     /// The new GPU pool: A or B
     #[arg(long, value_parser = words::value::<PoolId>(), hide_possible_values = true)]
     pool: Option<PoolId>,
+    /// Move them even if the GPU pool then has more VMs than it may have
+    #[arg(long)]
+    force: bool,
     /// Only show what would be done
     #[arg(long)]
     dry_run: bool,
@@ -70,7 +75,7 @@ fn assign<T: Value>(
     }
     let vms = words.iter().map(|word| words::read("<VM>...", word)).collect::<Result<_, _>>().map_err(invalid)?;
     let vms = GivenVms::new(vms, option).ok_or_else(|| missing("<VM>..."))?;
-    Ok(Assignment { vms, value, dry_run })
+    Ok(Assignment { vms, value, force: false, dry_run })
 }
 
 fn invalid(message: String) -> Error {
@@ -85,11 +90,12 @@ fn missing(what: &str) -> Error {
 }
 
 macro_rules! assignments {
-    ($($words:ident { $option:ident: $type:ty }),*) => {$(
+    ($($words:ident { $option:ident: $type:ty $(, $force:ident)? }),*) => {$(
         impl FromArgMatches for Assignment<$type> {
             fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-                let $words { words, option, $option, dry_run } = $words::from_arg_matches(matches)?;
-                assign(words, option, $option, dry_run)
+                let $words { words, option, $option, $($force,)? dry_run } = $words::from_arg_matches(matches)?;
+                let assignment = assign(words, option, $option, dry_run)?;
+                Ok(Self { $($force,)? ..assignment })
             }
 
             fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
@@ -109,4 +115,4 @@ macro_rules! assignments {
         }
     )*};
 }
-assignments!(PoolWords { pool: PoolId }, PriorityWords { priority: Priority });
+assignments!(PoolWords { pool: PoolId, force }, PriorityWords { priority: Priority });

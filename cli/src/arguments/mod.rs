@@ -1,5 +1,6 @@
 //! The command line, for clap.
 
+mod gpu_pool;
 mod help;
 mod last_word;
 mod lists;
@@ -16,6 +17,7 @@ use vgpu_config::model::{PoolId, Priority};
 
 use crate::words;
 
+pub use gpu_pool::{AssignGpu, OneGpu, OnePool, PoolChange, SetGpuPool};
 pub use help::WITH_SCHEMA;
 pub use last_word::Assignment;
 pub use lists::{
@@ -110,6 +112,27 @@ pub enum Command {
         #[command(flatten)]
         list: ListOptions<GpuPools>,
     },
+    /// Show a GPU pool: its GPUs, and how many VMs it has and may have
+    #[command(after_help = "Example:\n  vgpu-admin show-pool A")]
+    ShowPool {
+        #[command(flatten)]
+        pool: OnePool,
+    },
+    /// Set the name, the description and the limit of a GPU pool
+    #[command(
+        override_usage = "vgpu-admin set-gpu-pool <POOL> <--name <NAME>|--description <TEXT>|--max-vms <NUMBER>>",
+        after_help = "Example:\n  vgpu-admin set-gpu-pool A --name=render --max-vms=8\n  vgpu-admin set-gpu-pool A --max-vms=none"
+    )]
+    SetGpuPool(SetGpuPool),
+    /// Let a GPU of a host serve a GPU pool
+    #[command(
+        override_usage = "vgpu-admin assign-gpu <POOL> --gpu <HOST:ADDRESS>",
+        after_help = "Example:\n  vgpu-admin assign-gpu --pool=A --gpu=host01:0000:81:00.0"
+    )]
+    AssignGpu(AssignGpu),
+    /// Let a GPU serve no GPU pool
+    #[command(after_help = "Example:\n  vgpu-admin unassign-gpu --gpu=host01:0000:81:00.0")]
+    UnassignGpu(OneGpu),
     /// Remove VMs' settings: no vGPU from their next start (asks first)
     #[command(
         override_usage = "vgpu-admin remove-vm [OPTIONS] <VM>...",
@@ -162,6 +185,9 @@ pub enum Command {
         /// Remove the VMs that are not in the file
         #[arg(long)]
         prune: bool,
+        /// Import it even if a GPU pool then has more VMs than it may have
+        #[arg(long)]
+        force: bool,
         /// Only show what would be done
         #[arg(long)]
         dry_run: bool,

@@ -34,7 +34,7 @@ pub struct RegisterVm {
     /// The device's number for the VM, 1 to 4294967295 [default: derived from the UUID]
     #[arg(long, value_parser = words::parsed::<DeviceVmId>())]
     pub vm_id: Option<DeviceVmId>,
-    /// Register the VM even if XAPI does not know it (yet)
+    /// Register the VM even if XAPI does not know it (yet), or the GPU pool then has more VMs than it may have
     #[arg(long)]
     pub force: bool,
     /// Only show what would be done
@@ -48,6 +48,9 @@ pub struct UpdateVm {
     pub vms: Vms,
     #[command(flatten)]
     pub change: Change,
+    /// Change them even if the GPU pool then has more VMs than it may have
+    #[arg(long)]
+    pub force: bool,
     /// Only show what would be done
     #[arg(long)]
     pub dry_run: bool,

@@ -1,6 +1,7 @@
 //! Replies as text for people.
 
 mod change;
+mod gpu_pool;
 mod gpus;
 mod health;
 mod pool;
@@ -43,6 +44,9 @@ pub fn reply(reply: &Reply) -> Result<String, Error> {
         Reply::ScanGpus(gpus) if gpus.is_empty() => "XAPI knows no physical GPU on any host.".to_owned(),
         Reply::ListVms(_) | Reply::ScanVms(_) | Reply::ScanGpus(_) | Reply::History(_) => list(reply),
         Reply::ListPools(reply) => pools(reply),
+        Reply::SetGpuPool(reply) => gpu_pool::changed(reply),
+        Reply::ShowPool(reply) => gpu_pool::shown(reply),
+        Reply::AssignGpu(reply) | Reply::UnassignGpu(reply) => gpu_pool::assigned(reply),
         Reply::Adopt(reply) => adopted(reply),
         Reply::Sync(reply) => sync(reply),
         Reply::Prune(reply) => pruned(reply),

@@ -3,10 +3,12 @@
 use vgpu_config::entry::Subject;
 use vgpu_config::model::VmUuid;
 use vgpu_config::reply::{
-    AdoptReply, AdoptedVm, AppliedVm, ApplyReply, HistorySettings, ImportReply, PlannedChange, PruneReply,
-    SettingsReply, SyncReply,
+    AdoptReply, AdoptedVm, AppliedVm, ApplyReply, HistorySettings, ImportReply, PlannedChange, PlannedGpuChange,
+    PlannedPoolChange, PruneReply, SettingsReply, SyncReply,
 };
 use vgpu_config::text::one_line;
+
+use super::gpu_pool;
 
 pub fn adopted(reply: &AdoptReply) -> String {
     let verb = if reply.dry_run { "would be registered" } else { "registered" };
@@ -42,9 +44,20 @@ pub fn imported(reply: &ImportReply) -> String {
             (None, None) => format!("  {vm}"),
         }
     };
-    let mut lines: Vec<_> = reply.changes.iter().map(line).collect();
+    let gpu_pool = |change: &PlannedPoolChange| {
+        let (from, to) = (gpu_pool::settings(&change.from), gpu_pool::settings(&change.to));
+        format!("~ GPU pool {}  {from} -> {to}", change.pool)
+    };
+    let gpu = |change: &PlannedGpuChange| match change.from {
+        Some(from) => format!("~ GPU {}  GPU pool {from} -> {}", change.gpu, change.to),
+        None => format!("+ GPU {}  GPU pool {}", change.gpu, change.to),
+    };
+    let mut lines: Vec<_> = reply.gpu_pools.iter().map(gpu_pool).collect();
+    lines.extend(reply.gpus.iter().map(gpu));
+    lines.extend(reply.changes.iter().map(line));
     let would = if reply.dry_run { "would be changed" } else { "changed" };
-    lines.push(format!("{} {would}, {} unchanged.", reply.changes.len(), reply.unchanged));
+    let changed = reply.gpu_pools.len() + reply.gpus.len() + reply.changes.len();
+    lines.push(format!("{changed} {would}, {} unchanged.", reply.unchanged));
     lines.extend(reply.notes.iter().map(|note| format!("Note: {}", one_line(note))));
     lines.join("\n")
 }

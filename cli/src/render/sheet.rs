@@ -6,7 +6,7 @@ use vgpu_admin::arguments::{
 };
 use vgpu_config::Error;
 use vgpu_config::model::Priority;
-use vgpu_config::reply::{CheckedReply, HistoryEntry, LinkReply, PoolReply, RunsWithReply, ScannedVm, VmReply};
+use vgpu_config::reply::{CheckedReply, HistoryItem, LinkReply, PoolReply, RunsWithReply, ScannedVm, VmReply};
 use vgpu_config::request::Reply;
 use vgpu_config::store::CheckItem;
 
@@ -147,19 +147,28 @@ fn scanned(vm: &ScannedVm) -> [Cell; ALL_VMS.len()] {
     ]
 }
 
-fn changed(entry: &HistoryEntry) -> [Cell; CHANGES.len()] {
-    let by = match &entry.changed_by {
-        Some(user) => format!("{}: {user}", entry.through),
-        None => entry.through.clone(),
+fn changed(item: &HistoryItem) -> [Cell; CHANGES.len()] {
+    let by = |through: &str, user: Option<&String>| {
+        Cell::new(user.map_or_else(|| through.to_owned(), |user| format!("{through}: {user}")))
     };
-    [
-        Cell::new(&entry.changed_at).whole(),
-        Cell::or_nothing(entry.from.as_ref().map(super::pool::held)),
-        Cell::or_nothing(entry.to.as_ref().map(super::pool::held)),
-        Cell::new(by),
-        Cell::new(&entry.vm_uuid),
-        Cell::or_nothing(entry.vm_name.as_ref()),
-    ]
+    match item {
+        HistoryItem::Vm(entry) => [
+            Cell::new(&entry.changed_at).whole(),
+            Cell::or_nothing(entry.from.as_ref().map(super::pool::held)),
+            Cell::or_nothing(entry.to.as_ref().map(super::pool::held)),
+            by(&entry.through, entry.changed_by.as_ref()),
+            Cell::new(&entry.vm_uuid),
+            Cell::or_nothing(entry.vm_name.as_ref()),
+        ],
+        HistoryItem::GpuPool(entry) => [
+            Cell::new(&entry.changed_at).whole(),
+            Cell::or_nothing(super::gpu_pool::held(&entry.from)),
+            Cell::or_nothing(super::gpu_pool::held(&entry.to)),
+            by(&entry.through, entry.changed_by.as_ref()),
+            Cell::new(&entry.subject),
+            Cell::default(),
+        ],
+    }
 }
 
 fn gpu_pool(pool: &PoolReply) -> [Cell; GPU_POOLS.len()] {

@@ -35,6 +35,17 @@ impl Reading<'_> {
         settings.transpose().map(Option::unwrap_or_default)
     }
 
+    /// How many VMs a GPU pool may have; `None` for any number. A row that cannot be understood has no limit: `check` names it.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn vm_limit(&self, pool: PoolId) -> Result<Option<VmLimit>, StoreError> {
+        match self.gpu_pool(pool) {
+            Err(error @ StoreError::BadRow { .. }) => Ok(understood(Err(error))),
+            settings => Ok(settings?.max_vms),
+        }
+    }
+
     /// The GPUs that serve a GPU pool, by GPU pool, host and address.
     ///
     /// # Errors
