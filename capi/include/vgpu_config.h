@@ -119,6 +119,11 @@
 #define VGPU_BUFFER_TOO_SMALL -18
 
 /**
+ * The GPU pool has as many VMs as it may have.
+ */
+#define VGPU_POOL_FULL -19
+
+/**
  * Low priority.
  */
 #define VGPU_PRIORITY_LOW 0
@@ -158,6 +163,11 @@
  * are written to the database alone, and to XAPI by the VM's next start or change, or by vgpu-admin sync.
  */
 #define VGPU_OPEN_DATABASE_ONLY 2
+
+/**
+ * Instead of a limit: the GPU pool may have any number of VMs.
+ */
+#define VGPU_NO_LIMIT -1
 
 /**
  * A flag of vgpu_register_vm(): also if XAPI does not know the VM.
@@ -304,6 +314,62 @@ struct vgpu_vm_config {
  * not locked meanwhile. Calls with the handle that lists return VGPU_IN_USE; other handles can be used.
  */
 typedef int (*vgpu_vm_callback)(const struct vgpu_vm_config *vm, void *context);
+
+/**
+ * A GPU pool.
+ *
+ * Set size to sizeof(struct vgpu_pool) before each call that fills one, as for struct vgpu_vm_config.
+ */
+struct vgpu_pool {
+  /**
+   * The size of the structure, set by the caller.
+   */
+  size_t size;
+  /**
+   * How many VMs it may have, or VGPU_NO_LIMIT.
+   */
+  int64_t max_vms;
+  /**
+   * How many registered VMs it has: more than max_vms if the limit was lowered.
+   */
+  uint64_t vms;
+  /**
+   * Those with high priority.
+   */
+  uint64_t high;
+  /**
+   * Those with medium priority.
+   */
+  uint64_t medium;
+  /**
+   * Those with low priority.
+   */
+  uint64_t low;
+  /**
+   * How many GPUs serve it, on all hosts.
+   */
+  uint64_t gpus;
+  /**
+   * 'A' or 'B'.
+   */
+  char pool_id;
+  /**
+   * Empty, or if XAPI did not answer: when this host last had the settings of all hosts, or "unknown".
+   */
+  char as_of[20];
+  /**
+   * The name, UTF-8; empty if it has none.
+   */
+  char name[257];
+  /**
+   * The description, UTF-8; empty if it has none.
+   */
+  char description[1025];
+  /**
+   * 0.
+   */
+  uint8_t reserved[1];
+};
 
 /**
  * What a change came to.
@@ -512,6 +578,21 @@ int vgpu_count_vms_by_pool(struct vgpu_db *db, char pool_id, uint64_t *count);
 int vgpu_count_vms_by_priority(struct vgpu_db *db, int priority, uint64_t *count);
 
 /**
+ * Gets a GPU pool: its name, description and limit, and how many VMs and GPUs it has.
+ *
+ * How long it waits is as for vgpu_get_vm_config().
+ *
+ * pool_id: 'A' or 'B'.
+ * pool: filled in if VGPU_OK is returned, otherwise unchanged. Set pool->size before.
+ *
+ * Returns VGPU_OK, VGPU_INVALID_PARAM, VGPU_BUFFER_TOO_SMALL (pool->size is too small), VGPU_DB_ERROR, or an error of the
+ * handle.
+ */
+int vgpu_get_pool(struct vgpu_db *db,
+                  char pool_id,
+                  struct vgpu_pool *pool);
+
+/**
  * Registers a VM: from its next start on, its QEMU gets the device.
  *
  * vm_uuid: the UUID, 36 characters, ended by a zero byte.
@@ -519,12 +600,12 @@ int vgpu_count_vms_by_priority(struct vgpu_db *db, int priority, uint64_t *count
  * pool_id: 'A' or 'B'; VGPU_UNSET_POOL for the default of the settings file.
  * priority: VGPU_PRIORITY_LOW, VGPU_PRIORITY_MEDIUM or VGPU_PRIORITY_HIGH; VGPU_UNSET_PRIORITY for the default.
  * device_vm_id: the device's number; VGPU_UNSET_VM_ID to have it derived from the UUID.
- * flags: 0, or VGPU_FORCE to register a VM that XAPI does not know.
+ * flags: 0, or VGPU_FORCE to register a VM that XAPI does not know, or one too many for the GPU pool.
  * change: filled in if VGPU_OK is returned; NULL if it is of no interest. Set change->size before.
  *
  * Returns VGPU_OK or an error; then nothing has changed:
  * VGPU_INVALID_PARAM, VGPU_BUFFER_TOO_SMALL (change->size), VGPU_READ_ONLY, VGPU_ALREADY_EXISTS, VGPU_UNKNOWN_VM,
- * VGPU_XAPI_ERROR, VGPU_BUSY, VGPU_ARGS_TOO_LONG, VGPU_ARGS_UNCLEAR, VGPU_NEWER_FORMAT, VGPU_SETTINGS_ERROR, VGPU_FILE_ERROR,
+ * VGPU_POOL_FULL, VGPU_XAPI_ERROR, VGPU_BUSY, VGPU_ARGS_TOO_LONG, VGPU_ARGS_UNCLEAR, VGPU_NEWER_FORMAT, VGPU_SETTINGS_ERROR, VGPU_FILE_ERROR,
  * VGPU_DB_ERROR, VGPU_ERROR, or an error of the handle.
  *
  * If XAPI is away, only the database is changed: the function returns VGPU_OK, change->xapi is VGPU_XAPI_AWAY and
@@ -544,7 +625,7 @@ int vgpu_register_vm(struct vgpu_db *db,
  * Moves a VM to another GPU pool.
  *
  * vm_uuid, change, what is returned and how long it waits: as vgpu_register_vm(), but VGPU_NOT_FOUND if the VM is not
- * registered.
+ * registered, and VGPU_POOL_FULL if the GPU pool has as many VMs as it may have.
  * pool_id: 'A' or 'B'.
  */
 int vgpu_set_pool(struct vgpu_db *db, const char *vm_uuid, char pool_id, struct vgpu_change *change);

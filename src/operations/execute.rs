@@ -73,6 +73,7 @@ impl ThisHost {
 
     /// # Errors
     /// Those of the operation.
+    #[allow(clippy::too_many_lines, reason = "a line or two for each request")]
     pub fn execute(&self, request: Request) -> Result<Reply, Error> {
         let host = || self.host();
         Ok(match request {

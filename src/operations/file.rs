@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use super::Host;
 use super::catch_up::Current;
-use super::{Host, gpu_file};
+use super::gpu_file::{self, GpuChanges};
 use crate::config_file::{ConfigFile, ConfigVm};
 use crate::error::Error;
 use crate::limits::Room;
 use crate::model::{VmSettings, VmUuid, fits_xapi_character};
 use crate::reply::{ImportReply, PlannedChange, XapiOutcome};
 use crate::store::{Filter, Reading, StoredVm, Writing};
-use crate::transaction::{Changed, Scope, Transaction};
+use crate::transaction::{Changed, Scope, Told, Transaction};
 
 /// How a file is imported.
 #[derive(Debug, Clone, Copy, Default)]
@@ -53,48 +54,12 @@ pub fn export(host: &Host) -> Result<ConfigFile, Error> {
 /// # Errors
 /// A `vm_id` is another VM's, a GPU pool is full, or the database or XAPI fails; nothing has changed then.
 pub fn import(host: &Host, file: &ConfigFile, importing: Importing) -> Result<ImportReply, Error> {
-    let Importing { prune, force, dry_run } = importing;
+    let Importing { prune, dry_run, .. } = importing;
     if prune {
         refuse_file_that_may_lack_vms(file)?;
     }
     let mut transaction = Transaction::begin(host, dry_run)?;
-    let may_overfill = force && transaction.is_roots()?;
-    let put_all = |writing: &Writing<'_>, may_be_removed: &dyn Fn(&VmUuid) -> bool| {
-        // A limit of the file counts too.
-        let gpu_changes = gpu_file::put(writing, file)?;
-        let room = Room::before(writing)?;
-        let changes = put_all(writing, file, may_be_removed)?;
-        if !may_overfill {
-            room.refuse_overflow(writing)?;
-        }
-        Ok::<_, Error>((changes, gpu_changes))
-    };
-    let ((changes, gpu_changes), told) = if dry_run {
-        transaction.read_shared()?;
-        let copy = host.store.copy_in_memory()?;
-        transaction.take_over_into(&copy, dry_run)?;
-        (put_all(&copy.write()?, &|_| prune)?, Vec::new())
-    } else {
-        if prune {
-            // A VM that only another host has heard of is removed too.
-            transaction.read_shared()?;
-            transaction.take_over_into(&host.store, dry_run)?;
-        }
-        let vms = concerned(host, file, prune)?;
-        // A VM that is registered after this is left alone: it is not locked.
-        let locked: HashSet<_> = vms.iter().copied().collect();
-        let scope = Scope { vms: &vms, gpu_pools: !file.gpu_pool.is_empty() || !file.gpu.is_empty() };
-        let Changed { value, told, .. } = transaction.change(scope, false, &|writing, vms| {
-            let changes = put_all(writing, &|uuid| prune && locked.contains(uuid))?;
-            for (uuid, vm) in vms {
-                if let Some(name) = vm.name() {
-                    writing.set_name(uuid, name)?;
-                }
-            }
-            Ok(changes)
-        })?;
-        (value, told)
-    };
+    let ((changes, (gpu_pools, gpus)), told) = carry_out(host, &mut transaction, file, importing)?;
     let unchanged = file.vm.len() - changes.iter().filter(|change| change.to.is_some()).count();
     let unknown = told.iter().filter(|(_, outcome)| *outcome == XapiOutcome::UnknownVm);
     let mut notes: Vec<_> = unknown.map(|(vm_uuid, _)| format!("XAPI does not know VM {vm_uuid} (yet).")).collect();
@@ -103,9 +68,61 @@ pub fn import(host: &Host, file: &ConfigFile, importing: Importing) -> Result<Im
             .away()
             .map(|why| format!("{why}. Only the database was changed; XAPI is updated at each VM's next start.")),
     );
-    let (gpu_pools, gpus) = gpu_changes;
     notes.extend(gpu_file::notes(&mut transaction, file));
     Ok(ImportReply { dry_run, changes, unchanged, gpu_pools, gpus, notes })
+}
+
+/// What an import changes.
+type Imported = (Vec<PlannedChange>, GpuChanges);
+
+fn carry_out(
+    host: &Host,
+    transaction: &mut Transaction<'_>,
+    file: &ConfigFile,
+    Importing { prune, force, dry_run }: Importing,
+) -> Result<(Imported, Told), Error> {
+    let may_overfill = force && transaction.is_roots()?;
+    if dry_run {
+        transaction.read_shared()?;
+        let copy = host.store.copy_in_memory()?;
+        transaction.take_over_into(&copy, dry_run)?;
+        return Ok((put_everything(&copy.write()?, file, may_overfill, &|_| prune)?, Vec::new()));
+    }
+    if prune {
+        // A VM that only another host has heard of is removed too.
+        transaction.read_shared()?;
+        transaction.take_over_into(&host.store, dry_run)?;
+    }
+    let vms = concerned(host, file, prune)?;
+    // A VM that is registered after this is left alone: it is not locked.
+    let locked: HashSet<_> = vms.iter().copied().collect();
+    let scope = Scope { vms: &vms, gpu_pools: !file.gpu_pool.is_empty() || !file.gpu.is_empty() };
+    let Changed { value, told, .. } = transaction.change(scope, false, &|writing, vms| {
+        let changes = put_everything(writing, file, may_overfill, &|uuid| prune && locked.contains(uuid))?;
+        for (uuid, vm) in vms {
+            if let Some(name) = vm.name() {
+                writing.set_name(uuid, name)?;
+            }
+        }
+        Ok(changes)
+    })?;
+    Ok((value, told))
+}
+
+/// The GPU pools first: a limit of the file counts for its VMs.
+fn put_everything(
+    writing: &Writing<'_>,
+    file: &ConfigFile,
+    may_overfill: bool,
+    may_be_removed: &dyn Fn(&VmUuid) -> bool,
+) -> Result<Imported, Error> {
+    let gpu_changes = gpu_file::put(writing, file)?;
+    let room = Room::before(writing)?;
+    let changes = put_all(writing, file, may_be_removed)?;
+    if !may_overfill {
+        room.refuse_overflow(writing)?;
+    }
+    Ok((changes, gpu_changes))
 }
 
 fn refuse_file_that_may_lack_vms(file: &ConfigFile) -> Result<(), Error> {

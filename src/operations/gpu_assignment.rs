@@ -84,12 +84,11 @@ pub fn unassign_gpu(host: &Host, gpu: &GpuSelector, dry_run: bool) -> Result<Gpu
 fn reply(
     gpu: Gpu,
     (host_name, device_name): (Option<String>, Option<String>),
-    changed: Changed<Option<PoolId>>,
+    Changed { value: from, gpu_pools_told: xapi, .. }: Changed<Option<PoolId>>,
     to: Option<PoolId>,
     away: Option<&XapiError>,
     dry_run: bool,
 ) -> GpuChangeReply {
-    let Changed { value: from, gpu_pools_told: xapi, .. } = changed;
     let changed = from != to;
     if !dry_run {
         log::info!("GPU {gpu}: pool={} changed={changed} xapi={xapi:?}", to.map_or("none", PoolId::as_str));

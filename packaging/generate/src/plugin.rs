@@ -23,7 +23,7 @@ pub const FUNCTIONS: &[Function] = &[
     function("show_vm", "vm_uuid or vm_name, or vms", "Returns VMs' settings, and what each runs with."),
     function(
         "set_pool",
-        "vm_uuid or vm_name, or vms; pool, dry_run",
+        "vm_uuid or vm_name, or vms; pool, force, dry_run",
         "Moves VMs to the other GPU pool. Returns the change.",
     ),
     function(
@@ -33,7 +33,7 @@ pub const FUNCTIONS: &[Function] = &[
     ),
     function(
         "update_vm",
-        "vm_uuid or vm_name, or vms; pool, priority, vm_id (at least one); dry_run",
+        "vm_uuid or vm_name, or vms; pool, priority, vm_id (at least one); force, dry_run",
         "Changes VMs' GPU pool, priority and vm_id at once. Returns the change.",
     ),
     function(
@@ -42,6 +42,22 @@ pub const FUNCTIONS: &[Function] = &[
         "Returns the registered VMs by GPU pool, highest priority first.",
     ),
     function("list_pools", "", "Returns the number of VMs of each GPU pool, by priority."),
+    function(
+        "show_pool",
+        "pool",
+        "Returns a GPU pool: its name, description and limit, its VMs by priority, and its GPUs by host.",
+    ),
+    function(
+        "set_gpu_pool",
+        "pool; name, description, max_vms (at least one; none removes it); dry_run",
+        "Sets the name, the description and the limit of a GPU pool. Returns the change.",
+    ),
+    function(
+        "assign_gpu",
+        "pool, gpu (a host's name or UUID, a colon and a PCI address), dry_run",
+        "Lets a GPU serve a GPU pool. Returns the change.",
+    ),
+    function("unassign_gpu", "gpu, dry_run", "Lets a GPU serve no GPU pool. Returns the change."),
     function("count_by_pool", "", "Returns the number of VMs of each GPU pool."),
     function("count_by_priority", "", "Returns the number of VMs of each priority."),
     function(
@@ -67,13 +83,13 @@ pub const FUNCTIONS: &[Function] = &[
     ),
     function(
         "prune",
-        "vm_uuids (only these, separated by commas), dry_run",
-        "Deletes the settings of VMs that XAPI does not know. Returns those VMs.",
+        "vm_uuids, gpus (only these, separated by commas), dry_run",
+        "Deletes the settings of VMs, and the GPUs of hosts, that XAPI does not know. Returns those VMs and GPUs.",
     ),
     function("export", "", "Returns the whole configuration as a JSON file."),
     function(
         "import",
-        "config (the text of a file that export wrote, TOML or JSON); prune, dry_run",
+        "config (the text of a file that export wrote, TOML or JSON); prune, force, dry_run",
         "Applies a configuration file, all of it or nothing. Returns the changes.",
     ),
     function(
@@ -108,8 +124,13 @@ pub const ERRORS: &[(&str, &str)] = &[
         "VGPU_INVALID_PARAM",
         "An argument is wrong, missing or unknown. Parameters: name, value, what is allowed; or a message.",
     ),
-    ("VGPU_NOT_FOUND", "The VM is not registered, or there is no such host."),
-    ("VGPU_ALREADY_EXISTS", "The VM is already registered, or another VM has the vm_id."),
+    ("VGPU_NOT_FOUND", "The VM is not registered, or there is no such host or GPU."),
+    (
+        "VGPU_ALREADY_EXISTS",
+        "The VM is already registered, another VM has the vm_id, or the GPU serves the other GPU pool.",
+    ),
+    ("VGPU_POOL_FULL", "The GPU pool has as many VMs as it may have."),
+    ("VGPU_GPU_IN_USE", "The GPU is passed through to a VM."),
     ("VGPU_UNKNOWN_VM", "XAPI does not know the VM."),
     ("VGPU_ARGS_TOO_LONG", "device-model-args would be longer than 2048 bytes."),
     (

@@ -151,7 +151,7 @@ impl Reading<'_> {
         let Some(row) = rows.next()? else { return Ok(None) };
         let (settings, revision) = (pool_settings(row, pool)?, row.get(4)?);
         let was_changed = revision > 0 || settings != GpuPoolSettings::default();
-        Ok(was_changed.then_some(entry(GpuContent::Pool(settings), revision, row.get::<_, String>(3)?)))
+        Ok(was_changed.then_some(entry(GpuContent::Pool(settings), revision, &row.get::<_, String>(3)?)))
     }
 
     fn entry_of_gpu(&self, gpu: &Gpu) -> Result<Option<GpuEntry>, StoreError> {
@@ -166,11 +166,11 @@ impl Reading<'_> {
         let Some(row) = rows.next()? else { return Ok(None) };
         let pool = text_of_people(row, 0)?.map(|pool| pool.parse());
         let pool = pool.transpose().map_err(|invalid| bad_row(format!("GPU '{gpu}'"), "pool_id", invalid))?;
-        Ok(Some(entry(GpuContent::Gpu(pool), row.get(2)?, row.get::<_, String>(1)?)))
+        Ok(Some(entry(GpuContent::Gpu(pool), row.get(2)?, &row.get::<_, String>(1)?)))
     }
 }
 
-fn entry(content: GpuContent, revision: i64, changed_at: String) -> GpuEntry {
+fn entry(content: GpuContent, revision: i64, changed_at: &str) -> GpuEntry {
     let changed_at = changed_at.parse().unwrap_or_default();
     GpuEntry { content, revision: revision.min(LARGEST_REVISION), changed_at, more: String::new() }
 }

@@ -35,15 +35,33 @@ fn database(page_size: u32) -> Connection {
             transaction.execute("DELETE FROM vms WHERE vm_uuid = ?1", [&uuid]).unwrap();
         }
     }
+    transaction
+        .execute_batch(
+            "INSERT INTO gpu_pools (pool_id) VALUES ('A'), ('B'); UPDATE gpu_pools SET name = 'n', max_vms = 4",
+        )
+        .unwrap();
+    for number in 0..40 {
+        let sql =
+            "INSERT INTO gpus (host_uuid, pci_address, pool_id, device_name) VALUES (?1, '0000:81:00.0', 'B', 'GPU')";
+        let host = format!("{number:08x}-0000-4000-8000-00000000000a");
+        transaction.execute(sql, [&host]).unwrap();
+        if number % 4 == 0 {
+            transaction.execute("DELETE FROM gpus WHERE host_uuid = ?1", [&host]).unwrap();
+        }
+    }
     transaction.execute("UPDATE vm_state SET device_vm_id = rowid", []).unwrap();
     transaction.commit().unwrap();
     connection
 }
 
-/// What SQLite reads: the registered VMs with their settings, and the removed ones.
+/// What SQLite reads: the registered VMs with their settings, the removed ones, the GPU pools, and the GPUs.
 fn registrations(connection: &Connection) -> HashSet<String> {
     let sql = "SELECT vm_state.vm_uuid || coalesce(pool_id || priority || vm_name, '-') || device_vm_id || revision
-               FROM vm_state LEFT JOIN vms USING (vm_uuid)";
+               FROM vm_state LEFT JOIN vms USING (vm_uuid)
+               UNION ALL SELECT pool_id || coalesce(name, '-') || coalesce(max_vms, '-') || updated_at FROM gpu_pools
+               UNION ALL SELECT subject || revision || pushed_revision || coalesce(removed_at, '-')
+                   || coalesce(pool_id || device_name || updated_at, '-')
+               FROM gpu_state LEFT JOIN gpus ON subject = 'gpu:' || host_uuid || ':' || pci_address";
     let mut statement = connection.prepare(sql).unwrap();
     statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
 }
