@@ -2,10 +2,12 @@
 
 pub mod clients;
 pub mod dom0;
+pub mod golden;
 pub mod loopback;
 pub mod pool;
 pub mod programs;
 pub mod root;
+pub mod terminal;
 pub mod tools;
 pub mod vectors;
 pub mod wait;
