@@ -3,21 +3,10 @@
 use std::io::Read;
 use std::process::Stdio;
 
+use vgpu_tests::golden::assert_golden;
 use vgpu_tests::root::Ran;
 use vgpu_tests::tools::sql_ok;
 use vgpu_tests::{Dom0, ScratchRoot, VM, VM_ARGUMENT, uuid};
-
-/// Compares with the golden file, with what differs from run to run put aside. `SNAPSHOTS=overwrite` writes it anew.
-fn assert_golden(name: &str, text: &str) {
-    let mut redactions = snapbox::Redactions::new();
-    let time = regex::Regex::new(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d").unwrap();
-    redactions.insert("[TIME]", time).unwrap();
-    let text = text.replace(env!("CARGO_PKG_VERSION"), "VERSION");
-    let text = regex::Regex::new(r"/tmp/vgpu-[A-Za-z0-9]+").unwrap().replace_all(&text, "").into_owned();
-    let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("goldens").join(name);
-    let golden = snapbox::Data::read_from(&golden, Some(snapbox::data::DataFormat::Text));
-    snapbox::Assert::new().action_env("SNAPSHOTS").redact_with(redactions).eq(text, golden);
-}
 
 fn golden_json(name: &str, value: &serde_json::Value) {
     assert_golden(name, &serde_json::to_string_pretty(value).unwrap());
@@ -200,7 +189,7 @@ fn without_xapi_it_works_on_the_database_alone_and_says_so() {
     assert!(said.contains("Note: XAPI cannot be reached") && said.contains("Only the database was changed"), "{said}");
     let shown = root.admin_json(&["show-vm", "--vm-uuid", VM]);
     assert_eq!((&shown["device_argument"], &shown["in_xapi"]), (&VM_ARGUMENT.into(), &false.into()));
-    assert!(root.admin_ok(&["status"]).contains("1 not in XAPI yet"));
+    assert!(root.admin_ok(&["status"]).contains("1 change is not in XAPI yet: 'vgpu-admin sync' writes it"));
 }
 
 #[test]

@@ -64,9 +64,10 @@ fn pool() -> ResourcePool {
         pool.on(0).register(&uuid(number), "A", "low");
     }
     pool.on(0).plugin("register_vm", &[("vm_uuid", &uuid(9)), ("force", "true")]);
-    for address in ["0000:81:00.0", "0000:82:00.0"] {
+    for address in ["0000:81:00.0", "0000:82:00.0", "0000:83:00.0"] {
         pool.host(0).add_gpu(address, "NVIDIA Corporation", "AD102GL [L40S]");
     }
+    pool.host(0).pass_through(&uuid(3), &["0000:83:00.0"]).unwrap();
     pool.on(0).start(&uuid(1));
     pool.on(1).start(&uuid(2));
     let by_hand = Some("-device vgpu-stub,pool_id=B,priority=high");

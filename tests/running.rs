@@ -102,12 +102,13 @@ fn status_counts_who_runs_with_and_without_their_settings() {
         dom0.register(&vm, "A", "low");
         dom0.start(&vm);
     }
-    assert!(dom0.root.admin_ok(&["status"]).contains("Running       3 with their settings\n"));
+    assert!(dom0.root.admin_ok(&["status"]).contains("\nRunning   3 with their settings\n"));
     dom0.plugin("set_priority", &[("vm_name", "vm2"), ("priority", "high")]);
     dom0.plugin("remove_vm", &[("vm_name", "vm3")]);
     let said = dom0.root.admin_ok(&["status"]);
     assert!(
-        said.contains("Running       1 with their settings, 2 without: 'vgpu-admin apply --pending' reboots them"),
+        said.contains("\nRunning   1 with their settings, 2 without, 0 not known\n")
+            && said.contains("2 VMs run without their settings: 'vgpu-admin apply --pending' reboots them"),
         "{said}"
     );
 }

@@ -113,6 +113,8 @@ fn a_vm_operator_reads_on_every_host_and_keeps_the_session() {
             ("count_by_pool", &[]),
             ("count_by_priority", &[]),
             ("scan_vms", &[]),
+            ("scan_gpus", &[]),
+            ("metrics", &[]),
             ("export", &[]),
             ("history", &[]),
             ("status", &[]),

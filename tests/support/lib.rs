@@ -1,9 +1,11 @@
 //! What the tests share: a scratch root with the real programs in it, and the real tools around them.
 
 pub mod dom0;
+pub mod golden;
 pub mod pool;
 pub mod programs;
 pub mod root;
+pub mod terminal;
 pub mod tools;
 pub mod vectors;
 pub mod wait;

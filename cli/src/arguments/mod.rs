@@ -106,7 +106,7 @@ pub enum Command {
         #[command(flatten)]
         list: ListOptions<RegisteredVms>,
     },
-    /// Count the VMs of each GPU pool
+    /// Show name, VMs, free places and GPUs of each GPU pool
     #[command(after_help = "Example:\n  vgpu-admin list-pools")]
     ListPools {
         #[command(flatten)]
@@ -154,7 +154,7 @@ pub enum Command {
         #[command(flatten)]
         list: ListOptions<AllVms>,
     },
-    /// List the physical GPUs of all hosts, and the GPU pool that each serves
+    /// List the physical GPUs of all hosts, and the GPU pool of each
     #[command(after_help = "Example:\n  vgpu-admin scan-gpus")]
     ScanGpus {
         #[command(flatten)]
@@ -225,7 +225,7 @@ pub enum Command {
     /// Reboot running VMs that do not have their current settings, one after the other (asks first)
     #[command(after_help = "Example:\n  vgpu-admin apply --pending --dry-run")]
     Apply(Apply),
-    /// Show the state of this host, and a summary of the others
+    /// Show hosts, GPUs, GPU pools, VMs and problems on one screen
     #[command(after_help = "Example:\n  vgpu-admin status")]
     Status,
     /// Print numbers for a monitoring system, as OpenMetrics text

@@ -80,7 +80,7 @@ fn pool_row(pool: &PoolReply) -> Vec<Cell> {
     ]
 }
 
-fn about(reply: &StatusReply) -> [(&'static str, String); 5] {
+fn about(reply: &StatusReply) -> [(&'static str, String); 4] {
     let running = match reply.running {
         None => "not known".to_owned(),
         Some(CountOfRunning { as_configured, pending: 0, not_known: 0 }) => {
@@ -90,16 +90,15 @@ fn about(reply: &StatusReply) -> [(&'static str, String); 5] {
             format!("{as_configured} with their settings, {pending} without, {not_known} not known")
         }
     };
-    let changes = match reply.not_in_xapi {
-        0 => "all in XAPI".to_owned(),
-        count => format!("{count} not in XAPI yet"),
+    let xapi = match (reply.xapi_answers, reply.not_in_xapi) {
+        (false, _) => "does not answer",
+        (true, 0) => "answers, and has all changes",
+        (true, _) => "answers, but lacks changes",
     };
-    let xapi = if reply.xapi_answers { "answers" } else { "does not answer" };
     let StatusReply { device, on_error, unregistered, deadline_seconds, .. } = reply;
     let settings = format!("{device}, on_error {on_error}, unregistered {unregistered}, deadline {deadline_seconds} s");
     [
         ("Running", running),
-        ("Changes", changes),
         ("XAPI", xapi.to_owned()),
         ("Database", format!("{} (schema {}), vgpu-config {}", reply.database, reply.schema, reply.version)),
         ("Settings", settings),
