@@ -41,7 +41,11 @@ pub const FUNCTIONS: &[Function] = &[
         "pool, priority (both may be left out)",
         "Returns the registered VMs by GPU pool, highest priority first.",
     ),
-    function("list_pools", "", "Returns the number of VMs of each GPU pool, by priority."),
+    function(
+        "list_pools",
+        "",
+        "Returns each GPU pool: name, VMs by priority, how many it may have, how many are free, and the number of its GPUs.",
+    ),
     function(
         "show_pool",
         "pool",
@@ -108,7 +112,7 @@ pub const FUNCTIONS: &[Function] = &[
         "",
         "Returns what each VM on this host runs with, read from its QEMU, and whether the qemu-wrapper passes a vGPU.",
     ),
-    function("status", "", "Returns the state of vgpu-config on this host, and a summary of every other."),
+    function("status", "", "Returns hosts, GPUs, GPU pools, VMs, and what needs attention."),
     function(
         "check",
         "all_hosts; or vm_uuid or vm_name",
