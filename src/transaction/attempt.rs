@@ -97,8 +97,14 @@ impl Transaction<'_> {
         let shared = self.shared.as_ref().filter(|_| self.session.is_ok());
         let mut plans = Vec::new();
         for (subject, entry) in after {
-            if before.get(subject) != Some(entry) || !writing.read().is_gpu_pushed(subject)? {
-                plans.push((*subject, plan_gpu_pool(shared, subject, entry, false)?));
+            let is_changed = before.get(subject) != Some(entry);
+            if !is_changed && writing.read().is_gpu_pushed(subject)? {
+                continue;
+            }
+            match plan_gpu_pool(shared, subject, entry, false) {
+                // It was not asked for: the others are changed all the same.
+                Err(Error::NewerFormat { .. }) if !is_changed => {}
+                plan => plans.push((*subject, plan?)),
             }
         }
         Ok(plans)

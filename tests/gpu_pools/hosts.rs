@@ -78,10 +78,13 @@ fn an_entry_of_a_newer_version_is_left_alone() {
     let refused = pool.on(0).root.admin_fails(&["set-gpu-pool", "A", "--name=render"]);
     assert!(refused.contains("entry of GPU pool A was written by a newer vgpu-config (format 2)"), "{refused}");
     assert_eq!(pool.host(0).pool_other_config()["vgpu:pool:A"], "2 who knows");
+    // Nor does a change that it was not told of keep others from being told.
+    sql_ok(&pool.on(0).root.database(), "UPDATE gpu_pools SET max_vms = 3 WHERE pool_id = 'A'");
     pool.on(0).root.admin_ok(&["set-gpu-pool", "B", "--name=other"]);
+    assert_eq!(pool.host(0).pool_other_config()["vgpu:pool:A"], "2 who knows");
     pool.host(0).set_pool_other_config("vgpu:pool:A", Some("damaged"));
     pool.on(0).root.admin_ok(&["set-gpu-pool", "A", "--name=render"]);
-    assert!(agreed(&pool).contains("A|render||"));
+    assert!(agreed(&pool).contains("A|render||3"));
 }
 
 #[test]

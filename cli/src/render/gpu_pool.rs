@@ -1,5 +1,7 @@
 //! GPU pools and GPUs.
 
+use std::fmt::Write;
+
 use vgpu_config::reply::{
     GpuChangeReply, GpuHistorySettings, GpuPoolChangeReply, GpuPoolReply, PoolGpu, ShowPoolReply,
 };
@@ -44,7 +46,8 @@ pub fn changed(reply: &GpuPoolChangeReply) -> String {
     let GpuPoolChangeReply { pool, changed, dry_run, from, to, .. } = reply;
     let mut text = format!("GPU pool {pool} {}: {}.", done("changed", *changed, *dry_run), settings(to));
     if *dry_run && *changed {
-        text.push_str(&format!("\nIt has {} now.", settings(from)));
+        // Writing to a string does not fail.
+        let _ = write!(text, "\nIt has {} now.", settings(from));
     }
     add_notes(&mut text, &reply.notes);
     text
