@@ -47,18 +47,18 @@ pub const FUNCTIONS: &[Function] = &[
         "Returns each GPU pool: name, VMs by priority, how many it may have, how many are free, and the number of its GPUs.",
     ),
     function(
-        "show_pool",
-        "pool",
-        "Returns a GPU pool: its name, description and limit, its VMs by priority, and its GPUs by host.",
-    ),
-    function(
         "set_gpu_pool",
         "pool; name, description, max_vms (at least one; none removes it); dry_run",
         "Sets the name, the description and the limit of a GPU pool. Returns the change.",
     ),
     function(
+        "show_pool",
+        "pool",
+        "Returns a GPU pool: its name, description and limit, its VMs by priority, and its GPUs by host.",
+    ),
+    function(
         "assign_gpu",
-        "pool, gpu (a host's name or UUID, a colon and a PCI address), dry_run",
+        "pool, gpu (the host, a colon and the PCI address: host01:0000:81:00.0), dry_run",
         "Lets a GPU serve a GPU pool. Returns the change.",
     ),
     function("unassign_gpu", "gpu, dry_run", "Lets a GPU serve no GPU pool. Returns the change."),
