@@ -10,7 +10,7 @@ use vgpu_tests::root::Ran;
 use vgpu_tests::tools::sql_ok;
 use vgpu_tests::{Dom0, ScratchRoot, VM, programs, uuid};
 
-/// The folder with Python's prometheus_client, installed once.
+/// The folder with Python's `prometheus_client`, installed once.
 fn prometheus_client() -> &'static PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {

@@ -104,6 +104,11 @@ fn the_examples_about_resource_pools_print_what_they_say() {
 }
 
 #[test]
+fn the_examples_about_monitoring_print_what_they_say() {
+    run("docs/monitoring.md", 3);
+}
+
+#[test]
 fn the_examples_about_gpu_pools_print_what_they_say() {
     run("docs/gpu-pools.md", 7);
 }

@@ -21,6 +21,7 @@ use crate::{FAILED, apply, qemu_wrapper, render, schema, vms};
 pub type Outcome = Result<ExitCode, Error>;
 
 /// Returns the exit status.
+#[allow(clippy::too_many_lines, reason = "a line or two for each command")]
 pub fn run(root: Root, arguments: Arguments) -> Outcome {
     let list = arguments.command.list_style().unwrap_or_default();
     let target = Target::new(root, arguments.host, arguments.format, list);

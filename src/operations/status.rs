@@ -11,34 +11,19 @@ use super::serving::Serving;
 use crate::error::Error;
 use crate::reply::{Attention, CountOfRunning, HostState, StatusReply};
 use crate::store;
-use crate::xenapi::{self, XapiError};
+use crate::xenapi::{self, XapiError, XapiGpu};
 
 /// The state of vgpu-config on this host, of the resource pool, and in short of every other host.
 ///
 /// # Errors
 /// The database cannot be read.
 pub fn status(host: &Host) -> Result<StatusReply, Error> {
-    // Both ask every host, and one that hangs is waited for.
-    let (root, caller) = (&host.root, &host.caller);
-    let (hosts, seen) = thread::scope(|scope| {
-        let states = scope.spawn(|| {
-            let mut session = caller.connect(root, xenapi::XAPI_TIMEOUT)?;
-            states_of_all_hosts(root, &mut session)
-        });
-        let seen = host.connect().map_err(Error::from).and_then(|mut session| {
-            let all_hosts = AllHosts::look(host, &mut session)?;
-            let gpus = all_hosts.gpus(&mut session).inspect_err(|error| log::debug!("GPUs are not known: {error}"));
-            Ok((gpus.ok(), all_hosts))
-        });
-        let internal =
-            |_| Err(XapiError::Nonsense { call: "check".to_owned(), reason: "a panic, see the log".to_owned() });
-        (states.join().unwrap_or_else(internal), seen)
-    });
+    let Asked { hosts, seen, gpus } = Asked::everybody(host);
     let current = Current::of(host)?;
     let read = current.read();
     let (counts, pools, serving) = (read.counts()?, pools(read)?, Serving::read(read)?);
-    let running = seen.as_ref().ok().map(|(_, all_hosts)| all_hosts.count());
-    let gpus = seen.ok().and_then(|(gpus, all_hosts)| Some(serving.scan(gpus?, all_hosts.hosts()))).unwrap_or_default();
+    let running = seen.as_ref().map(AllHosts::count);
+    let gpus = seen.zip(gpus).map(|(all_hosts, gpus)| serving.scan(gpus, all_hosts.hosts())).unwrap_or_default();
     let not_in_xapi = host.store.read().count_unpushed()? + host.store.read().count_unpushed_gpu_changes()?;
     let xapi_problem = hosts.as_ref().err().map(ToString::to_string);
     let hosts = hosts.unwrap_or_default();
@@ -64,6 +49,36 @@ pub fn status(host: &Host) -> Result<StatusReply, Error> {
         gpus,
         as_of: current.as_of,
     })
+}
+
+struct Asked<'a> {
+    /// What each host's check said, or why XAPI does not answer.
+    hosts: Result<Vec<HostState>, XapiError>,
+    /// `None` if XAPI is away.
+    seen: Option<AllHosts<'a>>,
+    gpus: Option<Vec<XapiGpu>>,
+}
+
+impl<'a> Asked<'a> {
+    fn everybody(host: &'a Host) -> Self {
+        // Both ask every host, and one that hangs is waited for.
+        let (root, caller) = (&host.root, &host.caller);
+        thread::scope(|scope| {
+            let states = scope.spawn(|| {
+                let mut session = caller.connect(root, xenapi::XAPI_TIMEOUT)?;
+                states_of_all_hosts(root, &mut session)
+            });
+            let seen = host.connect().map_err(Error::from).and_then(|mut session| {
+                let all_hosts = AllHosts::look(host, &mut session)?;
+                let gpus = all_hosts.gpus(&mut session).inspect_err(|error| log::debug!("GPUs are not known: {error}"));
+                Ok((all_hosts, gpus.ok()))
+            });
+            let (seen, gpus) = seen.map_or((None, None), |(all_hosts, gpus)| (Some(all_hosts), gpus));
+            let internal =
+                |_| Err(XapiError::Nonsense { call: "check".to_owned(), reason: "a panic, see the log".to_owned() });
+            Self { hosts: states.join().unwrap_or_else(internal), seen, gpus }
+        })
+    }
 }
 
 /// What needs attention: what other problems may follow from comes first, and warnings come last.
@@ -97,8 +112,10 @@ fn attention(
         "VM runs with what is not known: 'vgpu-admin scan-vms' says why",
         "VMs run with what is not known: 'vgpu-admin scan-vms' says why",
     ));
+    // Otherwise this host's check says it.
+    let unsaid = if hosts.is_empty() { not_in_xapi } else { 0 };
     attention.extend(of_some(
-        not_in_xapi,
+        unsaid,
         "change is not in XAPI yet: 'vgpu-admin sync' writes it",
         "changes are not in XAPI yet: 'vgpu-admin sync' writes them",
     ));

@@ -41,11 +41,10 @@ pub const FUNCTIONS: &[Function] = &[
         "pool, priority (both may be left out)",
         "Returns the registered VMs by GPU pool, highest priority first.",
     ),
-    function("list_pools", "", "Returns the number of VMs of each GPU pool, by priority."),
     function(
-        "show_pool",
-        "pool",
-        "Returns a GPU pool: its name, description and limit, its VMs by priority, and its GPUs by host.",
+        "list_pools",
+        "",
+        "Returns each GPU pool: name, VMs by priority, how many it may have, how many are free, and the number of its GPUs.",
     ),
     function(
         "set_gpu_pool",
@@ -53,8 +52,13 @@ pub const FUNCTIONS: &[Function] = &[
         "Sets the name, the description and the limit of a GPU pool. Returns the change.",
     ),
     function(
+        "show_pool",
+        "pool",
+        "Returns a GPU pool: its name, description and limit, its VMs by priority, and its GPUs by host.",
+    ),
+    function(
         "assign_gpu",
-        "pool, gpu (a host's name or UUID, a colon and a PCI address), dry_run",
+        "pool, gpu (the host, a colon and the PCI address: host01:0000:81:00.0), dry_run",
         "Lets a GPU serve a GPU pool. Returns the change.",
     ),
     function("unassign_gpu", "gpu, dry_run", "Lets a GPU serve no GPU pool. Returns the change."),
@@ -108,7 +112,7 @@ pub const FUNCTIONS: &[Function] = &[
         "",
         "Returns what each VM on this host runs with, read from its QEMU, and whether the qemu-wrapper passes a vGPU.",
     ),
-    function("status", "", "Returns the state of vgpu-config on this host, and a summary of every other."),
+    function("status", "", "Returns hosts, GPUs, GPU pools, VMs, and what needs attention."),
     function(
         "check",
         "all_hosts; or vm_uuid or vm_name",

@@ -1,4 +1,4 @@
-//! Numbers as OpenMetrics text. All of them are gauges: node_exporter's textfile collector reads an older format, which does not
+//! Numbers as OpenMetrics text. All of them are gauges: the textfile collector of `node_exporter` reads an older format, which does not
 //! know the type `info`.
 
 use std::fmt;

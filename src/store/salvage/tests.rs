@@ -35,6 +35,14 @@ fn database(page_size: u32) -> Connection {
             transaction.execute("DELETE FROM vms WHERE vm_uuid = ?1", [&uuid]).unwrap();
         }
     }
+    add_gpu_pools(&transaction);
+    transaction.execute("UPDATE vm_state SET device_vm_id = rowid", []).unwrap();
+    transaction.commit().unwrap();
+    connection
+}
+
+/// GPU pools with names and limits, and GPUs, some of them removed.
+fn add_gpu_pools(transaction: &Connection) {
     transaction
         .execute_batch(
             "INSERT INTO gpu_pools (pool_id) VALUES ('A'), ('B'); UPDATE gpu_pools SET name = 'n', max_vms = 4",
@@ -49,9 +57,6 @@ fn database(page_size: u32) -> Connection {
             transaction.execute("DELETE FROM gpus WHERE host_uuid = ?1", [&host]).unwrap();
         }
     }
-    transaction.execute("UPDATE vm_state SET device_vm_id = rowid", []).unwrap();
-    transaction.commit().unwrap();
-    connection
 }
 
 /// What SQLite reads: the registered VMs with their settings, the removed ones, the GPU pools, and the GPUs.

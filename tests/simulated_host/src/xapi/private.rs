@@ -36,10 +36,6 @@ pub fn perform(dom0: &Arc<Dom0>, method: &str, params: &[Value]) -> ApiResult<Va
             let vm = dom0.pool.read().table(Class::Vm).by_uuid(Class::Vm, &needed(0)?)?;
             dom0.set_guest_agent(&vm, params.get(1) == Some(&Value::Bool(true))).map(|()| Value::Null)
         }
-        "add_gpu" => {
-            dom0.add_gpu(&needed(0)?, &needed(1)?, &needed(2)?);
-            Ok(Value::Null)
-        }
         "xenopsd_metadata" => Ok(dom0.xenopsd.metadata(&needed(0)?).unwrap_or(Value::Null)),
         "syslog" => list(dom0.syslog_lines()),
         "calls" => list(dom0.pool.calls()),
