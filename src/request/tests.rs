@@ -36,6 +36,8 @@ fn every_request_is_read_as_it_was_written() {
         ("apply", &[("pending", "true"), ("hard", "true"), ("dry_run", "true")]),
         ("apply", &[("vm_uuid", VM)]),
         ("check", &[("all_hosts", "true")]),
+        ("scan_gpus", &[]),
+        ("metrics", &[]),
         ("version", &[]),
     ];
     for (function, given) in whole {
@@ -52,7 +54,7 @@ fn a_function_that_there_is_not_is_none() {
 
 #[test]
 fn arguments_that_belong_together_are_told_by_their_names() {
-    assert_eq!(Request::arguments_of("set_pool").unwrap(), ["vm_uuid", "vm_name", "vms", "pool", "dry_run"]);
+    assert_eq!(Request::arguments_of("set_pool").unwrap(), ["vm_uuid", "vm_name", "vms", "pool", "force", "dry_run"]);
     assert_eq!(Request::arguments_of("apply").unwrap(), ["vm_uuid", "vm_name", "pending", "hard", "dry_run"]);
     assert!(Request::arguments_of("version").unwrap().is_empty());
 }
