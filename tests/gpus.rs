@@ -47,7 +47,7 @@ B     xcp-ng-2:0000:82:00.0  Advanced Micro Devices, Inc. [AMD/ATI]  Navi 31    
     assert_eq!(table, expected);
     let scanned = pool.on(0).plugin("scan_gpus", &[]);
     let expected = json!({
-        "gpu": format!("{host}:{OTHER}"), "host_uuid": host, "host_name": "xcp-ng-2", "address": OTHER,
+        "gpu": format!("{host}:{OTHER}"), "host_uuid": host, "host_name": "xcp-ng-2", "pci_address": OTHER,
         "vendor": "Advanced Micro Devices, Inc. [AMD/ATI]", "device": "Navi 31", "pool": "B",
         "passed_through_to": [], "is_system_display": false, "vanished": false,
     });
@@ -60,8 +60,8 @@ B     xcp-ng-2:0000:82:00.0  Advanced Micro Devices, Inc. [AMD/ATI]  Navi 31    
 fn a_scan_is_a_list_like_the_others() {
     let pool = two_hosts();
     let csv =
-        pool.on(0).root.admin_ok(&["scan-gpus", "--format=csv", "--columns=host,address,device", "--sort=device"]);
-    let expected = "host,address,device\nxcp-ng-1,0000:81:00.0,AD102GL [L40S]\nxcp-ng-1,0000:03:00.0,MGA G200e\nxcp-ng-2,0000:82:00.0,Navi 31\n";
+        pool.on(0).root.admin_ok(&["scan-gpus", "--format=csv", "--columns=host,pci_address,device", "--sort=device"]);
+    let expected = "host,pci_address,device\nxcp-ng-1,0000:81:00.0,AD102GL [L40S]\nxcp-ng-1,0000:03:00.0,MGA G200e\nxcp-ng-2,0000:82:00.0,Navi 31\n";
     assert_eq!(csv, expected);
     let none = Dom0::new().root.admin(&["scan-gpus"]);
     assert_eq!((none.code, none.stdout.as_str()), (Some(0), ""), "nothing to count");

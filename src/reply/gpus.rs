@@ -12,7 +12,7 @@ pub struct ScannedGpu {
     pub host_uuid: HostUuid,
     /// `null` if XAPI does not know the host.
     pub host_name: Option<String>,
-    pub address: PciAddress,
+    pub pci_address: PciAddress,
     /// `null` if XAPI does not know the GPU.
     pub vendor: Option<String>,
     /// If XAPI does not know the GPU, its name when it was assigned.

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod gpu;
+mod reply;
 mod vm;
 
 use arguments::Argument;
@@ -11,7 +12,7 @@ pub use arguments::Arguments;
 pub use gpu::{GpuSelector, HostSelector, OrNone};
 pub use vm::{ApplyTo, NewVm, NewVms, VmSelector, VmSelectors};
 
-use crate::config_file::{ConfigFile, FileFormat};
+use crate::config_file::ConfigFile;
 use crate::error::Error;
 use crate::model::{DeviceVmId, Gpus, PoolDescription, PoolId, PoolName, Priority, VmLimit, VmUuids};
 use crate::reply::{
@@ -287,36 +288,3 @@ impl Request {
         }
     }
 }
-
-impl Reply {
-    /// Set if XAPI was away: when the host last had the settings of all hosts, UTC, or `unknown`.
-    #[must_use]
-    pub fn as_of(&self) -> Option<&str> {
-        match self {
-            Self::ShowVm(reply) => reply.as_slice().first()?.vm.as_of.as_deref(),
-            Self::ListVms(reply) => reply.as_of.as_deref(),
-            Self::ListPools(reply) => reply.as_of.as_deref(),
-            Self::CountByPool(reply) => reply.as_of.as_deref(),
-            Self::CountByPriority(reply) => reply.as_of.as_deref(),
-            Self::ShowPool(reply) => reply.as_of.as_deref(),
-            Self::Status(reply) => reply.as_of.as_deref(),
-            Self::Export(config) => config.as_of.as_deref(),
-            _ => None,
-        }
-    }
-
-    /// The JSON of the plugin and of `vgpu-admin --format json`.
-    ///
-    /// # Errors
-    /// Never, for data from the database.
-    pub fn to_json(&self) -> Result<String, Error> {
-        match self {
-            // In the format of the file.
-            Self::Export(config) => Ok(config.to_text(FileFormat::Json)?),
-            reply => serde_json::to_string(reply).map_err(|error| Error::Reply(error.to_string())),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -39,7 +39,7 @@ lists! {
     AllVms: ALL_VMS = ["pool", "priority", "state", "host", "runs_with", "vm", "name"] and ["vm_id"]
         without ["state", "host"];
     /// scan-gpus
-    Gpus: GPUS = ["pool", "gpu", "vendor", "device", "note"] and ["host", "address", "host_uuid"] without ["vendor"];
+    Gpus: GPUS = ["pool", "gpu", "vendor", "device", "note"] and ["host", "pci_address", "host_uuid"] without ["vendor"];
     /// history
     Changes: CHANGES = ["time", "from", "to", "by", "vm", "name"] and [] without ["vm"];
     /// list-pools

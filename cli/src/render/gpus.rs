@@ -15,7 +15,7 @@ pub fn row(gpu: &ScannedGpu, all: &[ScannedGpu]) -> [Cell; GPUS.len()] {
         Cell::or_nothing(gpu.device.as_ref()),
         note(gpu),
         Cell::or_nothing(gpu.host_name.as_ref()),
-        Cell::new(gpu.address.to_string()),
+        Cell::new(gpu.pci_address.to_string()),
         Cell::new(gpu.host_uuid.to_string()),
     ]
 }
@@ -26,7 +26,7 @@ fn name(gpu: &ScannedGpu, all: &[ScannedGpu]) -> String {
         all.iter().all(|other| other.host_uuid == gpu.host_uuid || other.host_name.as_ref() != Some(*name))
     };
     match gpu.host_name.as_ref().filter(is_clear) {
-        Some(host) => format!("{host}:{}", gpu.address),
+        Some(host) => format!("{host}:{}", gpu.pci_address),
         None => gpu.gpu.to_string(),
     }
 }

@@ -109,7 +109,7 @@ impl Seen<'_> {
         let problem = |gpu: &ScannedGpu| {
             let pool = gpu.pool?;
             let name = match &gpu.host_name {
-                Some(host) => format!("{host}:{}", gpu.address),
+                Some(host) => format!("{host}:{}", gpu.pci_address),
                 None => gpu.gpu.to_string(),
             };
             let unassign = format!("'vgpu-admin unassign-gpu --gpu={}'", gpu.gpu);
