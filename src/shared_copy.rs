@@ -119,14 +119,21 @@ impl SharedCopy {
             news.entries.extend(self.newer_than(uuid, here.as_ref(), read)?.map(|entry| (*uuid, entry)));
         }
         for subject in self.gpu_pools() {
-            let here = read.gpu_entry(&subject)?;
-            let is_edited = |entry: &GpuEntry| read.is_gpu_edited_without(&subject, entry);
-            news.gpu_pools.extend(self.newer(&subject, here.as_ref(), is_edited)?.map(|entry| (subject, entry)));
+            match self.newer_of_gpu_pools(&subject, read) {
+                // No VM's start may fail because of a row about GPU pools.
+                Err(error) if !matches!(error, StoreError::Locked) => log::error!("{}: {error}", subject.shown()),
+                entry => news.gpu_pools.extend(entry?.map(|entry| (subject, entry))),
+            }
         }
         // The same order on every host.
         news.entries.sort_by_key(|(uuid, _)| *uuid);
         news.gpu_pools.sort_by_key(|(subject, _)| *subject);
         Ok(news)
+    }
+
+    fn newer_of_gpu_pools(&self, subject: &GpuSubject, read: Reading<'_>) -> Result<Option<GpuEntry>, StoreError> {
+        let here = read.gpu_entry(subject)?;
+        self.newer(subject, here.as_ref(), |entry| read.is_gpu_edited_without(subject, entry))
     }
 
     /// The shared copy's entry of a VM, if this host has not taken it over.

@@ -90,7 +90,7 @@ fn a_gpu_is_passed_through_to_the_vm_that_has_it_or_will_have_it() {
     let (nobody, vm) = (json!([]), first.create_vm("render"));
     let render = json!([{"vm_uuid": vm, "vm_name": "render"}]);
     first.pass_through(&vm, &[ADDRESS, OTHER]).unwrap();
-    assert_eq!(passed_through(), [nobody.clone(), render.clone(), render.clone()], "it may start on either host");
+    assert_eq!(passed_through(), [nobody.clone(), render.clone(), render.clone()], "each is on one host alone");
     first.set_affinity(&vm, pool.host(0)).unwrap();
     assert_eq!(passed_through(), [nobody.clone(), render.clone(), nobody.clone()]);
     first.start(&vm);

@@ -60,7 +60,7 @@ fn names_of(vms: &[StoredVm]) -> impl Iterator<Item = String> {
 /// The GPUs that serve a GPU pool.
 #[must_use]
 pub fn gpus(typed: &OsStr) -> Vec<CompletionCandidate> {
-    let read = Store::open_existing(&Root::of_program(INSTALLED_AS).database(), TIMEOUT);
+    let read = Store::open_to_read(&Root::of_program(INSTALLED_AS).database(), TIMEOUT);
     let gpus = read.and_then(|store| store.read().gpus()).unwrap_or_default();
     starting_with(typed, gpus.into_iter().map(|gpu| gpu.gpu.to_string()))
 }

@@ -77,7 +77,7 @@ pub fn run(root: Root, arguments: Arguments) -> Outcome {
 pub fn status(reply: &Reply) -> ExitCode {
     let is_well = match reply {
         Reply::Adopt(reply) => reply.failed.is_empty(),
-        Reply::Sync(reply) => reply.left_alone.is_empty(),
+        Reply::Sync(reply) => reply.left_alone.is_empty() && reply.gpu_pools.left_alone.is_empty(),
         Reply::Apply(reply) => reply.failed.is_none() && reply.left_alone.is_empty(),
         Reply::Check(CheckedReply::Vm(reply)) => reply.ok,
         Reply::Check(CheckedReply::ThisHost(reply)) => reply.ok,

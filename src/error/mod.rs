@@ -75,8 +75,8 @@ pub enum Error {
     #[error("the shared copy's entry of {subject} {error}")]
     NewerFormat { subject: String, error: EntryError },
     #[error(
-        "GPU pool {pool} has {vms} of at most {max} VMs, and would get {more} more: move or remove VMs, raise the limit with \
-         'vgpu-admin set-gpu-pool --pool={pool} --max-vms=…', or add --force as root"
+        "GPU pool {pool} is full (VMs: {vms} of {max}), and would get {more} more: move or remove VMs, delete those that XAPI does not \
+         know with 'vgpu-admin prune', raise the limit with 'vgpu-admin set-gpu-pool --pool={pool} --max-vms=…', or add --force as root"
     )]
     PoolFull { pool: PoolId, vms: u64, max: VmLimit, more: u64 },
     #[error("nothing to change: expected at least one of name, description and max_vms")]

@@ -63,11 +63,10 @@ pub fn import(host: &Host, file: &ConfigFile, importing: Importing) -> Result<Im
     let unchanged = file.vm.len() - changes.iter().filter(|change| change.to.is_some()).count();
     let unknown = told.iter().filter(|(_, outcome)| *outcome == XapiOutcome::UnknownVm);
     let mut notes: Vec<_> = unknown.map(|(vm_uuid, _)| format!("XAPI does not know VM {vm_uuid} (yet).")).collect();
-    notes.extend(
-        transaction
-            .away()
-            .map(|why| format!("{why}. Only the database was changed; XAPI is updated at each VM's next start.")),
-    );
+    notes.extend(transaction.away().map(|why| {
+        let only = if dry_run { "Only the database would be changed" } else { "Only the database was changed" };
+        format!("{why}. {only}; XAPI is updated at each VM's next start, and by 'vgpu-admin sync', GPU pools included.")
+    }));
     notes.extend(gpu_file::notes(&mut transaction, file));
     Ok(ImportReply { dry_run, changes, unchanged, gpu_pools, gpus, notes })
 }

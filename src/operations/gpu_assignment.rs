@@ -93,7 +93,7 @@ fn reply(
     if !dry_run {
         log::info!("GPU {gpu}: pool={} changed={changed} xapi={xapi:?}", to.map_or("none", PoolId::as_str));
     }
-    let notes = note_on_xapi(away, dry_run).into_iter().collect();
+    let notes = away.filter(|_| changed).map(|why| note_on_xapi(why, dry_run)).into_iter().collect();
     GpuChangeReply { dry_run, changed, gpu, host_name, device_name, from, to, xapi, notes }
 }
 

@@ -1,5 +1,7 @@
 //! Operations that change and show GPU pools and the GPUs that serve them.
 
+use indexmap::IndexMap;
+
 use super::Host;
 use super::catch_up::Current;
 use crate::entry::GpuSubject;
@@ -9,7 +11,7 @@ use crate::reply::{GpuPoolChangeReply, PoolGpu, ShowPoolReply};
 use crate::request::OrNone;
 use crate::store::{Reading, StoredGpu, Writing};
 use crate::transaction::{Change, Changed, Scope, Transaction};
-use crate::xenapi::{XapiError, XapiGpu};
+use crate::xenapi::{HostRecord, Session, XapiError, XapiGpu};
 
 /// What to change of a GPU pool; what is left out stays.
 #[derive(Debug, Clone, Default)]
@@ -55,9 +57,10 @@ pub fn set_gpu_pool(
     };
     let Changed { value, gpu_pools_told: xapi, .. } = carry_out(&mut transaction, dry_run, &|writing, _| set(writing))?;
     let (before, after, vms) = value;
-    let mut notes: Vec<_> = note_on_xapi(transaction.away(), dry_run).into_iter().collect();
-    notes.extend(note_on_limit(pool, after.max_vms, vms));
     let is_changed = before != after;
+    let mut notes: Vec<_> =
+        transaction.away().filter(|_| is_changed).map(|why| note_on_xapi(why, dry_run)).into_iter().collect();
+    notes.extend(note_on_limit(pool, after.max_vms, vms));
     if !dry_run {
         log::info!(
             "GPU pool {pool}: name={:?} max_vms={:?} changed={is_changed} xapi={xapi:?}",
@@ -89,15 +92,16 @@ pub(super) fn carry_out<T>(
     }
 }
 
-pub(super) fn note_on_xapi(away: Option<&XapiError>, dry_run: bool) -> Option<String> {
+pub(super) fn note_on_xapi(why: &XapiError, dry_run: bool) -> String {
     let only = if dry_run { "Only the database would be changed" } else { "Only the database was changed" };
-    away.map(|why| format!("{why}. {only}; 'vgpu-admin sync' tells the other hosts when XAPI answers."))
+    format!("{why}. {only}; 'vgpu-admin sync' tells the other hosts when XAPI answers.")
 }
 
 fn note_on_limit(pool: PoolId, max: Option<VmLimit>, vms: u64) -> Option<String> {
     let max = max.filter(|max| vms > u64::from(max.get()))?;
     Some(format!(
-        "GPU pool {pool} has {vms} VMs, which is more than {max}: they stay, and no VM can be added until there are fewer."
+        "GPU pool {pool} has {vms} VMs, which is more than {max}: they stay, and no VM can be added until there are fewer. 'vgpu-admin prune' \
+         deletes the settings of those that XAPI does not know."
     ))
 }
 
@@ -107,10 +111,12 @@ fn note_on_limit(pool: PoolId, max: Option<VmLimit>, vms: u64) -> Option<String>
 /// The database cannot be read.
 pub fn show_pool(host: &Host, pool: PoolId) -> Result<ShowPoolReply, Error> {
     let mut current = Current::of(host)?;
-    let known = current.look().and_then(|session| session.gpus().ok());
+    let known = current
+        .look()
+        .and_then(|session| known_gpus(session).inspect_err(|error| log::debug!("GPUs are not known: {error}")).ok());
     let read = current.read();
     let (settings, counts) = (read.gpu_pool(pool)?, read.counts()?);
-    let gpus = read.gpus()?.into_iter().filter(|gpu| gpu.pool == pool).map(|gpu| pool_gpu(gpu, known.as_deref()));
+    let gpus = read.gpus()?.into_iter().filter(|gpu| gpu.pool == pool).map(|gpu| pool_gpu(gpu, known.as_ref()));
     let mut gpus: Vec<_> = gpus.collect();
     gpus.sort_by(|one, other| {
         (&one.host_name, one.host_uuid, one.pci_address).cmp(&(&other.host_name, other.host_uuid, other.pci_address))
@@ -147,12 +153,21 @@ fn is_in_xapi(read: Reading<'_>, pool: PoolId) -> Result<bool, Error> {
     Ok(true)
 }
 
-fn pool_gpu(StoredGpu { gpu, device_name, .. }: StoredGpu, known: Option<&[XapiGpu]>) -> PoolGpu {
-    let on_host = known.and_then(|known| known.iter().find(|known| known.gpu.host == gpu.host));
-    let here = known.map(|known| known.iter().find(|known| known.gpu == gpu));
+type KnownGpus = (IndexMap<String, HostRecord>, Vec<XapiGpu>);
+
+/// Without the VMs that have one passed through.
+fn known_gpus(session: &mut Session) -> Result<KnownGpus, XapiError> {
+    let hosts = session.hosts()?;
+    let gpus = session.gpus_of(&hosts, &[])?;
+    Ok((hosts, gpus))
+}
+
+fn pool_gpu(StoredGpu { gpu, device_name, .. }: StoredGpu, known: Option<&KnownGpus>) -> PoolGpu {
+    let on_host = known.and_then(|(hosts, _)| hosts.values().find(|host| host.uuid.parse() == Ok(gpu.host)));
+    let here = known.map(|(_, known)| known.iter().find(|known| known.gpu == gpu));
     PoolGpu {
         host_uuid: gpu.host,
-        host_name: on_host.map(|known| known.host_name.clone()),
+        host_name: on_host.map(|host| host.name_label.clone()),
         pci_address: gpu.address,
         device_name: here.flatten().map(device_name_of).or(device_name),
         vanished: here.map(|here| here.is_none()),

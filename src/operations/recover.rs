@@ -185,6 +185,11 @@ fn take_over(writing: &Writing<'_>, shared: &SharedCopy, reply: &mut RecoverRepl
             reply.notes.push(format!("VM {uuid}: the shared copy's entry {error}"));
         }
     }
+    for subject in shared.gpu_pools() {
+        if let Some(error) = shared.written_by_newer(&subject) {
+            reply.notes.push(format!("{}: the shared copy's entry {error}", subject.shown()));
+        }
+    }
     Ok(writing.take_over(&shared.news(writing.read())?)?)
 }
 

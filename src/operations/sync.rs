@@ -9,7 +9,7 @@ use crate::entry::Entry;
 use crate::error::Error;
 use crate::model::{Gpu, Gpus, VmUuid, VmUuids};
 use crate::plan::{Goal, Known, Plan, goal, plan};
-use crate::reply::{LeftAlone, PruneReply, SyncReply, XapiOutcome};
+use crate::reply::{GpuPoolsSync, LeftAlone, PruneReply, SyncReply, XapiOutcome};
 use crate::shared_copy::SharedCopy;
 use crate::store::{Store, StoreError};
 use crate::transaction::{HeldSignals, Scope, Transaction, Vms};
@@ -29,7 +29,13 @@ pub fn sync(host: &Host, dry_run: bool) -> Result<SyncReply, Error> {
     let news = transaction.take_over_into(store, dry_run)?;
     let hosts = known_hosts(&mut transaction)?;
     let mut reply = SyncReply { dry_run, has_other_hosts: hosts.len() > 1, ..SyncReply::default() };
-    reply.gpu_pools = sync_gpu_pools(host, &mut transaction, store, &hosts, dry_run)?;
+    reply.gpu_pools = match sync_gpu_pools(host, &mut transaction, store, &hosts, dry_run) {
+        // The VMs need not wait for them.
+        Err(error) if !matches!(&error, Error::Xapi(error) if error.is_away()) => {
+            GpuPoolsSync { left_alone: vec![format!("GPU pools: {error}")], ..GpuPoolsSync::default() }
+        }
+        done => done?,
+    };
     reply.gpu_pools.taken = news.gpu_pools.into_iter().map(|(subject, _)| subject).collect();
     reply.left_alone = transaction.shared().map(written_by_newer).unwrap_or_default();
     reply.taken = news.entries.into_iter().map(|(uuid, _)| uuid).collect();

@@ -288,3 +288,6 @@ impl Request {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,6 +33,3 @@ impl Reply {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -79,7 +79,7 @@ fn a_list_of_vms_has_names_and_uuids_on_a_line_each_and_is_never_empty() {
     let expected = vec![VmSelector::Name("web01".to_owned()), VmSelector::Uuid(VM.parse().unwrap())];
     assert_eq!(vm, VmSelectors::Several(expected));
     let refused = |given: &[(&str, &str)]| read("remove_vm", given).unwrap_err().params();
-    assert_eq!(refused(&[("vms", "\n\n")]), ["vms", "", "the name or UUID of a VM on each line"]);
+    assert_eq!(refused(&[("vms", "\n\n")]), ["vms", "\\n\\n", "the name or UUID of a VM on each line"]);
     assert_eq!(refused(&[("vms", "web01"), ("vm_name", "web02")]), ["vms", "web02", "either vms, or one VM"]);
     assert_eq!(refused(&[("vms", "")])[0], "vm_uuid");
 }

@@ -56,8 +56,10 @@ impl Reconciliation<'_> {
             let room = Room::before(&writing)?;
             writing.insert_by_default(uuid, pool, priority)?;
             // The start is not refused: it goes on without a registration.
-            if let Err(error @ Error::PoolFull { .. }) = room.refuse_overflow(&writing) {
-                return Ok(Inserted::Full(error.to_string()));
+            match room.refuse_overflow(&writing) {
+                Err(Error::Store(error)) => return Err(error),
+                Err(full) => return Ok(Inserted::Full(full.to_string())),
+                Ok(()) => {}
             }
             let vm = writing.read().vm(uuid)?;
             writing.commit()?;
@@ -68,13 +70,11 @@ impl Reconciliation<'_> {
             Some(why) => Err(why.clone()),
             None => insert().map_err(|error| error.to_string()),
         };
+        let not_registered = || origin.map_or(Goal::LeaveAlone, |origin| Goal::HaveNot(Unwanted::Inherited { origin }));
         let problem = match inserted {
             Ok(Inserted::Full(why)) => {
                 report.problems.push(format!("the VM is not registered: {why}"));
-                return (
-                    origin.map_or(Goal::LeaveAlone, |origin| Goal::HaveNot(Unwanted::Inherited { origin })),
-                    false,
-                );
+                return (not_registered(), false);
             }
             Ok(Inserted::Stored(Some(vm), last_change)) => {
                 report.registered_now = true;
@@ -85,11 +85,16 @@ impl Reconciliation<'_> {
             Err(why) => why,
         };
         report.problems.push(format!("the VM could not be registered: {problem}"));
-        match (self.store.read().free_number(uuid), origin) {
-            (Ok(vm_id), _) => (Goal::Have(VmSettings { pool, priority, vm_id }), false),
-            (Err(_), Some(origin)) => (Goal::HaveNot(Unwanted::Inherited { origin }), false),
-            (Err(_), None) => (Goal::LeaveAlone, false),
+        match self.store.read().free_number(uuid) {
+            Ok(vm_id) if !self.is_full(pool) => (Goal::Have(VmSettings { pool, priority, vm_id }), false),
+            _ => (not_registered(), false),
         }
+    }
+
+    fn is_full(&self, pool: PoolId) -> bool {
+        let read = self.store.read();
+        let limit = read.vm_limit(pool).ok().flatten();
+        limit.is_some_and(|max| read.count_vms_of(pool).is_ok_and(|vms| vms >= u64::from(max.get())))
     }
 
     /// What decides if XAPI cannot be asked; `None` if it can, or if the VM is left alone.

@@ -234,6 +234,7 @@ fn rows(connection: &Connection) -> Result<String, String> {
             count += 1;
             Ok::<(), StoreError>(())
         })
+        .and_then(|()| Reading::new(connection).check_gpu_rows())
         .map(|()| match count {
             1 => "1 VM is registered".to_owned(),
             _ => format!("{count} VMs are registered"),

@@ -52,7 +52,27 @@ fn write_down(store: &Store, news: &News) -> Result<(), StoreError> {
     if news.is_empty() {
         return Ok(());
     }
-    let writing = store.write()?;
-    writing.take_over(news)?;
-    writing.commit()
+    let News { entries, carried, gpu_pools } = news;
+    if !entries.is_empty() {
+        let vms = News { entries: entries.clone(), carried: carried.clone(), gpu_pools: Vec::new() };
+        let writing = store.write()?;
+        writing.take_over(&vms)?;
+        writing.commit()?;
+    }
+    if gpu_pools.is_empty() {
+        return Ok(());
+    }
+    let take_over = || {
+        let writing = store.write()?;
+        writing.take_over(&News { gpu_pools: gpu_pools.clone(), ..News::default() })?;
+        writing.commit()
+    };
+    match take_over() {
+        // No VM's start may fail because of an entry about GPU pools.
+        Err(error) if !matches!(error, StoreError::Locked | StoreError::ReadOnly) => {
+            log::error!("GPU pools are not taken over: {error}");
+            Ok(())
+        }
+        taken => taken,
+    }
 }

@@ -60,10 +60,14 @@ impl Session {
     ) -> Result<Vec<XapiGpu>, XapiError> {
         let gpus: IndexMap<String, GpuRecord> = self.call("PGPU.get_all_records", &json!([self.token]))?;
         let devices: IndexMap<String, PciRecord> = self.call("PCI.get_all_records", &json!([self.token]))?;
+        let address_of = |record: &GpuRecord| devices.get(record.pci.as_str())?.pci_id.parse().ok();
+        let with_address = |address| gpus.values().filter(|record| address_of(record) == Some(address)).count();
         let read = |record: &GpuRecord| {
             let (host, device) = (hosts.get(record.host.as_str())?, devices.get(record.pci.as_str())?);
             let gpu = Gpu { host: host.uuid.parse().ok()?, address: device.pci_id.parse().ok()? };
-            let has_it = |vm: &&VmRecord| vm.is_a_vm() && vm.has_passed_through(record, gpu.address, hosts);
+            let has_it = |vm: &&VmRecord| {
+                vm.is_a_vm() && vm.has_passed_through(record, gpu.address, with_address(gpu.address) == 1)
+            };
             let passed_through_to = vms.iter().copied().filter(has_it);
             Some(XapiGpu {
                 gpu,
@@ -84,13 +88,14 @@ impl Session {
 }
 
 impl VmRecord {
-    /// Whether it has the device, or will have it when it is next started. It may start on any host if it prefers none.
-    fn has_passed_through(&self, gpu: &GpuRecord, address: PciAddress, hosts: &IndexMap<String, HostRecord>) -> bool {
+    /// Whether it has the device, or will have it when it is next started. If it prefers no host, that is certain only if one host alone
+    /// has a GPU at that address.
+    fn has_passed_through(&self, gpu: &GpuRecord, address: PciAddress, is_the_only_one: bool) -> bool {
         let named = self.other_config.get(PASSED_THROUGH_KEY).map(String::as_str).unwrap_or_default();
         let addresses = named.split(',').filter_map(|device| device.split_once('/'));
         let is_named = addresses.into_iter().any(|(_, named)| named.trim().parse() == Ok(address));
-        let on = if self.has_domain() { &self.resident_on } else { &self.affinity };
-        let is_here = *on == gpu.host || !hosts.contains_key(on.as_str());
+        let is_here =
+            if self.has_domain() { self.resident_on == gpu.host } else { self.affinity == gpu.host || is_the_only_one };
         self.attached_pcis.contains(&gpu.pci) || (is_named && is_here)
     }
 }

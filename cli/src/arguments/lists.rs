@@ -43,7 +43,7 @@ lists! {
     /// history
     Changes: CHANGES = ["time", "from", "to", "by", "vm", "name"] and [] without ["vm"];
     /// list-pools
-    GpuPools: GPU_POOLS = ["pool", "vms", "high", "medium", "low"] and ["limit", "free", "gpus", "name", "description"]
+    GpuPools: GPU_POOLS = ["pool", "vms", "high", "medium", "low", "limit", "free", "gpus", "name"] and ["description"]
         without [];
     /// check
     Checks: CHECKS = ["state", "host", "check", "message"] and [] without [];

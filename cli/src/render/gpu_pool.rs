@@ -15,7 +15,7 @@ pub fn settings(settings: &GpuPoolReply) -> String {
     let parts = [
         name.as_ref().map(|name| format!("name \"{}\"", one_line(name.as_str()))),
         description.as_ref().map(|description| format!("description \"{}\"", one_line(description.as_str()))),
-        max_vms.map(|max_vms| format!("at most {max_vms} VMs")),
+        max_vms.map(|max_vms| format!("at most {} {}", max_vms, if max_vms.get() == 1 { "VM" } else { "VMs" })),
     ];
     let parts: Vec<_> = parts.into_iter().flatten().collect();
     if parts.is_empty() { "no name, no limit".to_owned() } else { parts.join(", ") }
@@ -74,7 +74,7 @@ pub fn shown(reply: &ShowPoolReply) -> String {
     let ShowPoolReply { pool, settings, vms, high, medium, low, free, .. } = reply;
     let none = || "-".to_owned();
     let limit = match (settings.max_vms, free) {
-        (Some(max), Some(free)) => format!("at most {max} VMs, {free} free"),
+        (Some(max), Some(free)) => format!("VMs: at most {max}, {free} free"),
         _ => "any number of VMs".to_owned(),
     };
     let rows = [

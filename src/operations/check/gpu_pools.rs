@@ -11,7 +11,7 @@ use crate::operations::serving::Serving;
 use crate::paths::Root;
 use crate::reply::ScannedGpu;
 use crate::shared_copy::SharedCopy;
-use crate::store::{CheckItem, Reading, Store};
+use crate::store::{CheckItem, Reading, Store, StoreError};
 use crate::xenapi::{Session, VmRecord};
 
 const NAME: &str = "GPU pools";
@@ -27,7 +27,11 @@ pub(super) fn check(root: &Root, session: &mut Session, in_xapi: &InXapi) -> Vec
 }
 
 fn look(root: &Root, session: &mut Session, in_xapi: &InXapi) -> Result<Vec<CheckItem>, Error> {
-    let store = Store::open_existing(&root.database(), DATABASE_TIMEOUT)?;
+    let store = match Store::open_existing(&root.database(), DATABASE_TIMEOUT) {
+        // The check of the database says so.
+        Err(StoreError::Missing(_) | StoreError::Older { .. }) => return Ok(Vec::new()),
+        store => store?,
+    };
     let newest = Newest::read(&in_xapi.shared, store.read())?;
     let mut warnings: Vec<_> = newest.limits().filter_map(|(pool, vms, max)| over_limit(pool, vms, max)).collect();
     let mut well = "no GPU pool has more VMs than it may have";
@@ -175,7 +179,7 @@ impl Seen<'_> {
         let subject = if vms.len() == 1 { "VM" } else { "VMs" };
         format!(
             "{subject} {names} of GPU pool {pool} {what}: assign one of those that 'vgpu-admin scan-gpus' lists with 'vgpu-admin \
-             assign-gpu --pool={pool}'"
+             assign-gpu --pool={pool} --gpu=HOST:ADDRESS'"
         )
     }
 }

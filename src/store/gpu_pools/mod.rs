@@ -40,10 +40,21 @@ impl Reading<'_> {
     /// # Errors
     /// The database cannot be read.
     pub fn vm_limit(&self, pool: PoolId) -> Result<Option<VmLimit>, StoreError> {
-        match self.gpu_pool(pool) {
-            Err(error @ StoreError::BadRow { .. }) => Ok(understood(Err(error))),
-            settings => Ok(settings?.max_vms),
-        }
+        let mut statement = self.connection().prepare_cached("SELECT max_vms FROM gpu_pools WHERE pool_id = ?1")?;
+        let max_vms = statement.query_row([pool.as_str()], |row| row.get::<_, Option<i64>>(0)).optional()?.flatten();
+        let limit =
+            |number: i64| VmLimit::try_from(number).map_err(|invalid| bad_row(format!("'{pool}'"), "max_vms", invalid));
+        Ok(max_vms.and_then(|number| understood(limit(number))))
+    }
+
+    /// Whether every row can be understood.
+    ///
+    /// # Errors
+    /// The first that cannot.
+    pub fn check_gpu_rows(&self) -> Result<(), StoreError> {
+        PoolId::ALL.into_iter().try_for_each(|pool| self.gpu_pool(pool).map(drop))?;
+        self.gpus()?;
+        self.gpu_subjects()?.iter().try_for_each(|subject| self.gpu_entry_of(subject).map(drop))
     }
 
     /// The GPUs that serve a GPU pool, by GPU pool, host and address.
