@@ -12,6 +12,8 @@ mod file;
 mod hosts;
 #[path = "gpu_pools/limits.rs"]
 mod limits;
+#[path = "gpu_pools/mishaps.rs"]
+mod mishaps;
 
 const ADDRESS: &str = "0000:81:00.0";
 const OTHER: &str = "0000:82:00.0";

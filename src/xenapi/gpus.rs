@@ -65,8 +65,10 @@ impl Session {
         let read = |record: &GpuRecord| {
             let (host, device) = (hosts.get(record.host.as_str())?, devices.get(record.pci.as_str())?);
             let gpu = Gpu { host: host.uuid.parse().ok()?, address: device.pci_id.parse().ok()? };
+            let is_the_only_one = with_address(gpu.address) == 1;
             let has_it = |vm: &&VmRecord| {
-                vm.is_a_vm() && vm.has_passed_through(record, gpu.address, with_address(gpu.address) == 1)
+                let may_start_there = is_the_only_one && !hosts.contains_key(vm.affinity.as_str());
+                vm.is_a_vm() && vm.has_passed_through(record, gpu.address, may_start_there)
             };
             let passed_through_to = vms.iter().copied().filter(has_it);
             Some(XapiGpu {
@@ -90,12 +92,12 @@ impl Session {
 impl VmRecord {
     /// Whether it has the device, or will have it when it is next started. If it prefers no host, that is certain only if one host alone
     /// has a GPU at that address.
-    fn has_passed_through(&self, gpu: &GpuRecord, address: PciAddress, is_the_only_one: bool) -> bool {
+    fn has_passed_through(&self, gpu: &GpuRecord, address: PciAddress, may_start_there: bool) -> bool {
         let named = self.other_config.get(PASSED_THROUGH_KEY).map(String::as_str).unwrap_or_default();
         let addresses = named.split(',').filter_map(|device| device.split_once('/'));
         let is_named = addresses.into_iter().any(|(_, named)| named.trim().parse() == Ok(address));
         let is_here =
-            if self.has_domain() { self.resident_on == gpu.host } else { self.affinity == gpu.host || is_the_only_one };
+            if self.has_domain() { self.resident_on == gpu.host } else { self.affinity == gpu.host || may_start_there };
         self.attached_pcis.contains(&gpu.pci) || (is_named && is_here)
     }
 }

@@ -56,10 +56,10 @@ fn vms_and_gpu_pools_of_a_file_are_changed_together_or_not_at_all() {
     dom0.root.write("file.toml", &text);
     let path = dom0.root.path("file.toml").display().to_string();
     let refused = dom0.root.admin_fails(&["import", &path]);
-    assert!(refused.contains("GPU pool A has 0 of at most 1 VMs, and would get 2 more"), "{refused}");
+    assert!(refused.contains("GPU pool A is full (VMs: 0 of 1), and would get 2 more"), "{refused}");
     assert_eq!((shared(&dom0, "pool:A"), dom0.shared(&uuid(1))), (None, None));
     let said = dom0.root.admin_ok(&["import", &path, "--force"]);
-    assert!(said.starts_with("~ GPU pool A  no name, no limit -> name \"render\", at most 1 VMs\n+ "), "{said}");
+    assert!(said.starts_with("~ GPU pool A  no name, no limit -> name \"render\", at most 1 VM\n+ "), "{said}");
     assert!(said.contains("\n3 changed, 0 unchanged.\n"), "{said}");
     assert!(shared(&dom0, "pool:A").is_some() && dom0.shared(&uuid(2)).is_some());
 }

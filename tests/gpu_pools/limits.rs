@@ -13,7 +13,8 @@ fn limited(max: u32, vms: u32) -> Dom0 {
     dom0
 }
 
-const FULL: &str = "GPU pool A has 2 of at most 2 VMs, and would get 1 more: move or remove VMs, raise the limit with";
+const FULL: &str =
+    "GPU pool A is full (VMs: 2 of 2), and would get 1 more: move or remove VMs, delete those that XAPI does not know";
 
 #[test]
 fn a_registration_or_a_move_beyond_the_limit_is_refused_with_the_numbers() {
@@ -43,7 +44,7 @@ fn several_vms_fit_together_or_none_of_them_is_registered() {
         dom0.create_vm_with_uuid(&uuid(number), &format!("vm{number}"));
     }
     let refused = dom0.root.admin_fails(&["register-vm", "vm3", "vm4"]);
-    assert!(refused.contains("GPU pool A has 2 of at most 3 VMs, and would get 2 more"), "{refused}");
+    assert!(refused.contains("GPU pool A is full (VMs: 2 of 3), and would get 2 more"), "{refused}");
     assert_eq!(dom0.root.admin_json(&["list-vms"]).as_array().unwrap().len(), 2);
 }
 
@@ -85,7 +86,7 @@ fn a_vm_that_is_registered_at_its_start_does_not_exceed_the_limit_and_starts() {
     assert_eq!(dom0.start(&uuid(2)), None);
     assert_eq!(dom0.root.admin_json(&["list-vms"]).as_array().unwrap().len(), 1);
     let log = dom0.syslog_lines().join("\n");
-    assert!(log.contains("the VM is not registered: GPU pool A has 1 of at most 1 VMs"), "{log}");
+    assert!(log.contains("the VM is not registered: GPU pool A is full (VMs: 1 of 1)"), "{log}");
     dom0.root.admin_ok(&["set-gpu-pool", "A", "--max-vms=2"]);
     dom0.shutdown(&uuid(2)).unwrap();
     assert!(dom0.start(&uuid(2)).unwrap().contains("pool_id=A"));
@@ -106,7 +107,7 @@ fn adopt_leaves_a_vm_alone_for_which_there_is_no_room() {
     dom0.set_args_in_xapi(&uuid(2), Some("-device vgpu-stub,pool_id=A,priority=low,vm_id=7"));
     let reply = dom0.root.admin_json(&["adopt"]);
     assert_eq!((&reply["adopted"], &reply["failed"]), (&json!([]), &json!([])));
-    assert!(reply["left_alone"][0]["why"].as_str().unwrap().contains("GPU pool A has 1 of at most 1 VMs"), "{reply}");
+    assert!(reply["left_alone"][0]["why"].as_str().unwrap().contains("GPU pool A is full (VMs: 1 of 1)"), "{reply}");
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn a_vm_that_runs_where_no_gpu_serves_its_gpu_pool_is_named_by_its_host() {
     assert_eq!(warnings(&pool, 0), Vec::<String>::new(), "the other host can run it");
     pool.on(0).start(&vm);
     let expected = "VM web01 of GPU pool A runs on host xcp-ng-1, where no GPU serves that GPU pool: assign one of those that \
-                    'vgpu-admin scan-gpus' lists with 'vgpu-admin assign-gpu --pool=A'";
+                    'vgpu-admin scan-gpus' lists with 'vgpu-admin assign-gpu --pool=A --gpu=HOST:ADDRESS'";
     assert_eq!(warnings(&pool, 0), [expected]);
     assert_eq!(warnings(&pool, 1), Vec::<String>::new());
     let said = pool.on(0).root.admin_ok(&["check"]);

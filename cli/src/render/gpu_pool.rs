@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use vgpu_config::model::VmLimit;
 use vgpu_config::reply::{
     GpuChangeReply, GpuHistorySettings, GpuPoolChangeReply, GpuPoolReply, PoolGpu, ShowPoolReply,
 };
@@ -15,10 +16,15 @@ pub fn settings(settings: &GpuPoolReply) -> String {
     let parts = [
         name.as_ref().map(|name| format!("name \"{}\"", one_line(name.as_str()))),
         description.as_ref().map(|description| format!("description \"{}\"", one_line(description.as_str()))),
-        max_vms.map(|max_vms| format!("at most {} {}", max_vms, if max_vms.get() == 1 { "VM" } else { "VMs" })),
+        max_vms.map(at_most),
     ];
     let parts: Vec<_> = parts.into_iter().flatten().collect();
     if parts.is_empty() { "no name, no limit".to_owned() } else { parts.join(", ") }
+}
+
+fn at_most(max_vms: VmLimit) -> String {
+    let vms = if max_vms.get() == 1 { "VM" } else { "VMs" };
+    format!("at most {max_vms} {vms}")
 }
 
 /// In a row of the history; `None` for nothing.
@@ -74,7 +80,7 @@ pub fn shown(reply: &ShowPoolReply) -> String {
     let ShowPoolReply { pool, settings, vms, high, medium, low, free, .. } = reply;
     let none = || "-".to_owned();
     let limit = match (settings.max_vms, free) {
-        (Some(max), Some(free)) => format!("VMs: at most {max}, {free} free"),
+        (Some(max), Some(free)) => format!("{}, {free} free", at_most(max)),
         _ => "any number of VMs".to_owned(),
     };
     let rows = [
