@@ -52,16 +52,17 @@ fn write_pool(
     let GpuPoolSettings { name, description, max_vms } = settings.clone().unwrap_or_default();
     execute(
         connection,
-        "UPDATE gpu_pools SET name = ?2, description = ?3, max_vms = ?4, updated_at = coalesce(?5, updated_at)
-         WHERE pool_id = ?1",
+        "UPDATE gpu_pools SET name = ?2, description = ?3, max_vms = ?4 WHERE pool_id = ?1",
         params![
             pool.as_str(),
             name.as_ref().map(PoolName::as_str),
             description.as_ref().map(PoolDescription::as_str),
-            max_vms.map(VmLimit::get),
-            updated_at
+            max_vms.map(VmLimit::get)
         ],
     )?;
+    // By itself: a time that is the same as before would be taken for none by the trigger.
+    let sql = "UPDATE gpu_pools SET updated_at = coalesce(?2, updated_at) WHERE pool_id = ?1";
+    execute(connection, sql, params![pool.as_str(), updated_at])?;
     Ok(settings.is_some_and(|settings| settings != GpuPoolSettings::default()))
 }
 
