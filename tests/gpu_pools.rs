@@ -37,6 +37,18 @@ fn shared(dom0: &Dom0, subject: &str) -> Option<String> {
 }
 
 #[test]
+fn the_gpus_of_a_gpu_pool_are_listed_one_below_the_other() {
+    let dom0 = with_gpus();
+    for address in [ADDRESS, OTHER] {
+        dom0.root.admin_ok(&["assign-gpu", "A", "--gpu", &gpu(&dom0, address)]);
+    }
+    let shown = dom0.root.admin_ok(&["show-pool", "A"]);
+    let device = "NVIDIA Corporation AD102GL [L40S]";
+    let expected = format!("GPUs         xcp-ng-1:{ADDRESS}  {device}\n             xcp-ng-1:{OTHER}  {device}\n");
+    assert!(shown.ends_with(&expected), "{shown}");
+}
+
+#[test]
 fn a_gpu_pool_has_a_name_a_description_and_a_limit() {
     let dom0 = with_gpus();
     let said = dom0.root.admin_ok(&["set-gpu-pool", "A", "--name=render", "--description=for CAD", "--max-vms=8"]);

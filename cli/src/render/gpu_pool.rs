@@ -95,7 +95,8 @@ pub fn shown(reply: &ShowPoolReply) -> String {
     let mut label = "GPUs";
     for gpu in &reply.gpus {
         rows.push(vec![label.to_owned(), shown_gpu(gpu)]);
-        label = "";
+        // An empty cell would be shown as a hyphen.
+        label = " ";
     }
     if reply.gpus.is_empty() {
         rows.push(vec![label.to_owned(), "none: see 'vgpu-admin scan-gpus' and 'assign-gpu'".to_owned()]);
