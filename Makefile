@@ -16,7 +16,8 @@ demo: setup-demo
 	@$(CARGO) run --quiet --package vgpu-tests --bin demo
 
 test: lint setup-test
-	$(CARGO) test --quiet --workspace
+# Most tests wait for something, so there are more at a time than processors.
+	RUST_TEST_THREADS=4 $(CARGO) test --quiet --workspace
 	@$(MAKE) --no-print-directory test-package
 
 lint: setup-lint

@@ -1,6 +1,6 @@
 //! Whatever happens on the hosts of a resource pool, they come to one state: a property of the rows and the pool-wide copy.
 //!
-//! Three databases and one map stand for three hosts and XAPI's database. Every test run has the same 1,000 cases,
+//! Three databases and one map stand for three hosts and XAPI's database. Every test run has the same 500 cases,
 //! `VGPU_CASES` runs so many new ones; a failure prints the steps that lead to it, as few as possible.
 
 use std::collections::{BTreeMap, HashSet};
@@ -207,7 +207,7 @@ fn all_hosts_come_to_one_state_and_no_two_vms_to_one_number() {
     let template = folder.path().join("template.db");
     drop(Store::open(&template).unwrap());
     let new_cases = std::env::var("VGPU_CASES").ok().and_then(|text| text.parse().ok());
-    let config = Config { cases: new_cases.unwrap_or(1000), failure_persistence: None, ..Config::default() };
+    let config = Config { cases: new_cases.unwrap_or(500), failure_persistence: None, ..Config::default() };
     let mut runner = match new_cases {
         Some(_) => TestRunner::new(config),
         None => TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha)),

@@ -129,7 +129,7 @@ B,high,333567347,{},halted,\"a database with a long, long name\"
     assert_eq!(by_name, "\"a database with a long, long name\",high\n\"render, old\",high\nweb01,medium\n");
     assert_eq!(csv(&["list-vms", "--columns=priority", "--sort=priority"]), "priority\nhigh\nhigh\nmedium\n");
     assert_eq!(csv(&["list-vms", "--columns=vm_id", "--sort=vm_id"]), "vm_id\n132201665\n333567347\n803270565\n");
-    assert_eq!(csv(&["list-pools"]), "pool,vms,high,medium,low\nA,2,1,1,0\nB,1,1,0,0\n");
+    assert_eq!(csv(&["list-pools"]), "pool,vms,high,medium,low,limit,free,gpus,name\nA,2,1,1,0,,,0,\nB,1,1,0,0,,,0,\n");
     assert_eq!(csv(&["list-vms", "--pool=B", "--priority=low"]), "pool,priority,vm_id,vm,runs_with,name\n");
     assert_eq!(csv(&["history", "web01", "--columns=to", "--limit=1"]), "to\nA medium 803270565\n");
     let ran = dom0.root.admin(&["check", "web01", "--format=csv", "--columns=check,state"]);

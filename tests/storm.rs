@@ -6,7 +6,7 @@
 //! of what is not ours in a VM's arguments is lost at any time.
 //!
 //! A failure prints as few steps as lead to it, and a seed: `VGPU_SEED` runs that case alone. Every test run has the same
-//! 300 cases; `VGPU_CASES` runs so many new ones. Times count in whole seconds and decide between equal revisions, so it
+//! 200 cases; `VGPU_CASES` runs so many new ones. Times count in whole seconds and decide between equal revisions, so it
 //! may take a seed more than one run.
 
 #[path = "storm/act.rs"]
@@ -49,7 +49,7 @@ use step::Case;
 use world::{Site, World};
 
 /// How many cases every test run has.
-const CASES: u64 = 300;
+const CASES: u64 = 200;
 /// How many shorter cases are tried to find the shortest that fails.
 const SHRINKING: u32 = 600;
 
