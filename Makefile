@@ -12,8 +12,10 @@ export CARGO_TERM_COLOR ?= auto
 
 .PHONY: demo test lint advisories bench capi miri setup-demo setup-test setup-lint setup-bench
 
+# With --workspace, cargo builds each crate once for all of them: another choice of packages is another choice of features.
 demo: setup-demo
-	@$(CARGO) run --quiet --package vgpu-tests --bin demo
+	@$(CARGO) build --quiet --workspace --bins
+	@"$${CARGO_TARGET_DIR:-target}/debug/demo"
 
 test: lint setup-test
 # Most tests wait for something, so there are more at a time than processors.

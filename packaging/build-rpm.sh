@@ -32,7 +32,8 @@ sh packaging/static-cargo.sh build --release --package vgpu-plugin --package vgp
 # All files are collected in one directory first, with the same time.
 rm -rf "$staged"
 mkdir -p "$staged/docs"
-RUSTFLAGS='' "$cargo" run --quiet --locked --target-dir "$target" --package vgpu-generate -- "$staged"
+RUSTFLAGS='' "$cargo" build --quiet --locked --target-dir "$target" --workspace --bin vgpu-generate
+"$target/debug/vgpu-generate" "$staged"
 gzip -9n "$staged"/man?/*
 cp "$built/vgpu" "$built/vgpu-hook" "$built/qemu-wrapper" "$built/vgpu-admin" hooks/vm-pre-start/50vgpu "$staged"
 cp packaging/files/* LICENSE README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md "$staged"

@@ -9,8 +9,8 @@ rpm:
 # Installs, upgrades and removes the RPM in scratch roots; dnf and rpm need root for that.
 # "cargo clippy --all-targets" skips a test that does not run by default, so it is linted here.
 test-package: setup-package
-	$(CARGO) clippy --quiet --package vgpu-tests --test package -- --deny warnings
-	$(CARGO) test --quiet --package vgpu-tests --test package
+	$(CARGO) clippy --quiet --workspace --test package -- --deny warnings
+	$(CARGO) test --quiet --workspace --test package
 
 setup-package:
 	@if [ "$$(id -u)" != 0 ]; then echo "The package is tested as root: sudo make test-package" >&2; exit 1; fi
