@@ -12,10 +12,8 @@ impl Room {
     /// The database cannot be read.
     pub fn before(writing: &Writing<'_>) -> Result<Self, StoreError> {
         let mut limited = Vec::new();
-        for pool in PoolId::ALL {
-            if let Some(max) = writing.read().vm_limit(pool)? {
-                limited.push((pool, max, writing.read().count_vms_of(pool)?));
-            }
+        for (pool, max) in writing.read().vm_limits()? {
+            limited.push((pool, max, writing.read().count_vms_of(pool)?));
         }
         Ok(Self(limited))
     }
@@ -28,7 +26,7 @@ impl Room {
     pub fn refuse_overflow(&self, writing: &Writing<'_>) -> Result<(), Error> {
         for &(pool, max, vms) in &self.0 {
             let now = writing.read().count_vms_of(pool)?;
-            if now > vms && now > u64::from(max.get()) {
+            if now > vms && max.is_exceeded_by(now) {
                 return Err(Error::PoolFull { pool, vms, max, more: now - vms });
             }
         }

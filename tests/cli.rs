@@ -4,7 +4,7 @@ use std::io::Read;
 use std::process::Stdio;
 
 use vgpu_tests::golden::assert_golden;
-use vgpu_tests::root::Ran;
+use vgpu_tests::terminal::answered;
 use vgpu_tests::tools::sql_ok;
 use vgpu_tests::{Dom0, ScratchRoot, VM, VM_ARGUMENT, uuid};
 
@@ -200,33 +200,14 @@ fn removing_asks_on_a_terminal_and_wants_yes_without_one() {
     let ran = root.admin(&["remove-vm", "--vm-uuid", VM]);
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(ran.stderr.contains("add --yes"), "{ran:?}");
-    let on_a_terminal = |answer: &str| {
-        let script = "import os, pty, sys
-answer = sys.argv[1].encode() + b'\\n'
-pid, terminal = pty.fork()
-if pid == 0:
-    os.execv(sys.argv[2], sys.argv[2:])
-os.write(terminal, answer)
-seen = b''
-try:
-    while chunk := os.read(terminal, 1000):
-        seen += chunk
-except OSError:
-    pass
-print(seen.decode())
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))";
-        let mut command = std::process::Command::new("python3");
-        command.args(["-c", script, answer]).arg(root.path("usr/bin/vgpu-admin")).args(["remove-vm", "--vm-uuid", VM]);
-        Ran::of(&mut command)
-    };
     for answer in ["n", "", "yeah"] {
-        let ran = on_a_terminal(answer);
-        assert_eq!(ran.code, Some(1), "{ran:?}");
-        assert!(ran.stdout.contains(&format!("Remove the vGPU settings of VM {VM} (web01)? [y/N]")), "{ran:?}");
-        assert!(ran.stdout.contains("Nothing was removed."), "{ran:?}");
+        let (seen, status) = answered(&root, answer, &["remove-vm", "--vm-uuid", VM]);
+        assert_eq!(status, 1, "{seen}");
+        assert!(seen.contains(&format!("Remove the vGPU settings of VM {VM} (web01)? [y/N]")), "{seen}");
+        assert!(seen.contains("Nothing was removed."), "{seen}");
     }
-    let ran = on_a_terminal("y");
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let (seen, status) = answered(&root, "y", &["remove-vm", "--vm-uuid", VM]);
+    assert_eq!(status, 0, "{seen}");
     assert_eq!(root.admin_json(&["list-vms"]), serde_json::json!([]));
 }
 

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use serde_json::{Map, Value};
-use vgpu_admin::arguments::WITH_SCHEMA;
+use vgpu_admin::arguments::with_schema;
 use vgpu_config::Error;
 use vgpu_config::reply::{ErrorReply, QemuWrapperReply, RecoverReply, schema_of};
 use vgpu_config::request::Request;
@@ -14,9 +14,9 @@ use crate::output::say_json;
 /// Prints the schema of one command or, as an object, of each.
 pub fn print(command: Option<&str>) -> Outcome {
     let all = || {
-        WITH_SCHEMA
-            .iter()
-            .map(|command| Ok(((*command).to_owned(), of(command)?)))
+        with_schema()
+            .into_iter()
+            .map(|command| Ok((command.to_owned(), of(command)?)))
             .collect::<Result<Map<_, _>, Error>>()
     };
     let schemas = match command {

@@ -153,6 +153,17 @@ impl VmLimit {
     pub fn get(self) -> u32 {
         self.0
     }
+
+    /// How many more VMs there may be.
+    #[must_use]
+    pub fn free(self, vms: u64) -> u64 {
+        u64::from(self.0).saturating_sub(vms)
+    }
+
+    #[must_use]
+    pub fn is_exceeded_by(self, vms: u64) -> bool {
+        vms > self.0.into()
+    }
 }
 
 impl TryFrom<i64> for VmLimit {

@@ -173,11 +173,7 @@ fn change(
         }
         Ok(changed)
     };
-    let changed = if dry_run {
-        transaction.rehearse_change(Scope::vms(uuids), &change_each)?
-    } else {
-        transaction.change(Scope::vms(uuids), true, &change_each)?
-    };
+    let changed = transaction.change_or_rehearse(Scope::vms(uuids), dry_run, &change_each)?;
     replies(host, uuids, changed, transaction.away(), dry_run)
 }
 

@@ -74,13 +74,16 @@ fn reply(
     })
 }
 
+/// The beginning of a note on a change of which XAPI could not be told.
+pub(super) fn only_the_database(why: &XapiError, dry_run: bool) -> String {
+    let changed = if dry_run { "would be changed" } else { "was changed" };
+    format!("{why}. Only the database {changed}")
+}
+
 fn notes(away: Option<&XapiError>, vm: &XapiVm, uuid: &VmUuid, dry_run: bool) -> Option<String> {
     match (vm, away) {
         (XapiVm::Unknown, _) => Some(format!("XAPI does not know VM {uuid}: see 'xe vm-list'.")),
-        (_, Some(why)) => {
-            let only = if dry_run { "Only the database would be changed" } else { "Only the database was changed" };
-            Some(format!("{why}. {only}; XAPI is updated at the VM's next start."))
-        }
+        (_, Some(why)) => Some(format!("{}; XAPI is updated at the VM's next start.", only_the_database(why, dry_run))),
         (_, None) => None,
     }
 }

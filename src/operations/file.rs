@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::Host;
 use super::catch_up::Current;
+use super::changed::only_the_database;
 use super::gpu_file::{self, GpuChanges};
 use crate::config_file::{ConfigFile, ConfigVm};
 use crate::error::Error;
@@ -64,8 +65,8 @@ pub fn import(host: &Host, file: &ConfigFile, importing: Importing) -> Result<Im
     let unknown = told.iter().filter(|(_, outcome)| *outcome == XapiOutcome::UnknownVm);
     let mut notes: Vec<_> = unknown.map(|(vm_uuid, _)| format!("XAPI does not know VM {vm_uuid} (yet).")).collect();
     notes.extend(transaction.away().map(|why| {
-        let only = if dry_run { "Only the database would be changed" } else { "Only the database was changed" };
-        format!("{why}. {only}; XAPI is updated at each VM's next start, and by 'vgpu-admin sync', GPU pools included.")
+        let only = only_the_database(why, dry_run);
+        format!("{only}; XAPI is updated at each VM's next start, and by 'vgpu-admin sync', GPU pools included.")
     }));
     notes.extend(gpu_file::notes(&mut transaction, file));
     Ok(ImportReply { dry_run, changes, unchanged, gpu_pools, gpus, notes })

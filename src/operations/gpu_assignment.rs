@@ -3,14 +3,14 @@
 use indexmap::IndexMap;
 
 use super::Host;
-use super::gpu_pools::{carry_out, device_name_of, note_on_xapi};
-use super::hosts::find_host;
+use super::gpu_pools::{device_name_of, note_on_xapi};
+use super::hosts::{find_host, host_of};
 use crate::error::Error;
 use crate::model::{Gpu, PoolId};
-use crate::reply::GpuChangeReply;
+use crate::reply::{GpuChangeReply, XapiOutcome};
 use crate::request::{GpuSelector, HostSelector};
 use crate::store::Writing;
-use crate::transaction::{Changed, Transaction};
+use crate::transaction::{Changed, Scope, Transaction};
 use crate::xenapi::{HostRecord, Session, XapiError, XapiGpu};
 
 /// Lets a GPU serve a GPU pool. XAPI must answer, and know the GPU.
@@ -34,9 +34,10 @@ pub fn assign_gpu(host: &Host, pool: PoolId, gpu: &GpuSelector, dry_run: bool) -
         writing.set_device_name(&gpu, &device_name)?;
         Ok(before)
     };
-    let changed = carry_out(&mut transaction, dry_run, &|writing, _| assign(writing))?;
+    let Changed { value: from, gpu_pools_told: xapi, .. } =
+        transaction.change_or_rehearse(Scope::gpu_pools(), dry_run, &|writing, _| assign(writing))?;
     let names = (Some(host_name), Some(device_name.clone()));
-    let mut reply = reply(gpu, names, changed, Some(pool), transaction.away(), dry_run);
+    let mut reply = reply(gpu, names, (from, Some(pool)), xapi, transaction.away(), dry_run);
     if here.is_system_display {
         reply.notes.push("The GPU also shows the host's console.".to_owned());
     }
@@ -52,9 +53,8 @@ pub fn unassign_gpu(host: &Host, gpu: &GpuSelector, dry_run: bool) -> Result<Gpu
     let hosts = transaction.ask(Session::hosts)?;
     let (gpu, host_name) = match (&hosts, &gpu.host) {
         (_, HostSelector::Uuid(uuid)) => {
-            let is_it = |host: &&HostRecord| host.uuid == uuid.to_string();
-            let name = hosts.as_ref().and_then(|hosts| hosts.values().find(is_it)).map(|host| host.name_label.clone());
-            (Gpu { host: *uuid, address: gpu.address }, name)
+            let host = hosts.as_ref().and_then(|hosts| host_of(hosts, *uuid));
+            (Gpu { host: *uuid, address: gpu.address }, host.map(|host| host.name_label.clone()))
         }
         (Some(hosts), HostSelector::Name(_)) => {
             let (gpu, name) = find_gpu(hosts, gpu)?;
@@ -75,17 +75,16 @@ pub fn unassign_gpu(host: &Host, gpu: &GpuSelector, dry_run: bool) -> Result<Gpu
         writing.unassign_gpu(&gpu)?;
         Ok((before, stored.and_then(|stored| stored.device_name)))
     };
-    let Changed { value: (before, device_name), told, gpu_pools_told, vms } =
-        carry_out(&mut transaction, dry_run, &|writing, _| unassign(writing))?;
-    let changed = Changed { value: before, told, gpu_pools_told, vms };
-    Ok(reply(gpu, (host_name, device_name), changed, None, transaction.away(), dry_run))
+    let Changed { value: (from, device_name), gpu_pools_told: xapi, .. } =
+        transaction.change_or_rehearse(Scope::gpu_pools(), dry_run, &|writing, _| unassign(writing))?;
+    Ok(reply(gpu, (host_name, device_name), (from, None), xapi, transaction.away(), dry_run))
 }
 
 fn reply(
     gpu: Gpu,
     (host_name, device_name): (Option<String>, Option<String>),
-    Changed { value: from, gpu_pools_told: xapi, .. }: Changed<Option<PoolId>>,
-    to: Option<PoolId>,
+    (from, to): (Option<PoolId>, Option<PoolId>),
+    xapi: XapiOutcome,
     away: Option<&XapiError>,
     dry_run: bool,
 ) -> GpuChangeReply {

@@ -4,13 +4,15 @@ use indexmap::IndexMap;
 
 use super::Host;
 use super::catch_up::Current;
+use super::changed::only_the_database;
+use super::hosts::host_of;
 use crate::entry::GpuSubject;
 use crate::error::Error;
-use crate::model::{Gpu, GpuPoolSettings, PoolDescription, PoolId, PoolName, Priority, VmLimit};
+use crate::model::{GpuPoolSettings, PoolDescription, PoolId, PoolName, Priority, VmLimit};
 use crate::reply::{GpuPoolChangeReply, PoolGpu, ShowPoolReply};
 use crate::request::OrNone;
 use crate::store::{Reading, StoredGpu, Writing};
-use crate::transaction::{Change, Changed, Scope, Transaction};
+use crate::transaction::{Changed, Scope, Transaction};
 use crate::xenapi::{HostRecord, Session, XapiError, XapiGpu};
 
 /// What to change of a GPU pool; what is left out stays.
@@ -55,7 +57,8 @@ pub fn set_gpu_pool(
         writing.set_gpu_pool(pool, &after)?;
         Ok((before, after, writing.read().count_vms_of(pool)?))
     };
-    let Changed { value, gpu_pools_told: xapi, .. } = carry_out(&mut transaction, dry_run, &|writing, _| set(writing))?;
+    let Changed { value, gpu_pools_told: xapi, .. } =
+        transaction.change_or_rehearse(Scope::gpu_pools(), dry_run, &|writing, _| set(writing))?;
     let (before, after, vms) = value;
     let is_changed = before != after;
     let mut notes: Vec<_> =
@@ -80,25 +83,13 @@ pub fn set_gpu_pool(
     })
 }
 
-pub(super) fn carry_out<T>(
-    transaction: &mut Transaction<'_>,
-    dry_run: bool,
-    change: &Change<'_, T>,
-) -> Result<Changed<T>, Error> {
-    if dry_run {
-        transaction.rehearse_change(Scope::gpu_pools(), change)
-    } else {
-        transaction.change(Scope::gpu_pools(), true, change)
-    }
-}
-
 pub(super) fn note_on_xapi(why: &XapiError, dry_run: bool) -> String {
-    let only = if dry_run { "Only the database would be changed" } else { "Only the database was changed" };
-    format!("{why}. {only}; 'vgpu-admin sync' tells the other hosts when XAPI answers.")
+    let only = only_the_database(why, dry_run);
+    format!("{only}; 'vgpu-admin sync' tells the other hosts when XAPI answers.")
 }
 
 fn note_on_limit(pool: PoolId, max: Option<VmLimit>, vms: u64) -> Option<String> {
-    let max = max.filter(|max| vms > u64::from(max.get()))?;
+    let max = max.filter(|max| max.is_exceeded_by(vms))?;
     Some(format!(
         "GPU pool {pool} has {vms} VMs, which is more than {max}: they stay, and no VM can be added until there are fewer. 'vgpu-admin prune' \
          deletes the settings of those that XAPI does not know."
@@ -121,10 +112,11 @@ pub fn show_pool(host: &Host, pool: PoolId) -> Result<ShowPoolReply, Error> {
     gpus.sort_by(|one, other| {
         (&one.host_name, one.host_uuid, one.pci_address).cmp(&(&other.host_name, other.host_uuid, other.pci_address))
     });
+    let in_xapi = is_in_xapi(read, pool, &gpus)?;
     let vms = counts.of_pool(pool);
     let mut notes: Vec<_> = note_on_limit(pool, settings.max_vms, vms).into_iter().collect();
     notes.extend(gpus.iter().filter(|gpu| gpu.vanished == Some(true)).map(|gpu| {
-        let gpu = Gpu { host: gpu.host_uuid, address: gpu.pci_address };
+        let gpu = gpu.gpu();
         format!("XAPI does not know GPU {gpu} any more: if it is not coming back, run 'vgpu-admin unassign-gpu --gpu={gpu}'.")
     }));
     Ok(ShowPoolReply {
@@ -133,18 +125,18 @@ pub fn show_pool(host: &Host, pool: PoolId) -> Result<ShowPoolReply, Error> {
         high: counts.of(pool, Priority::High),
         medium: counts.of(pool, Priority::Medium),
         low: counts.of(pool, Priority::Low),
-        free: settings.max_vms.map(|max| u64::from(max.get()).saturating_sub(vms)),
+        free: settings.max_vms.map(|max| max.free(vms)),
         settings: settings.into(),
         gpus,
-        in_xapi: is_in_xapi(read, pool)?,
+        in_xapi,
         notes,
         as_of: current.as_of,
     })
 }
 
 /// Whether XAPI was told of the GPU pool and its GPUs.
-fn is_in_xapi(read: Reading<'_>, pool: PoolId) -> Result<bool, Error> {
-    let gpus = read.gpus()?.into_iter().filter(|gpu| gpu.pool == pool).map(|gpu| GpuSubject::Gpu(gpu.gpu));
+fn is_in_xapi(read: Reading<'_>, pool: PoolId, gpus: &[PoolGpu]) -> Result<bool, Error> {
+    let gpus = gpus.iter().map(|gpu| GpuSubject::Gpu(gpu.gpu()));
     for subject in gpus.chain([GpuSubject::Pool(pool)]) {
         if !read.is_gpu_pushed(&subject)? {
             return Ok(false);
@@ -163,7 +155,7 @@ fn known_gpus(session: &mut Session) -> Result<KnownGpus, XapiError> {
 }
 
 fn pool_gpu(StoredGpu { gpu, device_name, .. }: StoredGpu, known: Option<&KnownGpus>) -> PoolGpu {
-    let on_host = known.and_then(|(hosts, _)| hosts.values().find(|host| host.uuid.parse() == Ok(gpu.host)));
+    let on_host = known.and_then(|(hosts, _)| host_of(hosts, gpu.host));
     let here = known.map(|(_, known)| known.iter().find(|known| known.gpu == gpu));
     PoolGpu {
         host_uuid: gpu.host,

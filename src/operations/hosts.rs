@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::deadline::Deadline;
 use crate::error::Error;
+use crate::model::HostUuid;
 use crate::paths::Root;
 use crate::progress::Progress;
 use crate::reply::VersionReply;
@@ -132,6 +133,11 @@ pub(super) fn find_host<'h>(
             Err(Error::NoSuchHost { name: wanted.to_owned(), known: names.join(", ") })
         }
     }
+}
+
+/// The host with a UUID.
+pub(super) fn host_of(hosts: &IndexMap<String, HostRecord>, uuid: HostUuid) -> Option<&HostRecord> {
+    hosts.values().find(|host| host.uuid.parse() == Ok(uuid))
 }
 
 /// Runs a request on one host, in the caller's session.

@@ -92,13 +92,13 @@ fn known(runs_with: Option<RunsWithReply>) -> RunsWithReply {
 /// The database cannot be read.
 pub fn list_pools(host: &Host) -> Result<PoolsReply, Error> {
     let current = Current::of(host)?;
-    let pools = pools(current.read())?;
+    let read = current.read();
+    let pools = pools(read, &read.counts()?, &Serving::read(read)?)?;
     Ok(PoolsReply { total: pools.iter().map(|pool| pool.vms).sum(), pools, as_of: current.as_of })
 }
 
-pub(super) fn pools(read: Reading<'_>) -> Result<Vec<PoolReply>, Error> {
-    let (counts, serving) = (read.counts()?, Serving::read(read)?);
-    let reply = |pool| Ok(PoolReply::new(pool, &counts, read.gpu_pool(pool)?, serving.count(pool)));
+pub(super) fn pools(read: Reading<'_>, counts: &Counts, serving: &Serving) -> Result<Vec<PoolReply>, Error> {
+    let reply = |pool| Ok(PoolReply::new(pool, counts, read.gpu_pool(pool)?, serving.count(pool)));
     PoolId::ALL.into_iter().map(reply).collect()
 }
 

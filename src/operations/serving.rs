@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 
+use super::hosts::host_of;
 use crate::model::{Gpu, PoolId};
 use crate::reply::{NamedVm, ScannedGpu};
 use crate::store::{Reading, StoreError, StoredGpu};
@@ -31,7 +32,7 @@ impl Serving {
     pub fn scan(&self, known: Vec<XapiGpu>, hosts: &IndexMap<String, HostRecord>) -> Vec<ScannedGpu> {
         let vanished = self.0.iter().filter(|(gpu, _)| !known.iter().any(|known| known.gpu == **gpu));
         let vanished = vanished.map(|(gpu, (pool, device_name))| {
-            let host = hosts.values().find(|host| host.uuid.parse() == Ok(gpu.host));
+            let host = host_of(hosts, gpu.host);
             ScannedGpu {
                 gpu: *gpu,
                 host_uuid: gpu.host,

@@ -21,10 +21,11 @@ pub fn status(host: &Host) -> Result<StatusReply, Error> {
     let Asked { hosts, seen, gpus } = Asked::everybody(host);
     let current = Current::of(host)?;
     let read = current.read();
-    let (counts, pools, serving) = (read.counts()?, pools(read)?, Serving::read(read)?);
+    let (counts, serving) = (read.counts()?, Serving::read(read)?);
+    let pools = pools(read, &counts, &serving)?;
     let running = seen.as_ref().map(AllHosts::count);
     let gpus = seen.zip(gpus).map(|(all_hosts, gpus)| serving.scan(gpus, all_hosts.hosts())).unwrap_or_default();
-    let not_in_xapi = host.store.read().count_unpushed()? + host.store.read().count_unpushed_gpu_changes()?;
+    let not_in_xapi = host.store.read().count_unpushed()?;
     let xapi_problem = hosts.as_ref().err().map(ToString::to_string);
     let hosts = hosts.unwrap_or_default();
     let by_pool = by_pool(&counts);

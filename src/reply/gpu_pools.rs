@@ -91,6 +91,13 @@ pub struct PoolGpu {
     pub vanished: Option<bool>,
 }
 
+impl PoolGpu {
+    #[must_use]
+    pub fn gpu(&self) -> Gpu {
+        Gpu { host: self.host_uuid, address: self.pci_address }
+    }
+}
+
 /// A change of a GPU pool in an import.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlannedPoolChange {

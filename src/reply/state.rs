@@ -53,7 +53,7 @@ impl PoolReply {
             medium: counts.of(pool, Priority::Medium),
             low: counts.of(pool, Priority::Low),
             max_vms,
-            free: max_vms.map(|max_vms| u64::from(max_vms.get()).saturating_sub(vms)),
+            free: max_vms.map(|max_vms| max_vms.free(vms)),
             gpus,
         }
     }

@@ -94,7 +94,7 @@ impl Reconciliation<'_> {
     fn is_full(&self, pool: PoolId) -> bool {
         let read = self.store.read();
         let limit = read.vm_limit(pool).ok().flatten();
-        limit.is_some_and(|max| read.count_vms_of(pool).is_ok_and(|vms| vms >= u64::from(max.get())))
+        limit.is_some_and(|max| read.count_vms_of(pool).is_ok_and(|vms| max.free(vms) == 0))
     }
 
     /// What decides if XAPI cannot be asked; `None` if it can, or if the VM is left alone.

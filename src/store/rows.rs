@@ -137,12 +137,13 @@ impl<'c> Reading<'c> {
         Ok(counts)
     }
 
-    /// How many changes, including removals, were not written to XAPI yet.
+    /// How many changes of VMs, GPU pools and GPUs, including removals, were not written to XAPI yet.
     ///
     /// # Errors
     /// The database cannot be read.
     pub fn count_unpushed(&self) -> Result<u64, StoreError> {
-        let sql = "SELECT count(*) FROM vm_state WHERE pushed_revision < revision";
+        let sql = "SELECT (SELECT count(*) FROM vm_state WHERE pushed_revision < revision)
+                       + (SELECT count(*) FROM gpu_state WHERE pushed_revision < revision)";
         Ok(self.0.query_row(sql, [], |row| row.get(0))?)
     }
 

@@ -222,11 +222,21 @@ impl<'a> Transaction<'a> {
         Err(Error::Contended)
     }
 
-    /// The same in a copy of the database: what would be changed, and what XAPI would be told.
+    /// Changes everything in the scope, or says what would be changed.
     ///
     /// # Errors
     /// As [`Self::change`].
-    pub fn rehearse_change<T>(&mut self, scope: Scope<'_>, change: &Change<'_, T>) -> Result<Changed<T>, Error> {
+    pub fn change_or_rehearse<T>(
+        &mut self,
+        scope: Scope<'_>,
+        dry_run: bool,
+        change: &Change<'_, T>,
+    ) -> Result<Changed<T>, Error> {
+        if dry_run { self.rehearse_change(scope, change) } else { self.change(scope, true, change) }
+    }
+
+    /// In a copy of the database: what would be changed, and what XAPI would be told.
+    fn rehearse_change<T>(&mut self, scope: Scope<'_>, change: &Change<'_, T>) -> Result<Changed<T>, Error> {
         let known = self.look_these_up(scope.vms)?;
         self.read_shared()?;
         let copy = self.host.store.copy_in_memory()?;

@@ -1,6 +1,7 @@
 //! Takes over what other hosts have written.
 
 use std::collections::HashSet;
+use std::mem;
 
 use super::Scope;
 use crate::entry::News;
@@ -34,8 +35,7 @@ pub fn take_over(store: &Store, shared: &SharedCopy, locks: &VmLocks, own: Scope
     if !may_change_gpu_pools {
         news.gpu_pools.clear();
     }
-    write_down(store, &news)?;
-    Ok(news)
+    Ok(write_down(store, news)?)
 }
 
 /// Takes over everything, in a copy of the database that no other program uses.
@@ -43,36 +43,28 @@ pub fn take_over(store: &Store, shared: &SharedCopy, locks: &VmLocks, own: Scope
 /// # Errors
 /// The database cannot be written.
 pub fn take_over_all(store: &Store, shared: &SharedCopy) -> Result<News, Error> {
-    let news = shared.news(store.read())?;
-    write_down(store, &news)?;
-    Ok(news)
+    Ok(write_down(store, shared.news(store.read())?)?)
 }
 
-fn write_down(store: &Store, news: &News) -> Result<(), StoreError> {
-    if news.is_empty() {
-        return Ok(());
-    }
-    let News { entries, carried, gpu_pools } = news;
-    if !entries.is_empty() {
-        let vms = News { entries: entries.clone(), carried: carried.clone(), gpu_pools: Vec::new() };
-        let writing = store.write()?;
-        writing.take_over(&vms)?;
-        writing.commit()?;
-    }
-    if gpu_pools.is_empty() {
-        return Ok(());
-    }
-    let take_over = || {
-        let writing = store.write()?;
-        writing.take_over(&News { gpu_pools: gpu_pools.clone(), ..News::default() })?;
-        writing.commit()
-    };
-    match take_over() {
+/// Returns what was taken over.
+fn write_down(store: &Store, mut news: News) -> Result<News, StoreError> {
+    let gpu_pools = News { gpu_pools: mem::take(&mut news.gpu_pools), ..News::default() };
+    write(store, &news)?;
+    match write(store, &gpu_pools) {
         // No VM's start may fail because of an entry about GPU pools.
         Err(error) if !matches!(error, StoreError::Locked | StoreError::ReadOnly) => {
             log::error!("GPU pools are not taken over: {error}");
-            Ok(())
+            Ok(news)
         }
-        taken => taken,
+        written => written.map(|()| News { gpu_pools: gpu_pools.gpu_pools, ..news }),
     }
+}
+
+fn write(store: &Store, news: &News) -> Result<(), StoreError> {
+    if news.is_empty() {
+        return Ok(());
+    }
+    let writing = store.write()?;
+    writing.take_over(news)?;
+    writing.commit()
 }

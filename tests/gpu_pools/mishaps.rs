@@ -110,3 +110,18 @@ fn without_a_database_gpu_pools_are_no_problem_of_their_own() {
     let said = dom0.root.admin(&["check"]).stdout;
     assert!(said.contains("WRONG  ") && !said.contains("GPU pools"), "{said}");
 }
+
+#[test]
+fn what_could_not_be_taken_over_is_not_said_to_be_and_the_vms_are() {
+    let pool = ResourcePool::new(2);
+    pool.host(0).create_vm_with_uuid(VM, "web01");
+    let refuse = "CREATE TRIGGER refuse BEFORE UPDATE ON gpu_pools BEGIN SELECT RAISE(ABORT, 'not now'); END";
+    sql_ok(&pool.on(1).root.database(), refuse);
+    pool.on(0).register(VM, "A", "high");
+    pool.on(0).root.admin_ok(&["set-gpu-pool", "A", "--name=render"]);
+    let said = pool.on(1).root.admin(&["sync"]);
+    assert!(said.stdout.contains(&format!("{VM}  taken over")) && !said.stdout.contains("GPU pool"), "{said:?}");
+    assert!(said.stderr.contains("GPU pools are not taken over: ") && said.stderr.contains("not now"), "{said:?}");
+    sql_ok(&pool.on(1).root.database(), "DROP TRIGGER refuse");
+    assert!(pool.on(1).root.admin_ok(&["sync"]).contains("GPU pool A  taken over"));
+}

@@ -18,7 +18,7 @@ use vgpu_config::model::{PoolId, Priority};
 use crate::words;
 
 pub use gpu_pool::{AssignGpu, OneGpu, OnePool, PoolChange, SetGpuPool};
-pub use help::WITH_SCHEMA;
+pub use help::with_schema;
 pub use last_word::Assignment;
 pub use lists::{
     ALL_VMS, AllVms, CHANGES, CHECKS, Changes, Checks, GPU_POOLS, GPUS, GpuPools, Gpus, List, ListOptions, ListStyle,
@@ -265,7 +265,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  vgpu-admin schema list-vms")]
     Schema {
         /// A command, 'qemu-wrapper', or 'error' for errors; all of them if left out
-        #[arg(value_name = "COMMAND", value_parser = PossibleValuesParser::new(WITH_SCHEMA))]
+        #[arg(value_name = "COMMAND", value_parser = PossibleValuesParser::new(with_schema()))]
         command: Option<String>,
     },
     /// Have QEMU started by a qemu-wrapper that passes the vGPU

@@ -65,7 +65,7 @@ fn host_row(host: &HostState, gpus: &[ScannedGpu]) -> Vec<Cell> {
 
 fn pool_row(pool: &PoolReply) -> Vec<Cell> {
     let number = |number: u64| Cell::new(number.to_string());
-    let is_over = pool.max_vms.is_some_and(|max_vms| pool.vms > max_vms.get().into());
+    let is_over = pool.max_vms.is_some_and(|max_vms| max_vms.is_exceeded_by(pool.vms));
     let free = Cell::or_nothing(pool.free).shaded(if is_over { Shade::Doubtful } else { Shade::Plain });
     vec![
         Cell::new(pool.pool.as_str()),

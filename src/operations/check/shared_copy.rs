@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::{DATABASE_TIMEOUT, InXapi};
 use crate::entry::{GpuSubject, Subject};
 use crate::error::Error;
+use crate::operations::hosts::host_of;
 use crate::paths::Root;
 use crate::shared_copy::{Comparison, SharedCopy};
 use crate::store::{Store, StoreError};
@@ -74,9 +75,8 @@ fn difference(root: &Root, InXapi { shared, records, hosts, .. }: &InXapi) -> Re
     }
     for (subject, entry) in store.read().gpu_entries()? {
         // The same of a GPU whose host is gone.
-        let is_host = |gpu_host| hosts.values().any(|host| host.uuid.parse() == Ok(gpu_host));
         let is_pruned = match subject {
-            GpuSubject::Gpu(gpu) => !is_host(gpu.host) && store.read().is_gpu_pushed(&subject)?,
+            GpuSubject::Gpu(gpu) => host_of(hosts, gpu.host).is_none() && store.read().is_gpu_pushed(&subject)?,
             GpuSubject::Pool(_) => false,
         };
         let is_newer = shared.compare(&subject, Some(&entry)) == Comparison::HostIsNewer;

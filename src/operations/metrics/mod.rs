@@ -52,16 +52,12 @@ pub fn metrics(host: &Host) -> Result<MetricsReply, Error> {
             }
         }
     }
-    let mut limits = Vec::new();
-    for pool in PoolId::ALL {
-        limits.extend(read.gpu_pool(pool)?.max_vms.map(|max_vms| (pool, max_vms)));
-    }
     let serving = Serving::read(read)?;
     let numbers = Numbers {
         vms,
         pending: all_hosts.ok().map(|all_hosts| all_hosts.count().pending),
-        unsynced: host.store.read().count_unpushed()? + host.store.read().count_unpushed_gpu_changes()?,
-        limits,
+        unsynced: host.store.read().count_unpushed()?,
+        limits: read.vm_limits()?,
         gpus: PoolId::ALL.map(|pool| (pool, serving.count(pool))),
         last_check: last_check::read(&host.root),
     };

@@ -13,6 +13,7 @@ use crate::entry::{GpuContent, GpuEntry, GpuSubject, LARGEST_REVISION};
 use crate::model::{Gpu, GpuPoolSettings, InvalidValue, PoolId, VmLimit};
 
 pub use history::{GpuChange, HeldGpuSettings};
+pub(super) use writing::set_gpu_pool;
 
 /// A GPU that serves a GPU pool.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +46,15 @@ impl Reading<'_> {
         let limit =
             |number: i64| VmLimit::try_from(number).map_err(|invalid| bad_row(format!("'{pool}'"), "max_vms", invalid));
         Ok(max_vms.and_then(|number| understood(limit(number))))
+    }
+
+    /// The GPU pools that have a limit.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn vm_limits(&self) -> Result<Vec<(PoolId, VmLimit)>, StoreError> {
+        let limit = |pool| Ok(self.vm_limit(pool)?.map(|max| (pool, max)));
+        PoolId::ALL.into_iter().filter_map(|pool| limit(pool).transpose()).collect()
     }
 
     /// Whether every row can be understood.
@@ -127,15 +137,6 @@ impl Reading<'_> {
     pub fn is_gpu_pushed(&self, subject: &GpuSubject) -> Result<bool, StoreError> {
         let sql = "SELECT EXISTS (SELECT 1 FROM gpu_state WHERE subject = ?1 AND pushed_revision >= revision)";
         Ok(self.connection().prepare_cached(sql)?.query_row([subject.to_string()], |row| row.get(0))?)
-    }
-
-    /// How many changes of GPU pools and GPUs XAPI was not told of yet.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    pub fn count_unpushed_gpu_changes(&self) -> Result<u64, StoreError> {
-        let sql = "SELECT count(*) FROM gpu_state WHERE pushed_revision < revision";
-        Ok(self.connection().query_row(sql, [], |row| row.get(0))?)
     }
 
     /// All GPU pools, and the GPUs that serve one or did.

@@ -1,11 +1,28 @@
 //! Changes GPU pools and GPUs, and takes over what other hosts have written of them.
 
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
 use super::super::StoreError;
 use super::super::writing::Writing;
 use crate::entry::{GpuContent, GpuEntry, GpuSubject, LARGEST_REVISION, News};
 use crate::model::{Gpu, GpuPoolSettings, PoolDescription, PoolId, PoolName, VmLimit};
+
+pub(in super::super) fn set_gpu_pool(
+    connection: &Connection,
+    pool: PoolId,
+    settings: &GpuPoolSettings,
+) -> Result<(), StoreError> {
+    let GpuPoolSettings { name, description, max_vms } = settings;
+    let sql = "UPDATE gpu_pools SET name = ?2, description = ?3, max_vms = ?4
+               WHERE pool_id = ?1 AND (name IS NOT ?2 OR description IS NOT ?3 OR max_vms IS NOT ?4)";
+    connection.prepare_cached(sql)?.execute(params![
+        pool.as_str(),
+        name.as_ref().map(PoolName::as_str),
+        description.as_ref().map(PoolDescription::as_str),
+        max_vms.map(VmLimit::get)
+    ])?;
+    Ok(())
+}
 
 impl Writing<'_> {
     /// Sets the name, description and limit of a GPU pool. Equal values are no change.
@@ -13,18 +30,7 @@ impl Writing<'_> {
     /// # Errors
     /// The database cannot be written.
     pub fn set_gpu_pool(&self, pool: PoolId, settings: &GpuPoolSettings) -> Result<(), StoreError> {
-        let GpuPoolSettings { name, description, max_vms } = settings;
-        self.execute(
-            "UPDATE gpu_pools SET name = ?2, description = ?3, max_vms = ?4
-             WHERE pool_id = ?1 AND (name IS NOT ?2 OR description IS NOT ?3 OR max_vms IS NOT ?4)",
-            params![
-                pool.as_str(),
-                name.as_ref().map(PoolName::as_str),
-                description.as_ref().map(PoolDescription::as_str),
-                max_vms.map(VmLimit::get)
-            ],
-        )?;
-        Ok(())
+        set_gpu_pool(self.transaction(), pool, settings)
     }
 
     /// Lets a GPU serve a GPU pool. Equal values are no change.

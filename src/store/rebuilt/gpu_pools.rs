@@ -5,10 +5,11 @@ use std::collections::{BTreeSet, HashMap};
 use rusqlite::{Connection, params};
 
 use super::super::StoreError;
+use super::super::gpu_pools::set_gpu_pool;
 use super::super::salvage::{GpuHistoryRow, GpuRows, GpuStateRow};
 use super::{Saved, execute};
 use crate::entry::GpuSubject;
-use crate::model::{Gpu, GpuPoolSettings, PoolDescription, PoolId, PoolName, VmLimit};
+use crate::model::{Gpu, GpuPoolSettings, PoolId};
 
 pub(super) fn write(connection: &Connection, rows: &GpuRows, saved: &mut Saved) -> Result<(), StoreError> {
     let changes = rows.history.values().filter_map(|change| Some((change.subject.parse().ok()?, change)));
@@ -49,17 +50,7 @@ fn write_pool(
         (None, Some(last)) => (last.new.settings(), Some(last.changed_at.as_str())),
         (None, None) => (None, None),
     };
-    let GpuPoolSettings { name, description, max_vms } = settings.clone().unwrap_or_default();
-    execute(
-        connection,
-        "UPDATE gpu_pools SET name = ?2, description = ?3, max_vms = ?4 WHERE pool_id = ?1",
-        params![
-            pool.as_str(),
-            name.as_ref().map(PoolName::as_str),
-            description.as_ref().map(PoolDescription::as_str),
-            max_vms.map(VmLimit::get)
-        ],
-    )?;
+    set_gpu_pool(connection, pool, settings.as_ref().unwrap_or(&GpuPoolSettings::default()))?;
     // By itself: a time that is the same as before would be taken for none by the trigger.
     let sql = "UPDATE gpu_pools SET updated_at = coalesce(?2, updated_at) WHERE pool_id = ?1";
     execute(connection, sql, params![pool.as_str(), updated_at])?;

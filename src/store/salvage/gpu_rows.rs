@@ -1,9 +1,9 @@
 //! Rows of the tables of GPU pools and GPUs, from records of the pages.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::Hash;
 
 use super::rows::{Fields, REVISIONS};
+use super::{fill_up, keep_newer};
 use crate::entry::GpuSubject;
 use crate::model::{Gpu, GpuPoolSettings, PoolId};
 
@@ -78,7 +78,7 @@ impl GpuRows {
             }
             "gpu_state" => {
                 let (subject, row) = GpuStateRow::read(fields)?;
-                keep_newer(&mut self.states, subject, row, |row| Some((row.revision, row.pushed_revision)));
+                keep_newer(&mut self.states, subject, row, |row| (row.revision, row.pushed_revision));
             }
             _ => drop(self.history.insert(fields.rowid()?, GpuHistoryRow::read(fields)?)),
         }
@@ -93,23 +93,6 @@ impl GpuRows {
         for (entry, row) in strays.history {
             self.history.entry(entry).or_insert(row);
         }
-    }
-}
-
-fn keep_newer<K: Eq + Hash, T, R: PartialOrd>(
-    rows: &mut HashMap<K, T>,
-    key: K,
-    row: T,
-    rank: impl Fn(&T) -> Option<R>,
-) {
-    if rows.get(&key).is_none_or(|old| rank(&row) > rank(old)) {
-        rows.insert(key, row);
-    }
-}
-
-fn fill_up<K: Eq + Hash, T>(rows: &mut HashMap<K, T>, strays: impl IntoIterator<Item = (K, T)>) {
-    for (key, row) in strays {
-        rows.entry(key).or_insert(row);
     }
 }
 

@@ -10,6 +10,7 @@ mod rows;
 mod tests;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::Hash;
 
 use rusqlite::Connection;
 
@@ -137,16 +138,16 @@ impl Salvage {
     }
 }
 
-fn fill_up<T>(rows: &mut HashMap<VmUuid, T>, strays: HashMap<VmUuid, T>) {
+fn fill_up<K: Eq + Hash, T>(rows: &mut HashMap<K, T>, strays: impl IntoIterator<Item = (K, T)>) {
     for (key, row) in strays {
         rows.entry(key).or_insert(row);
     }
 }
 
 /// Keeps the newer of two rows and returns the other.
-fn keep_newer<T, R: PartialOrd>(
-    rows: &mut HashMap<VmUuid, T>,
-    key: VmUuid,
+fn keep_newer<K: Eq + Hash, T, R: PartialOrd>(
+    rows: &mut HashMap<K, T>,
+    key: K,
     row: T,
     rank: impl Fn(&T) -> R,
 ) -> Option<T> {
