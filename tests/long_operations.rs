@@ -194,10 +194,11 @@ fn end_an_import(signal: &str, run: impl FnOnce(Command) -> Command) {
         assert!(began.elapsed() < PATIENCE, "import changes nothing");
         thread::sleep(Duration::from_millis(5));
     }
-    host.clear_faults().unwrap();
     let pid = std::fs::read_to_string(host.root.path("import.pid")).unwrap_or_else(|_| import.id().to_string());
     let sent = Command::new("kill").args([&format!("-{signal}"), pid.trim()]).status().unwrap();
     assert!(sent.success());
+    // Not before: without the fault, the import may be done when the signal comes.
+    host.clear_faults().unwrap();
     let ended = import.wait().unwrap();
     assert!(ended.signal().is_some() || ended.code() == Some(128 + 2), "{signal}: {ended}");
     assert_eq!(state(), before, "{signal}");
